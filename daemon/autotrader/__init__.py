@@ -1,0 +1,1 @@
+"""autotrader: a trading daemon that is declared, not programmed."""

@@ -1,0 +1,1 @@
+"""Declarations: strict YAML, schemas, source positions, references, differences, generations."""

@@ -1,0 +1,89 @@
+"""What happens in a market, as immutable messages ordered by market time.
+
+Times are UTC milliseconds of the market's clock. Prices and amounts of market data are floats as the venue gave them;
+money that moves (fills, balances) is Decimal.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from autotrader.core.units import timeframe_ms
+
+
+class Bar(NamedTuple):
+    """One candle. `ts_ms` is its opening time; volume counts base units."""
+
+    ts_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class Series(NamedTuple):
+    """One stream of bars: an exchange's name, a symbol and a timeframe."""
+
+    exchange: str
+    symbol: str
+    timeframe: str
+
+
+class BarClosed(NamedTuple):
+    """A bar is complete. `ts_ms` is the moment it closed."""
+
+    ts_ms: int
+    exchange: str
+    symbol: str
+    timeframe: str
+    bar: Bar
+
+    @property
+    def series(self) -> Series:
+        return Series(self.exchange, self.symbol, self.timeframe)
+
+
+class TradePrinted(NamedTuple):
+    """Somebody traded. `side` is the taker's: +1 a buy, -1 a sell."""
+
+    ts_ms: int
+    exchange: str
+    symbol: str
+    price: float
+    amount: float
+    side: int
+
+
+class QuoteChanged(NamedTuple):
+    """The best bid or ask changed."""
+
+    ts_ms: int
+    exchange: str
+    symbol: str
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+
+
+class BookChanged(NamedTuple):
+    """The order book to the depth asked for; each level is (price, amount), best first."""
+
+    ts_ms: int
+    exchange: str
+    symbol: str
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+
+
+MarketEvent = BarClosed | TradePrinted | QuoteChanged | BookChanged
+
+
+def order_key(event: MarketEvent) -> tuple[int, str, str, int]:
+    """Return the key that orders events: market time, venue, symbol, then longer bars first.
+
+    A longer bar that closes with a shorter one comes before it, so that a decision on the shorter one sees it.
+    """
+    length_ms = timeframe_ms(event.timeframe) if isinstance(event, BarClosed) else 0
+    return event.ts_ms, event.exchange, event.symbol, -length_ms

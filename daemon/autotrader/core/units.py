@@ -1,0 +1,95 @@
+"""Quantities carry units: what `2%`, `15bps`, `1000 USDT`, `30s`, `4GB` and `60x` mean, exactly."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import NamedTuple
+
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_PERCENT = re.compile(rf"({_NUMBER})\s*(%|bps)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_MONEY = re.compile(rf"({_NUMBER})\s*([A-Z][A-Z0-9]{{1,14}})")
+_SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(KB|MB|GB|TB)")
+_TIMEFRAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d|w)")
+
+DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+BYTES = {"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000}
+
+
+class Money(NamedTuple):
+    """An exact amount of one currency."""
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{plain(self.amount)} {self.currency}"
+
+
+def plain(value: Decimal) -> str:
+    """Return a decimal without exponent and without trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def parse_fraction(text: str) -> Decimal:
+    """Return `2%` as 0.02 and `15bps` as 0.0015. Raises ValueError for anything else."""
+    match = _PERCENT.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is not a share; write it with its unit, as 2% or 15bps")
+    return Decimal(match[1]) / (100 if match[2] == "%" else 10_000)
+
+
+def parse_duration_ms(text: str) -> int:
+    """Return `30s`, `6h`, `1d` in milliseconds. Raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is not a duration; write a number and ms, s, m, h, d or w, as 30s or 6h")
+    value = Decimal(match[1]) * DURATION_MS[match[2]]
+    if value != value.to_integral_value():
+        raise ValueError(f"'{text}' is finer than a millisecond")
+    return int(value)
+
+
+def parse_money(text: str) -> Money:
+    """Return `1000 USDT` as an amount and its currency. Raises ValueError for anything else."""
+    match = _MONEY.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is not an amount of money; write the number and its currency, as 1000 USDT")
+    return Money(Decimal(match[1]), match[2])
+
+
+def parse_speed(text: str) -> float:
+    """Return `60x` as 60.0 and `max` as infinity. Raises ValueError for anything else."""
+    if text.strip() == "max":
+        return float("inf")
+    match = _SPEED.fullmatch(text.strip())
+    if not match or float(match[1]) <= 0:
+        raise ValueError(f"'{text}' is not a speed; write 1x, 60x or max")
+    return float(match[1])
+
+
+def parse_bytes(text: str) -> int:
+    """Return `4GB` in bytes. Raises ValueError for anything else."""
+    match = _BYTES.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is not a size; write a number and KB, MB, GB or TB, as 4GB")
+    return int(Decimal(match[1]) * BYTES[match[2]])
+
+
+def timeframe_ms(timeframe: str) -> int:
+    """Return the length of a bar, `5m` or `1d`, in milliseconds. Raises ValueError for anything else."""
+    match = _TIMEFRAME.fullmatch(timeframe)
+    if not match:
+        raise ValueError(f"'{timeframe}' is not a timeframe; write a whole number and s, m, h, d or w, as 5m or 1d")
+    return int(match[1]) * DURATION_MS[match[2]]
+
+
+def split_symbol(symbol: str) -> tuple[str, str]:
+    """Return base and quote of `BTC/USDT`. Raises ValueError for anything else."""
+    match = re.fullmatch(r"([A-Z0-9]{1,20})/([A-Z0-9]{1,20})(?::[A-Z0-9]{1,20})?", symbol)
+    if not match:
+        raise ValueError(f"'{symbol}' is not a symbol; write base and quote with a slash, as BTC/USDT")
+    return match[1], match[2]

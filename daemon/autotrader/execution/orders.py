@@ -1,0 +1,101 @@
+"""Orders, fills and guards as the program and its venues exchange them. Money is Decimal, time UTC milliseconds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+BUY, SELL = 1, -1
+
+
+class Guard(NamedTuple):
+    """Protective exits of one entry, each a fraction of its fill price (0.02 is 2 %), or None."""
+
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing_stop: Decimal | None = None
+
+
+class Reason(StrEnum):
+    """Why an order was sent, or why a fill happened."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    TRAILING_STOP = "trailing_stop"
+    MAX_HOLDING = "max_holding"
+    CLOSE = "close"
+    KILL = "kill"
+    REMOVED = "removed"
+    LIQUIDATION = "liquidation"
+    BREACH = "breach"
+    SLOT = "slot"
+
+
+class OrderRequest(NamedTuple):
+    """One order as it is sent to a venue.
+
+    `group` names the entry that the order belongs to. An entry order may carry a `guard`: the venue then watches the
+    group's position from its first fill on and reports the guard's exit under the client id `guard_id`.
+    `decided_ms` is the market time of the decision; `resolution` the timeframe of the bars that decide the fill where
+    the venue simulates ("" for event feeds). `price` is None for a market order.
+    """
+
+    client_id: str
+    symbol: str
+    side: int
+    type: Literal["market", "limit"]
+    amount: Decimal
+    price: Decimal | None
+    reduce_only: bool
+    group: str
+    decided_ms: int
+    resolution: str
+    post_only: bool = False
+    guard: Guard | None = None
+    guard_id: str = ""
+
+
+VenueStatus = Literal["open", "filled", "canceled", "rejected", "expired"]
+
+
+class VenueOrder(NamedTuple):
+    """An order as its venue sees it now. `average` is None until something filled."""
+
+    client_id: str
+    venue_id: str
+    symbol: str
+    side: int
+    type: Literal["market", "limit", "guard"]
+    price: Decimal | None
+    amount: Decimal
+    filled: Decimal
+    average: Decimal | None
+    status: VenueStatus
+    reason: str
+    group: str
+    ts_ms: int
+
+
+class Fill(NamedTuple):
+    """Something was bought or sold.
+
+    `fill_id` is unique on its venue and grows; `cost` is the exact quote money moved, without `fee`.
+    """
+
+    fill_id: int
+    client_id: str
+    exchange: str
+    symbol: str
+    side: int
+    price: Decimal
+    amount: Decimal
+    cost: Decimal
+    fee: Decimal
+    fee_currency: str
+    ts_ms: int
+    maker: bool
+    reason: str
+    group: str

@@ -1,0 +1,1 @@
+"""What a market is: instruments, bars, recorded history and the one matcher."""

@@ -1,0 +1,1 @@
+"""Strategy kinds, one file each, found by the registry."""

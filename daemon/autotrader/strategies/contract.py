@@ -1,0 +1,115 @@
+"""What a strategy kind promises: the one `step` that backtest, paper and live all fold over events.
+
+A kind is one module of this package with
+
+    Params                    Pydantic: the whole YAML file of this kind, for people
+    Constants                 NamedTuple of numbers: what the loop needs of it
+    State                     NamedTuple of scalars and fixed-length tuples; journalled whole
+    constants(p)              Params -> Constants
+    instruments(p)            the groups that are folded apart; each a tuple of legs (one, a pair, one a venue)
+    wakes(p)                  which events call `step`: a subset of BAR, TRADE, QUOTE, BOOK, FILL, TIMER
+    features(p)               name -> expression: the causal columns that `step` reads, by leg
+    slots(p)                  how many orders it may want at once; 0 means targets only
+    step(c, state, view, out) -> State; pure: no clock, no I/O, no randomness
+
+`step` is written for plain Python and for numba alike: scalars, tuples and indexing only.
+`view` and `out` hold flat sequences, lists live and arrays compiled, so `view.features[leg][column]` reads in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+BAR, TRADE, QUOTE, BOOK, FILL, TIMER = range(6)
+
+NO_ENTRY, WORKING, HELD, ENDED = range(4)
+"""How the entry under a target's id fares: none, its orders work, it is held, it ended (see `Exit`)."""
+
+FREE, SENT, RESTING, FILLED, REFUSED = range(5)
+"""How a wanted order in a slot fares."""
+
+
+class Feed(NamedTuple):
+    """What a leg reads: bars of a timeframe, or trades, quotes, or the book to a depth."""
+
+    kind: Literal["bars", "trades", "quotes", "book"]
+    timeframe: str = ""
+    depth: int = 0
+
+
+class Leg(NamedTuple):
+    """One instrument that a strategy trades, with what it reads of it."""
+
+    exchange: str
+    symbol: str
+    feed: Feed
+
+
+class View(NamedTuple):
+    """All that a step may know, at one moment of market time.
+
+    `event` is BAR .. TIMER, `leg` the index of the leg it concerns, `now_ms` the market's UTC milliseconds.
+    Indexed by leg: `features[leg][column]` (NaN is undefined), `bids`/`asks[leg][level]` as (price, amount),
+    `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN while flat), `entry_id` and `entry_state` of
+    the last target, `last_exit` (an `Exit` code), `budget` in quote units. Indexed by slot: `order_state`,
+    `order_filled` and `order_remaining` in lots.
+    """
+
+    event: int
+    leg: int
+    now_ms: int
+    features: Sequence[Sequence[float]]
+    bids: Sequence[Sequence[Sequence[float]]]
+    asks: Sequence[Sequence[Sequence[float]]]
+    age_ms: Sequence[int]
+    lots: Sequence[int]
+    entry_price: Sequence[float]
+    entry_id: Sequence[int]
+    entry_state: Sequence[int]
+    last_exit: Sequence[int]
+    budget: Sequence[float]
+    order_state: Sequence[int]
+    order_filled: Sequence[int]
+    order_remaining: Sequence[int]
+
+
+class Out(NamedTuple):
+    """What a step wants; it keeps what the step before left in it.
+
+    By leg: `target`, the exposure of its share from -1 to 1, and `entry`, the id under which it is sized once.
+    By slot: leg, side (+1, -1; 0 wants no order), ticks (0 is a market order), lots, post-only (0, 1) and a group of
+    legs (0: none). `wake_ms[0]` is the market time at which TIMER is due (0: never).
+    """
+
+    target: list[float]
+    entry: list[int]
+    slot_leg: list[int]
+    slot_side: list[int]
+    slot_ticks: list[int]
+    slot_lots: list[int]
+    slot_post_only: list[int]
+    slot_group: list[int]
+    wake_ms: list[int]
+
+
+def fresh_out(legs: int, slots: int) -> Out:
+    """Return an Out that wants nothing."""
+    return Out(
+        [0.0] * legs, [0] * legs, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0]
+    )
+
+
+class Kind(Protocol):
+    """The module of one strategy kind, as the registry hands it out."""
+
+    Params: Any
+    Constants: Any
+    State: Any
+
+    def constants(self, p: Any, /) -> Any: ...
+    def instruments(self, p: Any, /) -> tuple[tuple[Leg, ...], ...]: ...
+    def wakes(self, p: Any, /) -> frozenset[int]: ...
+    def features(self, p: Any, /) -> Mapping[str, str]: ...
+    def slots(self, p: Any, /) -> int: ...
+    def step(self, c: Any, state: Any, view: View, out: Out, /) -> Any: ...

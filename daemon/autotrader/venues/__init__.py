@@ -1,0 +1,1 @@
+"""Exchanges behind one protocol: what they are asked, and what they tell."""

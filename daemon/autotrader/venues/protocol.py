@@ -1,0 +1,127 @@
+"""What every exchange offers, real or embedded. The daemon knows a venue's orders, fills and balances only through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from autotrader.core.events import Bar, MarketEvent, Series
+from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
+from autotrader.market.instrument import Instrument
+
+
+class Balance(NamedTuple):
+    """Money of one currency: all of it, and what no order reserves."""
+
+    total: Decimal
+    free: Decimal
+
+
+class VenuePosition(NamedTuple):
+    """A swap position: signed base amount and its average entry price."""
+
+    amount: Decimal
+    entry_price: Decimal
+
+
+class OrderChanged(NamedTuple):
+    """An order changed at its venue for another reason than a fill (canceled, rejected, expired)."""
+
+    ts_ms: int
+    order: VenueOrder
+
+
+class FillHappened(NamedTuple):
+    """A fill, as it is streamed. The same fill may come again; `fill_id` tells."""
+
+    ts_ms: int
+    fill: Fill
+
+
+class FundingPaid(NamedTuple):
+    """Funding moved money on a swap: negative was paid, positive received."""
+
+    ts_ms: int
+    symbol: str
+    amount: Decimal
+
+
+class Idle(NamedTuple):
+    """A replay reached its end; nothing more will come."""
+
+    ts_ms: int
+
+
+VenueEvent = MarketEvent | OrderChanged | FillHappened | FundingPaid | Idle
+
+
+class Venue(Protocol):
+    """One exchange account.
+
+    Every method may raise VenueUnavailable. `events` yields in order of market time; asking for the next event says
+    that the one before is dealt with, so a replay never runs ahead of its reader.
+    """
+
+    name: str
+    market: str
+
+    async def open(self) -> None:
+        """Connect, recover own state, learn the instruments."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; what is durable stays."""
+        ...
+
+    def market_ms(self) -> int:
+        """Return the market's time; 0 before anything is known."""
+        ...
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Return a symbol's precision and minimums. Raises VenueError for a symbol that is not traded."""
+        ...
+
+    async def subscribe(self, series: Collection[Series]) -> None:
+        """Declare the whole set of bar series wanted; what is new starts now, what is missing stops."""
+        ...
+
+    async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
+        """Return the last `limit` complete bars that closed at or before `end_ms`, oldest first."""
+        ...
+
+    async def balances(self) -> Mapping[str, Balance]:
+        """Return every currency that is not zero."""
+        ...
+
+    async def positions(self) -> Mapping[str, VenuePosition]:
+        """Return open swap positions by symbol; empty on spot."""
+        ...
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        """Return the orders that may still fill, armed guards included."""
+        ...
+
+    async def order(self, client_id: str) -> VenueOrder | None:
+        """Return an order by its client id, dead or alive; None where the venue never got it."""
+        ...
+
+    async def fills(self, after_id: int) -> Sequence[Fill]:
+        """Return the fills with a larger id, oldest first."""
+        ...
+
+    async def submit(self, request: OrderRequest) -> VenueOrder:
+        """Place an order. Raises OrderRejected, or AmbiguousSubmit when no answer came."""
+        ...
+
+    async def cancel(self, client_id: str) -> VenueOrder:
+        """Cancel an order and return what became of it. Raises UnknownOrder."""
+        ...
+
+    async def guard(self, group: str, guard: Guard | None) -> None:
+        """Replace the protective exits of a group's open position, measured from its entry; None lifts them."""
+        ...
+
+    def events(self) -> AsyncIterator[VenueEvent]:
+        """Yield what happens, in order of market time."""
+        ...
