@@ -1,0 +1,1 @@
+"""The pages, in a process of their own that holds no trading state."""

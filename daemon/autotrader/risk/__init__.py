@@ -1,0 +1,1 @@
+"""Limits as pure functions, and the breakers that lock."""

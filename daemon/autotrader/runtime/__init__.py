@@ -1,0 +1,1 @@
+"""The living daemon: the trading loop, recovery, reload, the control socket, health."""
