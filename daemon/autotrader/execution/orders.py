@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from autotrader.execution.order_state import OrderState
+
 BUY, SELL = 1, -1
 
 
@@ -99,3 +101,35 @@ class Fill(NamedTuple):
     maker: bool
     reason: str
     group: str
+
+
+class Order(NamedTuple):
+    """An order as the journal knows it: the request, what caused it, and how it fares.
+
+    `purpose` is entry, exit, guard or slot; `reason` why it was sent, or what a venue said when it refused.
+    """
+
+    client_id: str
+    venue_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    side: int
+    type: Literal["market", "limit", "guard"]
+    price: Decimal | None
+    amount: Decimal
+    filled: Decimal
+    average: Decimal | None
+    state: OrderState
+    reason: str
+    purpose: str
+    group: str
+    generation: int
+    decision: int
+    created_ms: int
+    updated_ms: int
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still fill, in base units."""
+        return self.amount - self.filled

@@ -1,4 +1,7 @@
-"""What every exchange offers, real or embedded. The daemon knows a venue's orders, fills and balances only through it."""
+"""What every exchange offers, real or embedded.
+
+The daemon knows a venue's orders, fills and balances only through this.
+"""
 
 from __future__ import annotations
 

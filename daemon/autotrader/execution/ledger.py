@@ -1,0 +1,109 @@
+"""Positions and closed trades, derived from fills alone. Exact: nothing here divides before it has to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from autotrader.execution.orders import Fill
+
+ZERO = Decimal(0)
+
+
+class Position(NamedTuple):
+    """What one owner holds of one symbol, from flat to flat.
+
+    `amount` is signed base units. `in_*` sums the fills that built it, `out_*` those that reduced it, `fees` both (in
+    quote); `realized` is the profit of the round trips before this one, net of fees.
+    """
+
+    amount: Decimal = ZERO
+    in_amount: Decimal = ZERO
+    in_cost: Decimal = ZERO
+    out_amount: Decimal = ZERO
+    out_cost: Decimal = ZERO
+    fees: Decimal = ZERO
+    realized: Decimal = ZERO
+    opened_ms: int = 0
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """The average price paid; None while flat."""
+        return self.in_cost / self.in_amount if self.amount else None
+
+    def unrealized(self, price: Decimal) -> Decimal:
+        """Return the profit of what is open at a price, before the fee of leaving, in quote units."""
+        return self.amount * price - self.amount * self.in_cost / self.in_amount if self.amount else ZERO
+
+    def banked(self) -> Decimal:
+        """Return the profit booked so far: closed round trips and the reduced part of this one, net of fees."""
+        if not self.in_amount:
+            return self.realized
+        side = 1 if self.amount > 0 else -1
+        return self.realized + side * (self.out_cost - self.in_cost * self.out_amount / self.in_amount) - self.fees
+
+
+class Trade(NamedTuple):
+    """One closed round trip. `side` is +1 for a long; prices are averages, money is quote units net of fees."""
+
+    side: int
+    entry_ms: int
+    entry_price: Decimal
+    exit_ms: int
+    exit_price: Decimal
+    amount: Decimal
+    fees: Decimal
+    pnl: Decimal
+    reason: str
+
+
+def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
+    """Return the position after a fill, and the trade that it closed, if it did.
+
+    A fill beyond flat closes the trade and opens the rest on the other side, cost and fee shared by amount.
+    """
+    signed = fill.side * fill.amount
+    if not position.amount or (position.amount > 0) == (signed > 0):
+        opened_ms = position.opened_ms if position.amount else fill.ts_ms
+        return position._replace(
+            amount=position.amount + signed,
+            in_amount=position.in_amount + fill.amount,
+            in_cost=position.in_cost + fill.cost,
+            fees=position.fees + fill.fee,
+            opened_ms=opened_ms,
+        ), None
+    closing = min(fill.amount, abs(position.amount))
+    rest = fill.amount - closing
+    cost = fill.cost if not rest else fill.cost * closing / fill.amount
+    fee = fill.fee if not rest else fill.fee * closing / fill.amount
+    reduced = position._replace(
+        amount=position.amount + fill.side * closing,
+        out_amount=position.out_amount + closing,
+        out_cost=position.out_cost + cost,
+        fees=position.fees + fee,
+    )
+    if reduced.amount:
+        return reduced, None
+    side = 1 if position.amount > 0 else -1
+    pnl = side * (reduced.out_cost - reduced.in_cost) - reduced.fees
+    trade = Trade(
+        side,
+        position.opened_ms,
+        reduced.in_cost / reduced.in_amount,
+        fill.ts_ms,
+        reduced.out_cost / reduced.out_amount,
+        reduced.in_amount,
+        reduced.fees,
+        pnl,
+        fill.reason,
+    )
+    flat = Position(realized=position.realized + pnl)
+    if not rest:
+        return flat, trade
+    beyond = fill._replace(amount=rest, cost=fill.cost - cost, fee=fill.fee - fee)
+    return apply_fill(flat, beyond)[0], trade
+
+
+def cash_flow(fill: Fill) -> Decimal:
+    """Return what a spot fill does to the quote balance."""
+    return -fill.side * fill.cost - fill.fee

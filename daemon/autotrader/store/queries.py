@@ -1,0 +1,58 @@
+"""What people ask the journal, read only: it never blocks the daemon and needs nothing of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from autotrader.core.errors import StoreError
+
+MAX_ROWS = 10_000
+
+_SIDE = "CASE side WHEN 1 THEN 'buy' ELSE 'sell' END AS side"
+
+ORDERS = (
+    f"SELECT client_id, venue_id, strategy, exchange, symbol, {_SIDE}, type, price, amount, filled, average, state, "
+    "reason, generation, created_ms AS created_ts, updated_ms AS updated_ts FROM orders "
+    "ORDER BY created_ms DESC, client_id LIMIT ?"
+)
+FILLS = (
+    f"SELECT client_id, strategy, exchange, symbol, {_SIDE}, price, amount, fee, fee_currency, ts_ms AS ts, reason "
+    "FROM fills ORDER BY ts_ms DESC, fill_id DESC LIMIT ?"
+)
+TRADES = (
+    "SELECT strategy, symbol, CASE side WHEN 1 THEN 'long' ELSE 'short' END AS side, entry_ms AS entry_ts, "
+    "entry_price, exit_ms AS exit_ts, exit_price, amount, fees, pnl, reason FROM trades ORDER BY id DESC LIMIT ?"
+)
+LOGS = "SELECT at_ms AS at, ts_ms AS ts, level, kind, subject, message FROM events ORDER BY id DESC LIMIT ?"
+DECISIONS = (
+    "SELECT id, ts_ms AS ts, at_ms AS at, generation, strategy, exchange, symbol, kind, entry_id, detail "
+    "FROM decisions ORDER BY id DESC LIMIT ?"
+)
+HISTORY = "SELECT number, at_ms AS at, who, why, hash, changes FROM generations ORDER BY number DESC LIMIT ?"
+EQUITY = (
+    "SELECT ts, equity FROM (SELECT ts_ms AS ts, SUM(CAST(equity AS REAL)) AS equity FROM equity "
+    "GROUP BY ts_ms ORDER BY ts_ms DESC LIMIT ?) ORDER BY ts"
+)
+
+
+class Reader:
+    """A read-only connection to a journal. Raises StoreError where there is none."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise StoreError(f"there is no store at {path} yet; `autotrader run` makes it")
+        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def rows(self, query: str, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the newest rows of one of this module's queries as plain objects."""
+        try:
+            return [dict(row) for row in self._db.execute(query, (min(limit, MAX_ROWS),))]
+        except sqlite3.Error as error:
+            raise StoreError(f"the store cannot be read: {error}") from error

@@ -1,0 +1,172 @@
+"""The journal's tables, as versioned migrations. A migration is never edited once released; a new one follows it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from autotrader.core.errors import StoreError
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    """Create the tables of the first release. Money is decimal text, times UTC milliseconds."""
+    import sqlite_utils
+
+    db = sqlite_utils.Database(connection)
+    db["meta"].create({"key": str, "value": str}, pk="key")
+    db["generations"].create(
+        {
+            "number": int,
+            "at_ms": int,
+            "who": str,
+            "why": str,
+            "hash": str,
+            "texts": str,
+            "changes": str,
+        },
+        pk="number",
+        not_null={"at_ms", "hash", "texts"},
+    )
+    db["decisions"].create(
+        {
+            "id": int,
+            "ts_ms": int,
+            "at_ms": int,
+            "generation": int,
+            "strategy": str,
+            "exchange": str,
+            "symbol": str,
+            "kind": str,
+            "entry_id": int,
+            "detail": str,
+        },
+        pk="id",
+        not_null={"ts_ms", "strategy", "kind"},
+    )
+    db["decisions"].create_index(["strategy", "id"])
+    db["orders"].create(
+        {
+            "client_id": str,
+            "venue_id": str,
+            "strategy": str,
+            "exchange": str,
+            "symbol": str,
+            "side": int,
+            "type": str,
+            "price": str,
+            "amount": str,
+            "filled": str,
+            "average": str,
+            "state": str,
+            "reason": str,
+            "purpose": str,
+            "group_id": str,
+            "generation": int,
+            "decision": int,
+            "created_ms": int,
+            "updated_ms": int,
+        },
+        pk="client_id",
+        not_null={"strategy", "exchange", "symbol", "state", "amount"},
+    )
+    db["orders"].create_index(["state"])
+    db["orders"].create_index(["group_id"])
+    db["orders"].create_index(["created_ms"])
+    db["fills"].create(
+        {
+            "exchange": str,
+            "fill_id": int,
+            "client_id": str,
+            "strategy": str,
+            "symbol": str,
+            "side": int,
+            "price": str,
+            "amount": str,
+            "cost": str,
+            "fee": str,
+            "fee_currency": str,
+            "ts_ms": int,
+            "maker": int,
+            "reason": str,
+            "group_id": str,
+        },
+        pk=("exchange", "fill_id"),
+        not_null={"client_id", "price", "amount", "cost", "fee"},
+    )
+    db["fills"].create_index(["client_id"])
+    db["fills"].create_index(["ts_ms"])
+    db["trades"].create(
+        {
+            "id": int,
+            "strategy": str,
+            "exchange": str,
+            "symbol": str,
+            "side": int,
+            "entry_ms": int,
+            "entry_price": str,
+            "exit_ms": int,
+            "exit_price": str,
+            "amount": str,
+            "fees": str,
+            "pnl": str,
+            "reason": str,
+            "group_id": str,
+        },
+        pk="id",
+    )
+    db["trades"].create_index(["strategy", "id"])
+    db["legs"].create(
+        {
+            "owner": str,
+            "exchange": str,
+            "symbol": str,
+            "amount": str,
+            "in_amount": str,
+            "in_cost": str,
+            "out_amount": str,
+            "out_cost": str,
+            "fees": str,
+            "realized": str,
+            "opened_ms": int,
+            "rest": str,
+        },
+        pk=("owner", "exchange", "symbol"),
+    )
+    db["states"].create(
+        {"strategy": str, "part": int, "spec": str, "state": str, "out": str, "ts_ms": int, "anchor_ms": int},
+        pk=("strategy", "part"),
+    )
+    db["progress"].create({"exchange": str, "ts_ms": int, "fill_id": int}, pk="exchange")
+    db["equity"].create({"ts_ms": int, "exchange": str, "equity": str, "cash": str}, pk=("ts_ms", "exchange"))
+    db["events"].create(
+        {"id": int, "ts_ms": int, "at_ms": int, "level": str, "kind": str, "subject": str, "message": str}, pk="id"
+    )
+    db["flags"].create({"name": str, "value": str}, pk="name")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first,)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a journal to today's version, each migration in a transaction of its own.
+
+    Raises StoreError for a journal that a newer release wrote.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} was written by a newer release (its version is {version}, this one knows {len(MIGRATIONS)}); "
+            "install that release again, or name another `store` in autotrader.yaml"
+        )
+    for number in range(version, len(MIGRATIONS)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            MIGRATIONS[number](connection)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
