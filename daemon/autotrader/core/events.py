@@ -44,6 +44,17 @@ class BarClosed(NamedTuple):
         return Series(self.exchange, self.symbol, self.timeframe)
 
 
+class BarsComplete(NamedTuple):
+    """Every bar that closed at `ts_ms` on an exchange has been told, as far as the exchange's bound let us wait.
+
+    Decisions are made here, so that one that reads several symbols or timeframes sees all of that moment, and those
+    that compete for the same money go in the order of their names.
+    """
+
+    ts_ms: int
+    exchange: str
+
+
 class TradePrinted(NamedTuple):
     """Somebody traded. `side` is the taker's: +1 a buy, -1 a sell."""
 

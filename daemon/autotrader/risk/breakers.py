@@ -80,6 +80,11 @@ def unlocked(state: Breakers, equity: Decimal) -> Breakers:
     )
 
 
+def locks(state: Breakers) -> tuple[int, bool, int]:
+    """Return the part that must never be lost: the locks themselves; the baselines follow the market anyway."""
+    return state.daily_loss_day, state.drawdown_locked, state.cooldown_until_ms
+
+
 def closed(state: Breakers, now_ms: int) -> Refusal | None:
     """Return why no entry is allowed now, or None."""
     if state.drawdown_locked:

@@ -16,8 +16,9 @@ def _first(connection: sqlite3.Connection) -> None:
     import sqlite_utils
 
     db = sqlite_utils.Database(connection)
-    db["meta"].create({"key": str, "value": str}, pk="key")
-    db["generations"].create(
+    db.create_table("meta", {"key": str, "value": str}, pk="key")
+    db.create_table(
+        "generations",
         {
             "number": int,
             "at_ms": int,
@@ -30,7 +31,8 @@ def _first(connection: sqlite3.Connection) -> None:
         pk="number",
         not_null={"at_ms", "hash", "texts"},
     )
-    db["decisions"].create(
+    db.create_table(
+        "decisions",
         {
             "id": int,
             "ts_ms": int,
@@ -46,8 +48,9 @@ def _first(connection: sqlite3.Connection) -> None:
         pk="id",
         not_null={"ts_ms", "strategy", "kind"},
     )
-    db["decisions"].create_index(["strategy", "id"])
-    db["orders"].create(
+    db.table("decisions").create_index(["strategy", "id"])
+    db.create_table(
+        "orders",
         {
             "client_id": str,
             "venue_id": str,
@@ -72,10 +75,11 @@ def _first(connection: sqlite3.Connection) -> None:
         pk="client_id",
         not_null={"strategy", "exchange", "symbol", "state", "amount"},
     )
-    db["orders"].create_index(["state"])
-    db["orders"].create_index(["group_id"])
-    db["orders"].create_index(["created_ms"])
-    db["fills"].create(
+    db.table("orders").create_index(["state"])
+    db.table("orders").create_index(["group_id"])
+    db.table("orders").create_index(["created_ms"])
+    db.create_table(
+        "fills",
         {
             "exchange": str,
             "fill_id": int,
@@ -96,9 +100,10 @@ def _first(connection: sqlite3.Connection) -> None:
         pk=("exchange", "fill_id"),
         not_null={"client_id", "price", "amount", "cost", "fee"},
     )
-    db["fills"].create_index(["client_id"])
-    db["fills"].create_index(["ts_ms"])
-    db["trades"].create(
+    db.table("fills").create_index(["client_id"])
+    db.table("fills").create_index(["ts_ms"])
+    db.create_table(
+        "trades",
         {
             "id": int,
             "strategy": str,
@@ -117,8 +122,9 @@ def _first(connection: sqlite3.Connection) -> None:
         },
         pk="id",
     )
-    db["trades"].create_index(["strategy", "id"])
-    db["legs"].create(
+    db.table("trades").create_index(["strategy", "id"])
+    db.create_table(
+        "legs",
         {
             "owner": str,
             "exchange": str,
@@ -135,16 +141,19 @@ def _first(connection: sqlite3.Connection) -> None:
         },
         pk=("owner", "exchange", "symbol"),
     )
-    db["states"].create(
+    db.create_table(
+        "states",
         {"strategy": str, "part": int, "spec": str, "state": str, "out": str, "ts_ms": int, "anchor_ms": int},
         pk=("strategy", "part"),
     )
-    db["progress"].create({"exchange": str, "ts_ms": int, "fill_id": int}, pk="exchange")
-    db["equity"].create({"ts_ms": int, "exchange": str, "equity": str, "cash": str}, pk=("ts_ms", "exchange"))
-    db["events"].create(
-        {"id": int, "ts_ms": int, "at_ms": int, "level": str, "kind": str, "subject": str, "message": str}, pk="id"
+    db.create_table("progress", {"exchange": str, "ts_ms": int, "fill_id": int}, pk="exchange")
+    db.create_table("equity", {"ts_ms": int, "exchange": str, "equity": str, "cash": str}, pk=("ts_ms", "exchange"))
+    db.create_table(
+        "events",
+        {"id": int, "ts_ms": int, "at_ms": int, "level": str, "kind": str, "subject": str, "message": str},
+        pk="id",
     )
-    db["flags"].create({"name": str, "value": str}, pk="name")
+    db.create_table("flags", {"name": str, "value": str}, pk="name")
 
 
 MIGRATIONS: tuple[Migration, ...] = (_first,)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from autotrader.core.events import Bar, MarketEvent, Series
+from autotrader.core.events import Bar, BarsComplete, MarketEvent, Series
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 
@@ -56,7 +56,7 @@ class Idle(NamedTuple):
     ts_ms: int
 
 
-VenueEvent = MarketEvent | OrderChanged | FillHappened | FundingPaid | Idle
+VenueEvent = MarketEvent | BarsComplete | OrderChanged | FillHappened | FundingPaid | Idle
 
 
 class Venue(Protocol):

@@ -1,0 +1,143 @@
+"""A leg: one owner's dealings in one symbol of one exchange. What it wants, what it holds, which orders work for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from autotrader.execution.ledger import Position
+from autotrader.execution.order_state import WORKING as WORKING_STATES
+from autotrader.execution.orders import Guard, Order, Reason
+from autotrader.market.instrument import Instrument
+from autotrader.strategies.contract import ENDED, HELD, NO_ENTRY, WORKING
+
+ZERO = Decimal(0)
+REMOVED = "removed:"
+"""What the owner of a position is called when its strategy's file is gone."""
+
+
+class Exit(IntEnum):
+    """The codes of `View.last_exit`: why the last position ended."""
+
+    NONE = 0
+    EXIT = 1
+    STOP_LOSS = 2
+    TAKE_PROFIT = 3
+    TRAILING_STOP = 4
+    MAX_HOLDING = 5
+    OTHER = 6
+
+
+class Policy(NamedTuple):
+    """How a leg's orders are sent: `kind` market or limit, `timeout_ms` until an unfilled one ends (0: never)."""
+
+    kind: str = "market"
+    timeout_ms: int = 0
+
+
+@dataclass(slots=True)
+class Leg:
+    """Mutable, and touched by the trading loop alone.
+
+    `target` is the signed amount that the current entry was sized to, `exposure` the share it was sized from. `group`
+    names the entry from flat to flat. `exit_reason` is set while the leg is on its way out.
+    """
+
+    owner: str
+    exchange: str
+    symbol: str
+    timeframe: str
+    resolution: str
+    instrument: Instrument
+    guard: Guard = Guard()
+    max_holding_ms: int = 0
+    policy: Policy = Policy()
+    on_remove: str = "hold"
+    position: Position = Position()
+    group: str = ""
+    entry_id: int = 0
+    exposure: float = 0.0
+    target: Decimal = ZERO
+    first_sent_ms: int = 0
+    exit_reason: str = ""
+    last_exit: int = Exit.NONE
+    locked: str = ""
+    orders: dict[str, Order] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells legs apart."""
+        return self.owner, self.exchange, self.symbol
+
+    @property
+    def entry_state(self) -> int:
+        """How the entry under `entry_id` fares, in the words of the strategy contract."""
+        if any(order.purpose == "entry" for order in self.orders.values()):
+            return WORKING
+        if self.position.amount:
+            return HELD
+        return ENDED if self.entry_id else NO_ENTRY
+
+    def working(self, purpose: str) -> list[Order]:
+        """Return the orders of a purpose that may still fill."""
+        return [order for order in self.orders.values() if order.purpose == purpose]
+
+    def keep(self, order: Order) -> None:
+        """Remember an order while it may still fill, and forget it when it may not."""
+        if order.purpose != "guard" and order.state in WORKING_STATES:
+            self.orders[order.client_id] = order
+        else:
+            self.orders.pop(order.client_id, None)
+
+    def plain(self) -> dict[str, Any]:
+        """Return what the journal keeps besides the position."""
+        return {
+            "timeframe": self.timeframe,
+            "resolution": self.resolution,
+            "guard": [None if value is None else str(value) for value in self.guard],
+            "max_holding_ms": self.max_holding_ms,
+            "policy": list(self.policy),
+            "on_remove": self.on_remove,
+            "group": self.group,
+            "entry_id": self.entry_id,
+            "exposure": self.exposure,
+            "target": str(self.target),
+            "first_sent_ms": self.first_sent_ms,
+            "exit_reason": self.exit_reason,
+            "last_exit": int(self.last_exit),
+            "locked": self.locked,
+        }
+
+    @classmethod
+    def restore(
+        cls, owner: str, exchange: str, symbol: str, instrument: Instrument, position: Position, rest: dict[str, Any]
+    ) -> Leg:
+        """Return the leg that `plain` and its position describe."""
+        values = dict(rest)
+        guard = Guard._make(None if value is None else Decimal(value) for value in values.pop("guard"))
+        policy = Policy._make(values.pop("policy"))
+        target = Decimal(values.pop("target"))
+        return cls(
+            owner=owner,
+            exchange=exchange,
+            symbol=symbol,
+            instrument=instrument,
+            position=position,
+            guard=guard,
+            policy=policy,
+            target=target,
+            **values,
+        )
+
+
+def exit_code(reason: str) -> Exit:
+    """Return the contract's code of an exit reason."""
+    return {
+        Reason.EXIT: Exit.EXIT,
+        Reason.STOP_LOSS: Exit.STOP_LOSS,
+        Reason.TAKE_PROFIT: Exit.TAKE_PROFIT,
+        Reason.TRAILING_STOP: Exit.TRAILING_STOP,
+        Reason.MAX_HOLDING: Exit.MAX_HOLDING,
+    }.get(Reason(reason) if reason in set(Reason) else Reason.CLOSE, Exit.OTHER)

@@ -1,0 +1,79 @@
+"""What is wanted against what is: the orders to cancel and to send so that a leg gets where it should be.
+
+Pure and level-triggered: asked again with nothing changed, it wants nothing new.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from autotrader.execution.leg import Leg
+from autotrader.execution.orders import BUY, SELL, Reason
+
+ZERO = Decimal(0)
+
+
+class Place(NamedTuple):
+    """An order to send. `price` None is a market order."""
+
+    purpose: str
+    side: int
+    amount: Decimal
+    price: Decimal | None
+    reason: str
+
+
+class Steps(NamedTuple):
+    """What closes the difference: cancel these client ids first, then place this."""
+
+    cancel: tuple[str, ...] = ()
+    place: Place | None = None
+
+
+NOTHING = Steps()
+
+URGENT = frozenset({Reason.CLOSE, Reason.KILL, Reason.REMOVED, Reason.MAX_HOLDING, Reason.BREACH})
+"""Exits that ignore the execution policy."""
+
+
+def leave(leg: Leg, close: Decimal, now_ms: int) -> Steps:
+    """Return what takes a leg flat: its entry canceled, and one order over what it holds and no exit covers.
+
+    An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
+    timeout.
+    """
+    held = leg.position.amount
+    entries = tuple(order.client_id for order in leg.working("entry"))
+    exits = leg.working("exit")
+    if not held:
+        return Steps(entries + tuple(order.client_id for order in exits))
+    urgent = leg.exit_reason in URGENT or leg.policy.kind == "market" or _timed_out(leg, now_ms)
+    price = None if urgent else leg.instrument.price(leg.instrument.ticks(close))
+    fitting = [order for order in exits if order.price == price]
+    covered = sum((order.remaining for order in fitting), ZERO)
+    stale = tuple(order.client_id for order in exits if order.price != price)
+    missing = abs(held) - covered
+    if missing <= 0:
+        return Steps(entries + stale)
+    side = SELL if held > 0 else BUY
+    return Steps(entries + stale, Place("exit", side, missing, price, leg.exit_reason))
+
+
+def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:
+    """Return what a working limit entry needs at a close: to end with its timeout, or to move to the new price."""
+    orders = leg.working("entry")
+    if not orders or leg.policy.kind != "limit":
+        return NOTHING
+    cancel = tuple(order.client_id for order in orders)
+    if _timed_out(leg, now_ms):
+        return Steps(cancel)
+    price = leg.instrument.price(leg.instrument.ticks(close))
+    if all(order.price == price for order in orders):
+        return NOTHING
+    missing = sum((order.remaining for order in orders), ZERO)
+    return Steps(cancel, Place("entry", orders[0].side, missing, price, Reason.ENTRY))
+
+
+def _timed_out(leg: Leg, now_ms: int) -> bool:
+    return bool(leg.policy.timeout_ms) and now_ms - leg.first_sent_ms >= leg.policy.timeout_ms

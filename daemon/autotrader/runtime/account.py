@@ -1,0 +1,85 @@
+"""What the money on one exchange stands at: cash, last prices, what is owned and what working orders reserve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from autotrader.execution.leg import Leg
+
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Account:
+    """One exchange's money, kept from fills and compared with the venue's own figures when they are asked.
+
+    `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
+    is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order.
+    """
+
+    name: str
+    market: str
+    quote: str
+    cost: Decimal
+    cash: Decimal = ZERO
+    budget: Decimal | None = None
+    market_ms: int = 0
+    idle: bool = False
+    prices: dict[str, Decimal] = field(default_factory=dict)
+    due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
+    legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)
+
+    def value(self, leg: Leg) -> Decimal:
+        """Return the signed quote value of what a leg owns; at its entry price before any price is known."""
+        amount = leg.position.amount
+        if not amount:
+            return ZERO
+        price = self.prices.get(leg.symbol)
+        return amount * price if price is not None else amount * (leg.position.entry_price or ZERO)
+
+    def equity(self) -> Decimal:
+        """Return cash plus the value of everything that is owned here."""
+        return self.cash + sum((self.value(leg) for leg in self.legs.values()), ZERO)
+
+    def reserved(self) -> Decimal:
+        """Return the quote money that working entries may still take."""
+        total = ZERO
+        for leg in self.legs.values():
+            for order in leg.orders.values():
+                if order.purpose == "entry":
+                    total += order.remaining * self.order_price(order.price, leg.symbol) * (1 + self.cost)
+        return total
+
+    def order_price(self, price: Decimal | None, symbol: str) -> Decimal:
+        """Return an order's own price, or the last one for a market order."""
+        return price if price is not None else self.prices.get(symbol, ZERO)
+
+    def available(self) -> Decimal:
+        """Return the money that a new entry may use: free cash, or free margin at a leverage of 1 on swaps."""
+        if self.market == "spot":
+            return self.cash - self.reserved()
+        used = sum((abs(self.value(leg)) for leg in self.legs.values()), ZERO)
+        return self.equity() - used - self.reserved()
+
+    def exposures(self) -> dict[str, Decimal]:
+        """Return the signed notional of each symbol, working entries included; symbols at zero are left out."""
+        total: dict[str, Decimal] = {}
+        for leg in self.legs.values():
+            notional = self.value(leg)
+            for order in leg.orders.values():
+                if order.purpose == "entry":
+                    notional += order.side * order.remaining * self.order_price(order.price, leg.symbol)
+            if notional:
+                total[leg.symbol] = total.get(leg.symbol, ZERO) + notional
+        return total
+
+    def gross(self) -> Decimal:
+        """Return the sum of the absolute notionals of all legs, working entries included."""
+        total = ZERO
+        for leg in self.legs.values():
+            total += abs(self.value(leg))
+            for order in leg.orders.values():
+                if order.purpose == "entry":
+                    total += order.remaining * self.order_price(order.price, leg.symbol)
+        return total

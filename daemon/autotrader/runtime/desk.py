@@ -1,0 +1,356 @@
+"""The order desk: writes intents ahead, sends them, and turns what venues tell into positions.
+
+Nothing leaves before its intent is durable. A fill is applied once, whoever reports it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import structlog
+
+from autotrader.core.clock import Clock
+from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable
+from autotrader.execution.ids import client_id, group_id, guard_id
+from autotrader.execution.ledger import Trade, apply_fill, cash_flow
+from autotrader.execution.leg import REMOVED, Leg, exit_code
+from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
+from autotrader.execution.orders import Fill, Guard, Order, OrderRequest, VenueOrder
+from autotrader.execution.reconcile import Steps
+from autotrader.runtime.account import Account
+from autotrader.store.journal import Journal, LegRow
+from autotrader.venues.protocol import Venue
+
+ZERO = Decimal(0)
+NO_GUARD = Guard()
+MINUTE_MS = 60_000
+MAX_RECENT = 10_000
+
+log = structlog.get_logger("desk")
+
+
+@dataclass(slots=True)
+class Draft:
+    """One leg's next step: what to cancel, what to send, and the decision it comes from."""
+
+    leg: Leg
+    kind: str
+    detail: dict[str, Any]
+    cancel: tuple[str, ...] = ()
+    order: Order | None = None
+    guard_order: Order | None = None
+
+
+class Applied(NamedTuple):
+    """What a fill did: the leg it belongs to (None for a foreign one), and the trade that it closed."""
+
+    leg: Leg | None
+    trade: Trade | None
+
+
+@dataclass(slots=True)
+class Desk:
+    """Owns every leg and every order. Its methods run in the trading loop's turn only."""
+
+    journal: Journal
+    venues: dict[str, Venue]
+    accounts: dict[str, Account]
+    clock: Clock
+    generation: int = 0
+    legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)
+    groups: dict[str, Leg] = field(default_factory=dict)
+    drafts: list[Draft] = field(default_factory=list)
+    unsettled: dict[str, Order] = field(default_factory=dict)
+    recent: dict[str, deque[int]] = field(default_factory=dict)
+
+    # legs
+
+    def add(self, leg: Leg) -> None:
+        """Take a leg on."""
+        self.legs[leg.key] = leg
+        self.accounts[leg.exchange].legs[leg.key] = leg
+        if leg.group:
+            self.groups[leg.group] = leg
+
+    def drop(self, leg: Leg) -> None:
+        """Forget a leg that is flat and has nothing working."""
+        self.legs.pop(leg.key, None)
+        self.accounts[leg.exchange].legs.pop(leg.key, None)
+        self.groups.pop(leg.group, None)
+        self.journal.forget_leg(*leg.key)
+
+    def rename(self, leg: Leg, owner: str) -> None:
+        """Give a leg another owner; its group, orders and guard stay."""
+        self.journal.forget_leg(*leg.key)
+        self.legs.pop(leg.key, None)
+        self.accounts[leg.exchange].legs.pop(leg.key, None)
+        leg.owner = owner
+        self.add(leg)
+        self.save(leg)
+
+    def save(self, leg: Leg) -> None:
+        """Write a leg as it stands."""
+        self.journal.leg(LegRow(*leg.key, leg.position, leg.plain()))
+
+    # drafting
+
+    def draft(self, leg: Leg, steps: Steps, now_ms: int, kind: str, detail: dict[str, Any]) -> Draft:
+        """Stage a leg's next steps; they are written and sent with the turn."""
+        staged = Draft(leg, kind, detail, steps.cancel)
+        place = steps.place
+        if place is not None:
+            if place.purpose == "entry" and not leg.position.amount and not leg.orders:
+                self.groups.pop(leg.group, None)
+                leg.group = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, leg.entry_id)
+                leg.first_sent_ms = now_ms
+                self.groups[leg.group] = leg
+                staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
+            elif place.purpose == "exit" and not leg.working("exit"):
+                leg.first_sent_ms = now_ms
+            attempt = self.journal.last_attempt(leg.group, place.purpose) + 1
+            staged.order = Order(
+                client_id(leg.group, place.purpose[0] if place.purpose == "entry" else "x", attempt),
+                "",
+                leg.owner,
+                leg.exchange,
+                leg.symbol,
+                place.side,
+                "market" if place.price is None else "limit",
+                place.price,
+                place.amount,
+                ZERO,
+                None,
+                OrderState.INTENT,
+                place.reason,
+                place.purpose,
+                leg.group,
+                self.generation,
+                0,
+                now_ms,
+                now_ms,
+            )
+            leg.keep(staged.order)
+            self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
+        self.drafts.append(staged)
+        return staged
+
+    def guard_order(self, leg: Leg, entry_side: int, amount: Decimal, now_ms: int) -> Order | None:
+        """Return the row under which a leg's protective exits are journalled; None where it has none."""
+        if leg.guard == NO_GUARD:
+            return None
+        return Order(
+            guard_id(leg.group), "", leg.owner, leg.exchange, leg.symbol, -entry_side, "guard", None, amount, ZERO,
+            None, OrderState.ARMED, "", "guard", leg.group, self.generation, 0, now_ms, now_ms,
+        )  # fmt: skip
+
+    def recent_orders(self, now_ms: int) -> int:
+        """Return how many orders were sent in the last minute of market time."""
+        count = 0
+        for times in self.recent.values():
+            while times and times[0] <= now_ms - MINUTE_MS:
+                times.popleft()
+            count += len(times)
+        return count
+
+    def write(self, now_ms: int) -> None:
+        """Write every draft's decision and intent. Runs inside the turn's durable transaction."""
+        for staged in self.drafts:
+            leg = staged.leg
+            decision = self.journal.decision(
+                now_ms, self.generation, leg.owner, leg.exchange, leg.symbol, staged.kind, leg.entry_id, staged.detail
+            )
+            if staged.order is not None:
+                staged.order = staged.order._replace(decision=decision)
+                leg.keep(staged.order)
+                self.journal.order(staged.order)
+            if staged.guard_order is not None:
+                self.journal.order(staged.guard_order._replace(decision=decision))
+            self.save(leg)
+
+    # sending
+
+    async def send(self) -> None:
+        """Send what was written, in its order: cancels first, then the order that replaces them."""
+        drafts, self.drafts = self.drafts, []
+        for staged in drafts:
+            raced = False
+            for cancel in staged.cancel:
+                raced |= await self.cancel(staged.leg, cancel)
+            if staged.order is None:
+                continue
+            if raced:
+                self._settle(staged.leg, staged.order, OrderEvent.CANCEL, "a fill was faster than its cancel")
+            else:
+                await self._submit(staged.leg, staged.order)
+
+    async def _submit(self, leg: Leg, order: Order) -> None:
+        guard = leg.guard if order.purpose == "entry" and leg.guard != NO_GUARD else None
+        request = OrderRequest(
+            client_id=order.client_id,
+            symbol=order.symbol,
+            side=order.side,
+            type="limit" if order.price is not None else "market",
+            amount=order.amount,
+            price=order.price,
+            reduce_only=order.purpose == "exit",
+            group=order.group,
+            decided_ms=order.created_ms,
+            resolution=leg.resolution,
+            guard=guard,
+            guard_id=guard_id(order.group) if guard else "",
+        )
+        try:
+            answer = await self.venues[order.exchange].submit(request)
+        except OrderRejected as error:
+            self._settle(leg, order, OrderEvent.REJECT, error.reason)
+        except (AmbiguousSubmit, VenueUnavailable) as error:
+            self.unsettled[order.client_id] = order._replace(state=OrderState.SENT)
+            leg.keep(order._replace(state=OrderState.SENT))
+            log.warning("order unanswered", client_id=order.client_id, error=str(error))
+        else:
+            self._settle(leg, order._replace(venue_id=answer.venue_id), OrderEvent.ACK, order.reason)
+
+    async def cancel(self, leg: Leg, identity: str) -> bool:
+        """Cancel an order; True when it filled further than we knew, so that its fills must come first."""
+        order = leg.orders.get(identity)
+        if order is None:
+            return False
+        try:
+            answer = await self.venues[order.exchange].cancel(identity)
+        except UnknownOrder:
+            self._settle(leg, order, OrderEvent.ABSENT, "the venue never got it")
+            return False
+        if answer.filled > order.filled:
+            return True
+        self.on_order(answer)
+        return False
+
+    async def settle(self) -> None:
+        """Ask the venues for every order whose answer never came, until each is known."""
+        for order in list(self.unsettled.values()):
+            try:
+                answer = await self.venues[order.exchange].order(order.client_id)
+            except VenueUnavailable:
+                continue
+            self.unsettled.pop(order.client_id, None)
+            leg = self.groups.get(order.group)
+            if answer is None and leg is not None:
+                self._settle(leg, order, OrderEvent.ABSENT, "the venue never got it")
+            elif answer is not None:
+                self.on_order(answer)
+
+    # what venues tell
+
+    def on_order(self, told: VenueOrder) -> None:
+        """Take in an order's standing as its venue tells it; fills come as fills, never from here."""
+        order = self.journal.find_order(told.client_id)
+        leg = self.groups.get(told.group)
+        if order is None:
+            return
+        event = {
+            "open": OrderEvent.ACK,
+            "canceled": OrderEvent.CANCEL,
+            "rejected": OrderEvent.REJECT,
+            "expired": OrderEvent.EXPIRE,
+            "filled": OrderEvent.ACK,
+        }[told.status]
+        state = advance(order.state, event)
+        if state == order.state and told.venue_id == order.venue_id:
+            return
+        reason = told.reason or order.reason
+        changed = order._replace(state=state, venue_id=told.venue_id, reason=reason, updated_ms=told.ts_ms)
+        with self.journal.write():
+            self.journal.order(changed)
+            if leg is not None:
+                leg.keep(changed)
+                self._rest(leg)
+                self.save(leg)
+
+    def on_fill(self, fill: Fill) -> Applied:
+        """Apply a fill: its order, its leg's position, the account's cash, the closed trade. Once."""
+        order = self.journal.find_order(fill.client_id)
+        leg = self._leg_of(fill.group, order)
+        if order is None and leg is not None and fill.client_id == guard_id(leg.group):
+            side = 1 if leg.position.amount > 0 else -1
+            order = self.guard_order(leg, side, abs(leg.position.amount), fill.ts_ms)
+        if order is None or leg is None:
+            with self.journal.write():
+                if self.journal.fill(fill, ""):
+                    self.journal.event(
+                        fill.ts_ms,
+                        "warning",
+                        "foreign_fill",
+                        fill.exchange,
+                        f"{fill.client_id} is not ours; left alone",
+                    )
+            return Applied(None, None)
+        with self.journal.write():
+            if not self.journal.fill(fill, leg.owner):
+                return Applied(None, None)
+            reason = fill.reason or order.reason
+            leg.position, trade = apply_fill(leg.position, fill._replace(reason=reason))
+            self._record(leg, order, fill)
+            if trade is not None:
+                self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
+                leg.last_exit = exit_code(reason)
+                if rest := tuple(order.client_id for order in leg.working("entry")):
+                    self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {reason}"}, rest))
+            self._rest(leg)
+            self.save(leg)
+        self.accounts[leg.exchange].cash += cash_flow(fill)
+        return Applied(leg, trade)
+
+    def _leg_of(self, group: str, order: Order | None) -> Leg | None:
+        """Return whose order it was: by its group, or by its strategy where a late fill meets a newer group."""
+        leg = self.groups.get(group) if group else None
+        if leg is None and order is not None:
+            place = (order.exchange, order.symbol)
+            leg = self.groups.get(order.group) or self.legs.get((order.strategy, *place))
+            leg = leg or self.legs.get((REMOVED + order.strategy, *place))
+        return leg
+
+    def _record(self, leg: Leg, order: Order, fill: Fill) -> None:
+        filled = order.filled + fill.amount
+        paid = (order.average or ZERO) * order.filled + fill.cost
+        whole = not leg.position.amount if order.type == "guard" else filled >= order.amount
+        event = OrderEvent.FILL_ALL if whole else OrderEvent.FILL_PART
+        changed = order._replace(
+            filled=filled,
+            average=paid / filled,
+            state=advance(order.state, event),
+            reason=fill.reason or order.reason,
+            updated_ms=fill.ts_ms,
+        )
+        self.journal.order(changed)
+        leg.keep(changed)
+
+    def _rest(self, leg: Leg) -> None:
+        """Bring a leg to rest where it is flat: the entry is over, and so is its guard."""
+        if leg.position.amount or leg.working("entry"):
+            return
+        leg.target, leg.exposure, leg.exit_reason = ZERO, 0.0, ""
+        row = self.journal.find_order(guard_id(leg.group)) if leg.group else None
+        if row is not None and row.state not in DONE:
+            self.journal.order(row._replace(state=OrderState.CANCELED))
+
+    def _settle(self, leg: Leg, order: Order, event: OrderEvent, reason: str) -> None:
+        changed = order._replace(state=advance(order.state, event), reason=reason)
+        refused = event in {OrderEvent.REJECT, OrderEvent.ABSENT}
+        with self.journal.write(durable=refused):
+            self.journal.order(changed)
+            leg.keep(changed)
+            if refused:
+                self.journal.event(
+                    changed.updated_ms, "warning", "order_refused", leg.owner, f"{order.client_id}: {reason}"
+                )
+            self._rest(leg)
+            self.save(leg)
+
+    def working(self) -> Iterable[Order]:
+        """Return every order that may still fill."""
+        for leg in self.legs.values():
+            yield from leg.orders.values()

@@ -1,0 +1,121 @@
+"""One group of a running strategy: its features, its State, its Out, and the call of its step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from autotrader.core.events import Bar, BarClosed, Series
+from autotrader.execution.leg import Leg
+from autotrader.features.program import Live, Program
+from autotrader.strategies.contract import BAR, FREE, Kind, Out, View, fresh_out
+from autotrader.strategies.contract import Leg as Declared
+
+ATR = "__atr"
+"""The column that a volatility size reads; it follows the strategy's own columns."""
+
+
+class Part:
+    """Folds events into what one group of legs wants. Touched by the trading loop alone."""
+
+    def __init__(
+        self, strategy: str, number: int, kind: Kind, params: Any, declared: Sequence[Declared], program: Program
+    ) -> None:
+        self.strategy = strategy
+        self.number = number
+        self.kind = kind
+        self.declared = tuple(declared)
+        self.program = program
+        self.constants = kind.constants(params)
+        self.wakes = kind.wakes(params)
+        self.state: Any = kind.State()
+        self.out: Out = fresh_out(len(self.declared), kind.slots(params))
+        self.ts_ms = 0
+        self.anchor_ms = 0
+        self.legs: list[Leg] = []
+        self.live: list[Live] = [program.live() for _ in self.declared]
+        self.seen: dict[tuple[int, tuple[str, str]], int] = {}
+        self._arrived: dict[int, int] = {}
+        self._atr = program.columns.index(ATR) if ATR in program.columns else -1
+
+    def own_series(self, leg: int) -> Series:
+        """Return the bars that wake a leg."""
+        declared = self.declared[leg]
+        return Series(declared.exchange, declared.symbol, declared.feed.timeframe)
+
+    def series(self) -> dict[Series, list[tuple[int, tuple[str, str]]]]:
+        """Return every stream of bars that the part reads, each with the legs and program keys it feeds."""
+        routes: dict[Series, list[tuple[int, tuple[str, str]]]] = {}
+        for leg, declared in enumerate(self.declared):
+            own = self.own_series(leg)
+            routes.setdefault(own, [])
+            for symbol, timeframe in self.program.series:
+                series = Series(declared.exchange, symbol or declared.symbol, timeframe)
+                routes.setdefault(series, []).append((leg, (symbol, timeframe)))
+        return routes
+
+    def feed(self, leg: int, key: tuple[str, str], bar: Bar, closed_ms: int) -> None:
+        """Show a closed bar to a leg's features; one that was seen already is passed over."""
+        if closed_ms <= self.seen.get((leg, key), 0):
+            return
+        self.seen[leg, key] = closed_ms
+        self.live[leg].update(key, bar)
+
+    def due(self, leg: int, event: BarClosed) -> bool:
+        """Say whether a step is due: this is the leg's own bar, and every other leg's bar of that close is there."""
+        if BAR not in self.wakes or event.series != self.own_series(leg) or event.ts_ms <= self.ts_ms:
+            return False
+        self._arrived[leg] = event.ts_ms
+        return all(self._arrived.get(other) == event.ts_ms for other in range(len(self.declared)))
+
+    def step(self, event: int, leg: int, now_ms: int) -> bool:
+        """Fold one event. True when State or Out changed."""
+        legs = self.legs
+        view = View(
+            event,
+            leg,
+            now_ms,
+            [live.values() for live in self.live],
+            (),
+            (),
+            [0] * len(legs),
+            [one.instrument.lots(one.position.amount) for one in legs],
+            [float(one.position.entry_price or math.nan) for one in legs],
+            [one.entry_id for one in legs],
+            [one.entry_state for one in legs],
+            [int(one.last_exit) for one in legs],
+            [0.0] * len(legs),
+            [FREE] * len(self.out.slot_leg),
+            [0] * len(self.out.slot_leg),
+            [0] * len(self.out.slot_leg),
+        )
+        before = [list(values) for values in self.out]
+        state = self.kind.step(self.constants, self.state, view, self.out)
+        changed = state != self.state or before != list(self.out)
+        self.state = state
+        if changed:
+            self.ts_ms = now_ms
+        return changed
+
+    def atr(self, leg: int) -> float:
+        """Return the leg's ATR in quote units; NaN where the size does not ask for one or it is not defined yet."""
+        return self.live[leg].values()[self._atr] if self._atr >= 0 else math.nan
+
+    def plain(self) -> tuple[list[Any], list[list[float]]]:
+        """Return State and Out as the journal keeps them."""
+        return list(self.state), [list(values) for values in self.out]
+
+    def restore(self, state: list[Any], out: list[list[float]], ts_ms: int) -> None:
+        """Take State and Out back from the journal."""
+        self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
+        for mine, kept in zip(self.out, out, strict=True):
+            mine[:] = kept
+        self.ts_ms = ts_ms
+
+    def adopt_legs(self) -> None:
+        """Want what the legs already hold: a State that starts anew keeps positions, entry ids and stops."""
+        for index, leg in enumerate(self.legs):
+            if leg.position.amount or leg.working("entry"):
+                self.out.target[index] = leg.exposure
+                self.out.entry[index] = leg.entry_id

@@ -1,0 +1,88 @@
+"""A running strategy: its declaration, its parts and how it fares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autotrader.config.canonical import canonical
+from autotrader.config.strategy import StrategyParams
+from autotrader.core.events import Series
+from autotrader.execution.leg import Leg, Policy
+from autotrader.execution.orders import Guard
+from autotrader.execution.sizing import Size
+from autotrader.features.program import compile_program
+from autotrader.runtime.part import ATR, Part
+from autotrader.strategies.contract import Kind
+
+
+@dataclass(slots=True)
+class Strategy:
+    """One declared strategy while it runs. Its identity is kept by every reload that does not change it."""
+
+    name: str
+    kind: Kind
+    params: StrategyParams
+    spec: str
+    size: Size
+    atr_window: int
+    guard: Guard
+    max_holding_ms: int
+    policy: Policy
+    generation: int
+    parts: list[Part] = field(default_factory=list)
+    error: str = ""
+    last_decision: str = ""
+    pnl: str = "0"
+
+    def series(self) -> set[Series]:
+        """Return every stream of bars that it reads, and those that decide its fills."""
+        wanted: set[Series] = set()
+        for part in self.parts:
+            wanted |= set(part.series())
+            if self.params.resolution:
+                wanted |= {
+                    Series(declared.exchange, declared.symbol, self.params.resolution) for declared in part.declared
+                }
+        return wanted
+
+    def legs(self) -> list[Leg]:
+        """Return the legs of all parts."""
+        return [leg for part in self.parts for leg in part.legs]
+
+
+def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: int) -> Strategy:
+    """Return a strategy with its programs compiled and nothing warmed up. Raises ExpressionError."""
+    size, window = declared_size(params)
+    strategy = Strategy(
+        name,
+        kind,
+        params,
+        canonical(params),
+        size,
+        window,
+        Guard(params.exits.stop_loss, params.exits.take_profit, params.exits.trailing_stop),
+        params.exits.max_holding or 0,
+        Policy(params.execution.kind, getattr(params.execution, "timeout", None) or 0),
+        generation,
+    )
+    columns = dict(kind.features(params))
+    if window:
+        columns[ATR] = f"atr({window})"
+    for number, declared in enumerate(kind.instruments(params)):
+        program = compile_program(columns, dict(getattr(params, "let", {})), declared[0].feed.timeframe)
+        strategy.parts.append(Part(name, number, kind, params, declared, program))
+    return strategy
+
+
+def declared_size(params: StrategyParams) -> tuple[Size, int]:
+    """Return a declared size as the sizing function takes it, and the ATR window that it needs (0: none)."""
+    size = params.size
+    match size.kind:
+        case "percent":
+            return Size("percent", size.percent), 0
+        case "fixed":
+            return Size("fixed", size.amount), 0
+        case "notional":
+            return Size("notional", size.amount.amount), 0
+        case "volatility":
+            return Size("volatility", size.risk), size.atr
