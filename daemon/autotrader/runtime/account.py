@@ -26,6 +26,7 @@ class Account:
     budget: Decimal | None = None
     market_ms: int = 0
     idle: bool = False
+    known: bool = False
     prices: dict[str, Decimal] = field(default_factory=dict)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)

@@ -222,7 +222,7 @@ class Desk:
         try:
             answer = await self.venues[order.exchange].cancel(identity)
         except UnknownOrder:
-            self._settle(leg, order, OrderEvent.ABSENT, "the venue never got it")
+            self.absent(leg, order)
             return False
         if answer.filled > order.filled:
             return True
@@ -239,9 +239,22 @@ class Desk:
             self.unsettled.pop(order.client_id, None)
             leg = self.groups.get(order.group)
             if answer is None and leg is not None:
-                self._settle(leg, order, OrderEvent.ABSENT, "the venue never got it")
+                self.absent(leg, order)
             elif answer is not None:
                 self.on_order(answer)
+
+    async def move_guard(self, leg: Leg, guard: Guard) -> None:
+        """Tell the venue of new protective exits for a position that is open."""
+        with self.journal.write():
+            row = self.journal.find_order(guard_id(leg.group))
+            side = 1 if leg.position.amount > 0 else -1
+            if guard == NO_GUARD and row is not None and row.state not in DONE:
+                self.journal.order(row._replace(state=OrderState.CANCELED))
+            elif guard != NO_GUARD and (row is None or row.state in DONE):
+                fresh = self.guard_order(leg, side, abs(leg.position.amount), self.clock.now_ms())
+                if fresh is not None:
+                    self.journal.order(fresh)
+        await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
 
     # what venues tell
 
@@ -273,7 +286,7 @@ class Desk:
     def on_fill(self, fill: Fill) -> Applied:
         """Apply a fill: its order, its leg's position, the account's cash, the closed trade. Once."""
         order = self.journal.find_order(fill.client_id)
-        leg = self._leg_of(fill.group, order)
+        leg = self.leg_of(fill.group, order)
         if order is None and leg is not None and fill.client_id == guard_id(leg.group):
             side = 1 if leg.position.amount > 0 else -1
             order = self.guard_order(leg, side, abs(leg.position.amount), fill.ts_ms)
@@ -304,7 +317,7 @@ class Desk:
         self.accounts[leg.exchange].cash += cash_flow(fill)
         return Applied(leg, trade)
 
-    def _leg_of(self, group: str, order: Order | None) -> Leg | None:
+    def leg_of(self, group: str, order: Order | None) -> Leg | None:
         """Return whose order it was: by its group, or by its strategy where a late fill meets a newer group."""
         leg = self.groups.get(group) if group else None
         if leg is None and order is not None:
@@ -349,6 +362,10 @@ class Desk:
                 )
             self._rest(leg)
             self.save(leg)
+
+    def absent(self, leg: Leg, order: Order) -> None:
+        """Settle an order that its venue never got."""
+        self._settle(leg, order, OrderEvent.ABSENT, "the venue never got it")
 
     def working(self) -> Iterable[Order]:
         """Return every order that may still fill."""

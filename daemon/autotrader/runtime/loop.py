@@ -17,7 +17,7 @@ from autotrader.core.clock import Clock, iso
 from autotrader.core.events import BarClosed, BarsComplete, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
-from autotrader.execution.orders import BUY, SELL, Reason
+from autotrader.execution.orders import BUY, SELL, Fill, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
 from autotrader.execution.sizing import Room, entry_amount
 from autotrader.risk import breakers as brk
@@ -291,7 +291,11 @@ class TradingLoop:
     # what goes on while nothing is decided
 
     def _look_after(self, leg: Leg, now_ms: int) -> None:
-        if leg.exit_reason:
+        if leg.owner.startswith(REMOVED) and not leg.position.amount and not leg.orders:
+            with self.journal.write(durable=False):
+                self.desk.drop(leg)
+            self.rewire()
+        elif leg.exit_reason:
             steps = leave(leg, self._price(leg), now_ms)
             if steps != NOTHING:
                 self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
@@ -324,6 +328,19 @@ class TradingLoop:
         """Return the equity of all exchanges."""
         return sum((account.equity() for account in self.accounts.values()), ZERO)
 
+    def money_moved(self, exchange: str, amount: Decimal) -> None:
+        """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""
+        self.breakers = brk.moved(self.breakers, amount)
+        account = self.accounts[exchange]
+        with self.journal.write():
+            self.journal.event(
+                account.market_ms,
+                "info",
+                "money_moved",
+                exchange,
+                f"{amount:+f} {account.quote} without a fill of ours",
+            )
+
     def _watch_equity(self, now_ms: int) -> None:
         self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, self.equity())
         self._tripped(breaches, now_ms)
@@ -347,21 +364,25 @@ class TradingLoop:
         return count
 
     async def _on_fill(self, event: FillHappened) -> None:
-        applied = self.desk.on_fill(event.fill)
+        self.book(event.fill)
+        await self.finish(event.ts_ms, self.accounts[event.fill.exchange])
+
+    def book(self, fill: Fill) -> None:
+        """Apply a fill and what follows from it: the closed trade's place in the breakers, a line in the log."""
+        applied = self.desk.on_fill(fill)
         if applied.trade is not None:
-            self.breakers, breaches = brk.on_trade(self.breakers, self.limits, event.ts_ms, applied.trade.pnl)
-            self._tripped(breaches, event.ts_ms)
+            self.breakers, breaches = brk.on_trade(self.breakers, self.limits, fill.ts_ms, applied.trade.pnl)
+            self._tripped(breaches, fill.ts_ms)
         if applied.leg is not None:
             log.info(
                 "fill",
                 strategy=applied.leg.owner,
-                symbol=event.fill.symbol,
-                side="buy" if event.fill.side > 0 else "sell",
-                amount=str(event.fill.amount),
-                price=str(event.fill.price),
-                reason=event.fill.reason,
+                symbol=fill.symbol,
+                side="buy" if fill.side > 0 else "sell",
+                amount=str(fill.amount),
+                price=str(fill.price),
+                reason=fill.reason,
             )
-        await self.finish(event.ts_ms, None)
 
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
@@ -371,7 +392,7 @@ class TradingLoop:
                 self.desk.write(now_ms)
                 self._write_states()
                 if account is not None:
-                    self.journal.progress(account.name, now_ms)
+                    self.journal.progress(account.name, now_ms, account.cash)
                 self._sample(now_ms)
                 if self.breakers != self._breakers_written:
                     self.journal.flag("breakers", _plain(self.breakers))

@@ -28,6 +28,7 @@ class Strategy:
     guard: Guard
     max_holding_ms: int
     policy: Policy
+    resolution: str
     generation: int
     parts: list[Part] = field(default_factory=list)
     error: str = ""
@@ -39,10 +40,8 @@ class Strategy:
         wanted: set[Series] = set()
         for part in self.parts:
             wanted |= set(part.series())
-            if self.params.resolution:
-                wanted |= {
-                    Series(declared.exchange, declared.symbol, self.params.resolution) for declared in part.declared
-                }
+            if self.resolution:
+                wanted |= {Series(declared.exchange, declared.symbol, self.resolution) for declared in part.declared}
         return wanted
 
     def legs(self) -> list[Leg]:
@@ -60,9 +59,10 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
         canonical(params),
         size,
         window,
-        Guard(params.exits.stop_loss, params.exits.take_profit, params.exits.trailing_stop),
+        declared_guard(params),
         params.exits.max_holding or 0,
         Policy(params.execution.kind, getattr(params.execution, "timeout", None) or 0),
+        getattr(params, "resolution", None) or "",
         generation,
     )
     columns = dict(kind.features(params))
@@ -72,6 +72,11 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
         program = compile_program(columns, dict(getattr(params, "let", {})), declared[0].feed.timeframe)
         strategy.parts.append(Part(name, number, kind, params, declared, program))
     return strategy
+
+
+def declared_guard(params: StrategyParams) -> Guard:
+    """Return a strategy's declared protective exits."""
+    return Guard(params.exits.stop_loss, params.exits.take_profit, params.exits.trailing_stop)
 
 
 def declared_size(params: StrategyParams) -> tuple[Size, int]:

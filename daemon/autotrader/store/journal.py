@@ -59,6 +59,14 @@ class StateRow(NamedTuple):
     anchor_ms: int
 
 
+class Progress(NamedTuple):
+    """Market time dealt with, newest fill id and cash of an exchange; zeros and None before anything happened."""
+
+    ts_ms: int
+    fill_id: int
+    cash: Decimal | None
+
+
 class Journal:
     """Writes go through `write()`, one transaction each; reads see what was written.
 
@@ -234,7 +242,8 @@ class Journal:
         if cursor.rowcount == 0:
             return False
         self._db.execute(
-            "INSERT INTO progress VALUES (?, 0, ?) ON CONFLICT (exchange) DO UPDATE SET fill_id = excluded.fill_id",
+            "INSERT INTO progress VALUES (?, 0, ?, NULL) "
+            "ON CONFLICT (exchange) DO UPDATE SET fill_id = excluded.fill_id",
             (fill.exchange, fill.fill_id),
         )
         return True
@@ -309,17 +318,20 @@ class Journal:
             for row in rows
         }
 
-    def progress(self, exchange: str, ts_ms: int) -> None:
-        """Write how far in market time an exchange's events are dealt with."""
+    def progress(self, exchange: str, ts_ms: int, cash: Decimal) -> None:
+        """Write how far in market time an exchange's events are dealt with, and its cash then."""
         self._db.execute(
-            "INSERT INTO progress VALUES (?, ?, 0) ON CONFLICT (exchange) DO UPDATE SET ts_ms = excluded.ts_ms",
-            (exchange, ts_ms),
+            "INSERT INTO progress VALUES (?, ?, 0, ?) "
+            "ON CONFLICT (exchange) DO UPDATE SET ts_ms = excluded.ts_ms, cash = excluded.cash",
+            (exchange, ts_ms, str(cash)),
         )
 
-    def progress_of(self, exchange: str) -> tuple[int, int]:
-        """Return the market time dealt with and the newest fill id of an exchange."""
-        row = self._db.execute("SELECT ts_ms, fill_id FROM progress WHERE exchange = ?", (exchange,)).fetchone()
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+    def progress_of(self, exchange: str) -> Progress:
+        """Return how far an exchange's events are dealt with."""
+        row = self._db.execute("SELECT ts_ms, fill_id, cash FROM progress WHERE exchange = ?", (exchange,)).fetchone()
+        if row is None:
+            return Progress(0, 0, None)
+        return Progress(row[0], row[1], None if row[2] is None else Decimal(row[2]))
 
     def cash_flow(self, exchange: str) -> Decimal:
         """Return what all fills of an exchange did to its quote balance."""

@@ -146,7 +146,7 @@ def _first(connection: sqlite3.Connection) -> None:
         {"strategy": str, "part": int, "spec": str, "state": str, "out": str, "ts_ms": int, "anchor_ms": int},
         pk=("strategy", "part"),
     )
-    db.create_table("progress", {"exchange": str, "ts_ms": int, "fill_id": int}, pk="exchange")
+    db.create_table("progress", {"exchange": str, "ts_ms": int, "fill_id": int, "cash": str}, pk="exchange")
     db.create_table("equity", {"ts_ms": int, "exchange": str, "equity": str, "cash": str}, pk=("ts_ms", "exchange"))
     db.create_table(
         "events",

@@ -1,0 +1,149 @@
+"""What a person may tell the running daemon, whoever carries the word: command line, dashboard, bot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from autotrader.core.errors import ControlError
+from autotrader.execution.leg import REMOVED
+from autotrader.execution.orders import Reason
+from autotrader.risk import breakers as brk
+from autotrader.runtime.plan import plain
+from autotrader.runtime.status import positions, status
+
+if TYPE_CHECKING:
+    from autotrader.runtime.daemon import Daemon
+
+Command = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Commands:
+    """Each command takes a turn of the trading loop, is journalled, and answers with plain data."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._known: dict[str, Command] = {
+            "status": self._status,
+            "positions": self._positions,
+            "pause": self._pause,
+            "resume": self._resume,
+            "close": self._close,
+            "kill": self._kill,
+            "unlock": self._unlock,
+            "reload": self._reload,
+            "plan": self._plan,
+            "rollback": self._rollback,
+            "stop": self._stop,
+        }
+
+    async def handle(self, command: str, arguments: dict[str, Any]) -> Any:
+        """Carry out one command. Raises ControlError for one that is not known or cannot be done."""
+        action = self._known.get(command)
+        if action is None:
+            raise ControlError(
+                f"'{command}' is not a command of this daemon; it knows {', '.join(sorted(self._known))}"
+            )
+        return await action(arguments)
+
+    async def _status(self, _: dict[str, Any]) -> Any:
+        return status(self._daemon)
+
+    async def _positions(self, _: dict[str, Any]) -> Any:
+        return positions(self._daemon.loop)
+
+    async def _pause(self, arguments: dict[str, Any]) -> Any:
+        loop, name = self._daemon.loop, self._strategy(arguments)
+        async with loop.turn:
+            loop.paused[name] = str(arguments.get("reason") or "paused by a person")
+            self._keep(f"entries of {name or 'all strategies'} are paused", "pause", arguments)
+        return {"paused": dict(loop.paused)}
+
+    async def _resume(self, arguments: dict[str, Any]) -> Any:
+        loop, name = self._daemon.loop, self._strategy(arguments)
+        async with loop.turn:
+            if not name:
+                loop.paused.clear()
+                loop.exits_only = ""
+            loop.paused.pop(name, None)
+            if name in loop.strategies:
+                loop.strategies[name].error = ""
+            self._keep(f"entries of {name or 'all strategies'} are allowed again", "resume", arguments)
+        return {"paused": dict(loop.paused)}
+
+    async def _close(self, arguments: dict[str, Any]) -> Any:
+        loop, name = self._daemon.loop, self._strategy(arguments)
+        async with loop.turn:
+            now_ms = self._now_ms()
+            count = loop.leave_all(Reason.CLOSE, now_ms, name)
+            self._keep(f"{count} positions of {name or 'all strategies'} are being closed", "close", arguments)
+            await loop.finish(now_ms, None)
+        return {"closing": count}
+
+    async def _kill(self, arguments: dict[str, Any]) -> Any:
+        loop = self._daemon.loop
+        async with loop.turn:
+            now_ms = self._now_ms()
+            loop.killed = str(arguments.get("reason") or "killed by a person")
+            with loop.journal.write():
+                loop.journal.flag("killed", loop.killed)
+            count = loop.leave_all(Reason.KILL, now_ms)
+            self._keep(
+                f"kill switch: {count} positions and entries are being ended; locked until unlock", "kill", arguments
+            )
+            await loop.finish(now_ms, None)
+        return {"killed": loop.killed, "closing": count}
+
+    async def _unlock(self, arguments: dict[str, Any]) -> Any:
+        loop = self._daemon.loop
+        async with loop.turn:
+            loop.killed = ""
+            loop.breakers = brk.unlocked(loop.breakers, loop.equity())
+            self._keep("kill switch and loss locks are lifted", "unlock", arguments)
+            await loop.finish(self._now_ms(), None)
+        return {"killed": ""}
+
+    async def _reload(self, arguments: dict[str, Any]) -> Any:
+        who = str(arguments.get("who") or "command line")
+        outcome = self._daemon.reloader.reload(who, "asked for", str(arguments.get("plan") or ""))
+        return (await outcome)._asdict()
+
+    async def _plan(self, _: dict[str, Any]) -> Any:
+        return plain(await self._daemon.reloader.plan())
+
+    async def _rollback(self, arguments: dict[str, Any]) -> Any:
+        daemon = self._daemon
+        number = int(arguments.get("generation", 0))
+        found = daemon.journal.generations(number)
+        if not found:
+            raise ControlError(f"there is no generation {number}; `autotrader history` lists them")
+        loaded = await asyncio.to_thread(daemon.seams.load_texts, found[0].texts)
+        if loaded.declarations is None:
+            problems = "\n".join(problem.render() for problem in loaded.problems)
+            raise ControlError(f"generation {number} cannot be run any more:\n{problems}")
+        who = str(arguments.get("who") or "command line")
+        return (await daemon.reloader.rollback(number, loaded.declarations, who))._asdict()
+
+    async def _stop(self, _: dict[str, Any]) -> Any:
+        self._daemon.stopping.set()
+        return {"stopping": True}
+
+    def _strategy(self, arguments: dict[str, Any]) -> str:
+        name = str(arguments.get("name") or "")
+        loop = self._daemon.loop
+        owners = {leg.owner.removeprefix(REMOVED) for leg in loop.desk.legs.values()}
+        if name and name.removeprefix(REMOVED) not in {*loop.strategies, *owners}:
+            known = ", ".join(sorted(loop.strategies)) or "none"
+            raise ControlError(f"there is no strategy '{name}'; there are: {known}")
+        return name
+
+    def _now_ms(self) -> int:
+        return max((account.market_ms for account in self._daemon.loop.accounts.values()), default=0)
+
+    def _keep(self, message: str, kind: str, arguments: dict[str, Any]) -> None:
+        loop = self._daemon.loop
+        with loop.journal.write():
+            loop.journal.flag("paused", loop.paused or None)
+            loop.journal.flag("killed", loop.killed or None)
+            loop.journal.event(self._now_ms(), "info", kind, str(arguments.get("who") or "command line"), message)

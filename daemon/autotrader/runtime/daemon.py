@@ -1,0 +1,331 @@
+"""The living daemon: start-up in order, the tasks that keep it alive, the commands that steer it, an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from autotrader.config.diff import Diff
+from autotrader.config.load import Declarations, Loaded
+from autotrader.core.clock import Clock
+from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.execution.leg import REMOVED, Leg
+from autotrader.runtime.account import Account
+from autotrader.runtime.commands import Commands
+from autotrader.runtime.control import ControlServer, socket_path
+from autotrader.runtime.desk import Desk
+from autotrader.runtime.install import install, undone_on_failure
+from autotrader.runtime.jobs import Jobs
+from autotrader.runtime.lock import FileLock
+from autotrader.runtime.loop import TradingLoop, breakers_from
+from autotrader.runtime.notify import Notifier
+from autotrader.runtime.recovery import recover
+from autotrader.runtime.reload import Reloader
+from autotrader.runtime.settings import limits_of
+from autotrader.runtime.warm import Prepared, catch_up, prepare
+from autotrader.store.journal import Generation, Journal
+from autotrader.strategies.contract import Kind
+from autotrader.venues.protocol import Venue
+
+MAX_BACKOFF_S = 60.0
+STOP_TIMEOUT_S = 10.0
+MAX_UNREADY_STARTS = 3
+
+log = structlog.get_logger("daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """What the daemon is given: where things come from and how the world is touched."""
+
+    root: Path
+    kinds: Mapping[str, Kind]
+    load: Callable[[], Loaded]
+    load_texts: Callable[[Mapping[str, str]], Loaded]
+    venue: Callable[[str, Declarations], Venue]
+    account: Callable[[str, Declarations], Account]
+    adjust: Callable[[Venue, str, Declarations], None]
+    watch: Callable[[], AsyncIterator[None]]
+    page: Callable[[Declarations], Awaitable[Any]] | None
+    clock: Clock
+
+
+class Daemon:
+    """One account's daemon. `start` recovers and begins to trade, `run` lives until it is told to stop."""
+
+    def __init__(self, seams: Seams, notifier: Notifier | None = None) -> None:
+        self.seams = seams
+        self.notifier = notifier or Notifier()
+        self.stopping = asyncio.Event()
+        self.started_s = seams.clock.monotonic_s()
+        self.failure: BaseException | None = None
+        self.page_url = ""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._locks: list[FileLock] = []
+        self._servers: list[ControlServer] = []
+        self._page: Any = None
+        self.jobs: Jobs | None = None
+
+    # start-up
+
+    async def start(self) -> None:
+        """Recover from the journal and the venues, then trade.
+
+        Raises ConfigError where there is no valid configuration at all, LockHeld, StoreError and VenueUnavailable.
+        """
+        seams = self.seams
+        loaded = await asyncio.to_thread(seams.load)
+        declarations, exits_only = await self._declarations(loaded)
+        store = seams.root / declarations.daemon.store
+        self._locks.append(FileLock(store.with_name(store.name + ".lock"), f"the store {store.name}"))
+        self.journal = Journal(store, seams.clock)
+        last = self._last_generation()
+        if loaded.declarations is None and last is None:
+            raise ConfigError(loaded.problems)
+        desk = Desk(self.journal, {}, {}, seams.clock)
+        self.loop = loop = TradingLoop(self.journal, desk, seams.clock)
+        self._flags(exits_only)
+        for name in declarations.exchanges:
+            await self._open(name, declarations)
+        await self._legs(desk)
+        await self._begin(declarations, last)
+        for name in loop.accounts:
+            self._spawn(f"exchange {name}", self._follow(name))
+        self.commands = Commands(self)
+        server = ControlServer(socket_path(seams.root), self.commands.handle)
+        await server.start()
+        self._servers.append(server)
+        self.jobs = Jobs(self)
+        self.jobs.start()
+        self._spawn("watch", self._watch())
+        self._spawn("removals", self._removals())
+        if seams.page is not None:
+            self._page = await seams.page(declarations)
+            self.page_url = self._page.url
+        with self.journal.write():
+            self.journal.flag("starts", None)
+        self.notifier.ready(f"{len(loop.strategies)} strategies, generation {self.reloader.generation}")
+
+    async def _declarations(self, loaded: Loaded) -> tuple[Declarations, str]:
+        """Return what to run: the files, or the last accepted generation where they are not valid, exits only."""
+        if loaded.declarations is not None:
+            return loaded.declarations, ""
+        for problem in loaded.problems:
+            log.error(problem.render())
+        store = self._known_store()
+        last = None
+        if store is not None:
+            journal = Journal(store, self.seams.clock)
+            generations = journal.generations()
+            journal.close()
+            last = generations[0] if generations else None
+        if last is None:
+            raise ConfigError(loaded.problems)
+        again = await asyncio.to_thread(self.seams.load_texts, last.texts)
+        if again.declarations is None:
+            raise ConfigError((*loaded.problems, *again.problems))
+        log.error("the files are not valid: the last accepted generation runs, exits only", generation=last.number)
+        return again.declarations, "the files were not valid at start-up; mend them and reload"
+
+    def _known_store(self) -> Path | None:
+        pointer = self.seams.root / "var" / "store"
+        if pointer.is_file():
+            store = Path(pointer.read_text(encoding="utf-8").strip())
+            return store if store.exists() else None
+        return None
+
+    def _last_generation(self) -> Generation | None:
+        pointer = self.seams.root / "var" / "store"
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.write_text(f"{self.journal.path}\n", encoding="utf-8")
+        generations = self.journal.generations()
+        return generations[0] if generations else None
+
+    def _flags(self, exits_only: str) -> None:
+        flags = self.journal.flags()
+        self.loop.paused = dict(flags.get("paused", {}))
+        self.loop.killed = flags.get("killed", "")
+        if "breakers" in flags:
+            self.loop.breakers = breakers_from(flags["breakers"])
+        unready = int(flags.get("starts", 0))
+        if unready >= MAX_UNREADY_STARTS:
+            exits_only = exits_only or f"the last {unready} starts failed; `autotrader resume` lets entries in again"
+        self.loop.exits_only = exits_only
+        with self.journal.write():
+            self.journal.flag("starts", unready + 1)
+
+    async def _open(self, name: str, declarations: Declarations) -> None:
+        venue = self.seams.venue(name, declarations)
+        await venue.open()
+        self.loop.desk.venues[name] = venue
+        self.loop.accounts[name] = self.seams.account(name, declarations)
+
+    async def _legs(self, desk: Desk) -> None:
+        for row in self.journal.legs():
+            if row.exchange not in desk.venues:
+                log.error("a position's exchange is not declared", owner=row.owner, exchange=row.exchange)
+                continue
+            instrument = await desk.venues[row.exchange].instrument(row.symbol)
+            desk.add(Leg.restore(row.owner, row.exchange, row.symbol, instrument, row.position, row.rest))
+
+    async def _begin(self, declarations: Declarations, last: Generation | None) -> None:
+        """Run the declarations as the journal left them: states restored, what happened meanwhile made good."""
+        loop, venues = self.loop, self.loop.desk.venues
+        loop.limits = limits_of(declarations)
+        current = declarations
+        if last is not None and last.hash != declarations.hash:
+            before = await asyncio.to_thread(self.seams.load_texts, last.texts)
+            current = before.declarations or declarations
+        number = last.number if last is not None else 0
+        self.reloader = Reloader(
+            loop, self.seams.kinds, self.seams.load, self.seams.clock, current, number, self._exchanges_changed
+        )
+        wanted = self.reloader.with_waiting(declarations)
+        changed = last is None or wanted.hash != last.hash
+        number += changed
+        prepared = await self._prepare(wanted, number)
+        loop.desk.generation = number
+        for name, venue in venues.items():
+            await venue.subscribe(
+                {s for one in prepared.strategies.values() for s in one.series() if s.exchange == name}
+            )
+            loop.accounts[name].market_ms = venue.market_ms()
+            await recover(loop, name)
+        done = {name: self.journal.progress_of(name).ts_ms for name in venues}
+        market = {name: venue.market_ms() for name, venue in venues.items()}
+        owners = {leg.owner for leg in loop.desk.legs.values() if not leg.owner.startswith(REMOVED)}
+        gone = sorted(owners - set(wanted.strategies))
+        with undone_on_failure(loop), self.journal.write():
+            install(loop, prepared, gone, limits_of(wanted), self.journal.states(), max(market.values(), default=0))
+            if changed:
+                self.journal.generation(
+                    Generation(
+                        number, self.seams.clock.now_ms(), "start", "start", wanted.hash, dict(wanted.texts), ["start"]
+                    )
+                )
+        self.reloader.began(wanted, number)
+        for strategy in loop.strategies.values():
+            for part in strategy.parts:
+                known = bool(part.ts_ms)
+                until = {name: min(done[name] or at, at) for name, at in market.items()} if known else market
+                await catch_up(part, venues, until, fold=False)
+                if known:
+                    await catch_up(part, venues, market, fold=True)
+        await loop.finish(max(market.values(), default=0), None)
+        for name, series in loop.wanted_series().items():
+            await venues[name].subscribe(series)
+
+    async def _prepare(self, wanted: Declarations, number: int) -> Prepared:
+        return await prepare(wanted.strategies, wanted.strategies, self.seams.kinds, self.loop.desk.venues, number)
+
+    # what keeps it alive
+
+    def _spawn(self, name: str, work: Awaitable[None]) -> None:
+        async def watched() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                log.critical("a task failed; the daemon stops and recovers by starting again", task=name, exc_info=True)
+                self.failure = error
+                self.stopping.set()
+
+        self._tasks[name] = asyncio.create_task(watched(), name=name)
+
+    async def _follow(self, name: str) -> None:
+        """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""
+        wait_s = 1.0
+        while not self.stopping.is_set():
+            try:
+                async for event in self.loop.desk.venues[name].events():
+                    await self.loop.handle(name, event)
+                    wait_s = 1.0
+            except VenueUnavailable as error:
+                log.warning("an exchange cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
+                await self.seams.clock.sleep(wait_s)
+                wait_s = min(wait_s * 2, MAX_BACKOFF_S)
+                async with self.loop.turn:
+                    await recover(self.loop, name)
+
+    async def _watch(self) -> None:
+        async for _ in self.seams.watch():
+            await self.reloader.reload("files", "files changed")
+
+    async def _removals(self) -> None:
+        while True:
+            await self.reloader.recheck.wait()
+            self.reloader.recheck.clear()
+            due_s = self.reloader.next_check_s()
+            if due_s is not None:
+                await self.seams.clock.sleep(due_s)
+                await self.reloader.reload("files", "a file stayed away")
+
+    async def _exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
+        section = difference.sections["exchanges"]
+        for name in section.added:
+            await self._open(name, wanted)
+            self.loop.accounts[name].market_ms = self.loop.desk.venues[name].market_ms()
+            await recover(self.loop, name)
+            self._spawn(f"exchange {name}", self._follow(name))
+        for name in section.changed:
+            self.seams.adjust(self.loop.desk.venues[name], name, wanted)
+        for name in section.removed:
+            await self._close(name)
+
+    async def _close(self, name: str) -> None:
+        task = self._tasks.pop(f"exchange {name}", None)
+        if task is not None:
+            task.cancel()
+        await self.loop.desk.venues.pop(name).close()
+        self.loop.accounts.pop(name)
+
+    # life and death
+
+    async def run(self) -> None:
+        """Live until a signal or a failure; raises the failure after an orderly stop."""
+        running = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(number, self.stopping.set)
+        running.add_signal_handler(signal.SIGHUP, self._hangup)
+        await self.stopping.wait()
+        await self.stop()
+        if self.failure is not None:
+            raise BrokenInvariant(f"{type(self.failure).__name__}: {self.failure}") from self.failure
+
+    def _hangup(self) -> None:
+        async def reload() -> None:
+            self.notifier.reloading()
+            await self.reloader.reload("SIGHUP", "SIGHUP")
+            self.notifier.ready(f"generation {self.reloader.generation}")
+
+        self._spawn("SIGHUP", reload())
+
+    async def stop(self) -> None:
+        """Stop in order: no new events, no new commands, venues closed, journal folded, locks released."""
+        self.stopping.set()
+        self.notifier.stopping()
+        if self.jobs is not None:
+            self.jobs.stop()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for server in self._servers:
+            await server.stop()
+        if self._page is not None:
+            await self._page.stop()
+        async with self.loop.turn:
+            for venue in self.loop.desk.venues.values():
+                with contextlib.suppress(VenueUnavailable):
+                    async with asyncio.timeout(STOP_TIMEOUT_S):
+                        await venue.close()
+            self.journal.close()
+        for lock in self._locks:
+            lock.release()

@@ -1,0 +1,65 @@
+"""What the daemon does by the wall clock, on APScheduler: heartbeat, balances, pruning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from autotrader.core.errors import VenueUnavailable
+from autotrader.runtime.recovery import take_balances
+
+if TYPE_CHECKING:
+    from autotrader.runtime.daemon import Daemon
+
+BALANCES_EVERY_S = 60
+PRUNE_EVERY_S = 3_600
+STUCK_S = 20.0
+"""A turn that takes this long is stuck: the watchdog is no longer fed, and systemd restarts the daemon."""
+
+log = structlog.get_logger("jobs")
+
+
+class Jobs:
+    """The daemon's schedule. A job that is late runs once; a job never runs beside itself."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+
+    def start(self) -> None:
+        """Begin."""
+        add = self._scheduler.add_job
+        add(self._balances, "interval", seconds=BALANCES_EVERY_S)
+        add(self._prune, "interval", seconds=PRUNE_EVERY_S)
+        if self._daemon.notifier.watchdog_s:
+            add(self._heartbeat, "interval", seconds=self._daemon.notifier.watchdog_s / 3)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End; a job that runs is let go."""
+        self._scheduler.shutdown(wait=False)
+
+    async def _heartbeat(self) -> None:
+        """Feed the watchdog through the trading loop itself: only a loop that still takes turns does it."""
+        daemon = self._daemon
+        began_s = daemon.seams.clock.monotonic_s()
+        async with daemon.loop.turn:
+            if daemon.seams.clock.monotonic_s() - began_s < STUCK_S:
+                daemon.notifier.alive()
+
+    async def _balances(self) -> None:
+        loop = self._daemon.loop
+        for name in list(loop.accounts):
+            async with loop.turn:
+                try:
+                    await take_balances(loop, name)
+                except VenueUnavailable as error:
+                    log.warning("balances cannot be had", exchange=name, error=str(error))
+
+    async def _prune(self) -> None:
+        async with self._daemon.loop.turn:
+            self._daemon.journal.prune()

@@ -1,0 +1,245 @@
+"""Hot reload: every trigger, one at a time; read, compare, plan, swap all or nothing, write the generation."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import structlog
+
+from autotrader.config.canonical import digest
+from autotrader.config.diff import Diff, diff
+from autotrader.config.load import Declarations, Loaded
+from autotrader.core.clock import Clock
+from autotrader.core.errors import AutotraderError, ReloadRefused
+from autotrader.runtime.install import install, undone_on_failure
+from autotrader.runtime.loop import TradingLoop
+from autotrader.runtime.plan import Plan, make_plan
+from autotrader.runtime.settings import limits_of
+from autotrader.runtime.warm import catch_up, prepare
+from autotrader.store.journal import Generation
+from autotrader.strategies.contract import Kind
+from autotrader.venues.protocol import Venue
+
+REMOVAL_GRACE_S = 30.0
+
+log = structlog.get_logger("reload")
+
+Status = Literal["applied", "unchanged", "rejected", "needs_confirmation"]
+
+
+class Outcome(NamedTuple):
+    """How a reload ended. `message` is for people; `waiting` says what takes effect later, and why."""
+
+    ok: bool
+    status: Status
+    generation: int
+    message: str
+    at_ms: int = 0
+    plan: str = ""
+    waiting: tuple[str, ...] = ()
+
+
+VenueFactory = Callable[[str, Declarations], Venue]
+
+
+class Reloader:
+    """Owns the running declarations. One reload runs at a time; each leaves an `Outcome`."""
+
+    def __init__(
+        self,
+        loop: TradingLoop,
+        kinds: Mapping[str, Kind],
+        load: Callable[[], Loaded],
+        clock: Clock,
+        declarations: Declarations,
+        generation: int,
+        on_exchanges: Callable[[Declarations, Diff], Any],
+    ) -> None:
+        self.loop = loop
+        self.kinds = kinds
+        self.clock = clock
+        self.current = declarations
+        self.generation = generation
+        self.last = Outcome(True, "applied", generation, "started", clock.now_ms())
+        self._load = load
+        self._on_exchanges = on_exchanges
+        self._serial = asyncio.Lock()
+        self._missing: dict[str, float] = {}
+        self._pinned = ""
+        self.recheck = asyncio.Event()
+
+    def with_waiting(self, disk: Declarations) -> Declarations:
+        """Return the files' declarations and the strategies that went while nobody looked: they wait like any other."""
+        return self._with(disk, self._grace(disk))
+
+    def began(self, declarations: Declarations, generation: int) -> None:
+        """Take what start-up runs as the running generation."""
+        self.current, self.generation = declarations, generation
+        self.last = Outcome(True, "applied", generation, "started", self.clock.now_ms())
+
+    # triggers
+
+    async def reload(self, who: str, why: str, confirmed: str = "") -> Outcome:
+        """Read the files and take over what changed. `confirmed` is the hash of a plan that a person agreed to.
+
+        Never raises for what the files say: the outcome tells, and the running generation stays.
+        """
+        async with self._serial:
+            loaded = await asyncio.to_thread(self._load)
+            if loaded.declarations is None:
+                return self._reject("\n".join(problem.render() for problem in loaded.problems))
+            if loaded.declarations.hash == self._pinned:
+                return self._conclude(Outcome(True, "unchanged", self.generation, "pinned by a rollback"))
+            return await self._take_over(loaded.declarations, who, why, confirmed)
+
+    async def rollback(self, number: int, declarations: Declarations, who: str) -> Outcome:
+        """Go back to an accepted generation, and stay there until the files change again."""
+        async with self._serial:
+            on_disk = (await asyncio.to_thread(self._load)).declarations
+            outcome = await self._take_over(declarations, who, f"rollback to {number}", "", rollback=True)
+            if outcome.ok:
+                self._pinned = on_disk.hash if on_disk is not None else "unreadable"
+            return outcome
+
+    async def plan(self) -> Plan:
+        """Return what a reload would do now. Raises ReloadRefused when the files cannot be accepted at all."""
+        async with self._serial:
+            loaded = await asyncio.to_thread(self._load)
+            if loaded.declarations is None:
+                raise ReloadRefused("\n".join(problem.render() for problem in loaded.problems))
+            return self._plan(loaded.declarations, {})
+
+    # one reload, from top to bottom
+
+    async def _take_over(
+        self, disk: Declarations, who: str, why: str, confirmed: str, *, rollback: bool = False
+    ) -> Outcome:
+        if confirmed and confirmed != self._plan(disk, {}).hash:
+            return self._reject(f"plan {confirmed} is stale: what it was made for changed; look at `autotrader plan`")
+        waiting = {} if confirmed or rollback else self._grace(disk)
+        wanted = self._with(disk, waiting)
+        plan = self._plan(wanted, waiting)
+        late = tuple(f"{name}: {reason}" for name, reason in sorted(waiting.items()))
+        if not plan.changes:
+            return self._conclude(Outcome(True, "unchanged", self.generation, "nothing changed", waiting=late))
+        if plan.refused:
+            return self._reject("\n".join(plan.refused) + "\nput it back, or restart the daemon")
+        if plan.confirm and not confirmed and not rollback:
+            message = (
+                f"{'; '.join(plan.confirm)}: look at `autotrader plan`, then `autotrader reload --plan {plan.hash}`"
+            )
+            return self._conclude(
+                Outcome(False, "needs_confirmation", self.generation, message, plan=plan.hash, waiting=late)
+            )
+        try:
+            await self._swap(wanted, plan, who, why)
+        except AutotraderError as error:
+            return self._reject(str(error))
+        if not rollback:
+            self._pinned = ""
+        return self._conclude(Outcome(True, "applied", self.generation, "; ".join(plan.changes), waiting=late))
+
+    async def _swap(self, wanted: Declarations, plan: Plan, who: str, why: str) -> None:
+        loop = self.loop
+        number = self.generation + 1
+        venues = loop.desk.venues
+        prepared = await prepare((*plan.starts, *plan.restarts), wanted.strategies, self.kinds, venues, number)
+        for strategy in prepared.strategies.values():
+            for part in strategy.parts:
+                await catch_up(part, venues, self._market(), fold=False)
+        async with loop.turn:
+            market = self._market()
+            for strategy in prepared.strategies.values():
+                for part in strategy.parts:
+                    await catch_up(part, venues, market, fold=False)
+            now_ms = max(market.values(), default=0)
+            with undone_on_failure(loop), loop.journal.write():
+                loop.desk.generation = number
+                moved = install(loop, prepared, plan.stops, limits_of(wanted), {}, now_ms)
+                loop.journal.generation(
+                    Generation(number, self.clock.now_ms(), who, why, wanted.hash, dict(wanted.texts), plan.changes)
+                )
+                loop.journal.event(now_ms, "info", "reload", str(number), "; ".join(plan.changes)[:2000])
+            difference = diff(self.current, wanted)
+            self.current, self.generation = wanted, number
+            await loop.finish(now_ms, None)
+            for leg, guard in moved:
+                await loop.desk.move_guard(leg, guard)
+            await self._on_exchanges(wanted, difference)
+            for name, series in loop.wanted_series().items():
+                await venues[name].subscribe(series)
+
+    # the parts of it
+
+    def _market(self) -> dict[str, int]:
+        return {name: account.market_ms for name, account in self.loop.accounts.items()}
+
+    def _plan(self, wanted: Declarations, waiting: Mapping[str, str]) -> Plan:
+        return make_plan(self.loop, self.generation, self.current, wanted, diff(self.current, wanted), waiting)
+
+    def _grace(self, disk: Declarations) -> dict[str, str]:
+        """Return the removals that must wait: the first 30 s of one, and several or all at once for a person."""
+        adopted = {params.adopts for params in disk.strategies.values()}
+        gone = set(self.current.strategies) - set(disk.strategies) - adopted
+        now_s = self.clock.monotonic_s()
+        self._missing = {name: self._missing.get(name, now_s) for name in gone}
+        if not gone:
+            return {}
+        if len(gone) > 1 or not disk.strategies:
+            what = "the last strategy" if len(gone) == 1 else f"{len(gone)} strategies at once"
+            hint = f"removing {what} needs a confirmation: `autotrader plan`, then `autotrader reload --plan HASH`"
+            return dict.fromkeys(gone, hint)
+        (name,) = gone
+        left_s = REMOVAL_GRACE_S - (now_s - self._missing[name])
+        if left_s <= 0:
+            return {}
+        self.recheck.set()
+        return {name: f"its file is gone; it stops in {left_s:.0f} s unless the file comes back"}
+
+    def next_check_s(self) -> float | None:
+        """Return in how many seconds a waiting removal is due, or None."""
+        if len(self._missing) != 1:
+            return None
+        (since_s,) = self._missing.values()
+        return max(0.0, REMOVAL_GRACE_S - (self.clock.monotonic_s() - since_s))
+
+    def _with(self, disk: Declarations, waiting: Mapping[str, str]) -> Declarations:
+        """Return the files' declarations with the strategies that still wait, and the exchanges that they need."""
+        if not waiting:
+            return disk
+        strategies, exchanges = dict(disk.strategies), dict(disk.exchanges)
+        texts, forms = dict(disk.texts), dict(disk.forms)
+        for name in waiting:
+            strategies[name] = self.current.strategies[name]
+            self._keep("strategies", name, texts, forms)
+            for _, exchange in strategies[name].exchanges():
+                if exchange not in exchanges:
+                    exchanges[exchange] = self.current.exchanges[exchange]
+                    self._keep("exchanges", exchange, texts, forms)
+        return dataclasses.replace(
+            disk, strategies=strategies, exchanges=exchanges, texts=texts, forms=forms, hash=digest(forms)
+        )
+
+    def _keep(self, section: str, name: str, texts: dict[str, str], forms: dict[str, str]) -> None:
+        forms[f"{section}/{name}"] = self.current.forms[f"{section}/{name}"]
+        for path in (f"{section}.d/{name}.yaml", f"{section}.d/{name}.yml"):
+            if path in self.current.texts:
+                texts[path] = self.current.texts[path]
+
+    def _reject(self, message: str) -> Outcome:
+        return self._conclude(Outcome(False, "rejected", self.generation, message))
+
+    def _conclude(self, outcome: Outcome) -> Outcome:
+        changed = (outcome.status, outcome.message) != (self.last.status, self.last.message)
+        self.last = outcome._replace(at_ms=self.clock.now_ms())
+        if outcome.status == "unchanged" or not changed:
+            return self.last
+        level = "info" if outcome.ok else "warning"
+        getattr(log, level)(outcome.status, generation=outcome.generation, message=outcome.message)
+        if not outcome.ok:
+            with self.loop.journal.write(durable=False):
+                self.loop.journal.event(0, level, "reload", outcome.status, outcome.message[:4000])
+        return self.last

@@ -1,0 +1,42 @@
+"""From declarations to the plain values that the pure layers take."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from autotrader.config.load import Declarations
+from autotrader.core.units import Money
+from autotrader.risk.limits import Cap, Cooldown, Limits
+
+
+def limits_of(declarations: Declarations) -> Limits:
+    """Return the account-wide limits; without a risk file there are none."""
+    declared = declarations.risks.get(declarations.daemon.risk)
+    if declared is None:
+        return Limits()
+    rest = declared.cooldown
+    return Limits(
+        max_order=_cap(declared.max_order),
+        max_position=_cap(declared.max_position),
+        max_exposure=_cap(declared.max_exposure),
+        max_open_positions=declared.max_open_positions,
+        max_orders_per_minute=declared.max_orders_per_minute,
+        price_collar=declared.price_collar,
+        max_daily_loss=_cap(declared.max_daily_loss),
+        max_drawdown=_cap(declared.max_drawdown),
+        stale_data_ms=declared.stale_data,
+        cooldown=Cooldown(rest.losses, rest.within, rest.pause) if rest else None,
+        on_breach=declared.on_breach,
+    )
+
+
+def _cap(value: Any) -> Cap | None:
+    match value:
+        case None:
+            return None
+        case Money():
+            return Cap(amount=value.amount)
+        case Decimal():
+            return Cap(share=value)
+    raise TypeError(f"a limit is money or a share, not {type(value).__name__}")

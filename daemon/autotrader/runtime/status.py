@@ -1,0 +1,166 @@
+"""The daemon's state as plain data: what `status`, the dashboard and the API show."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from autotrader.execution.leg import REMOVED, Leg
+from autotrader.runtime.loop import TradingLoop
+
+if TYPE_CHECKING:
+    from autotrader.runtime.daemon import Daemon
+
+ZERO = Decimal(0)
+
+
+def status(daemon: Daemon) -> dict[str, Any]:
+    """Return the whole status document of CONTRACT.md."""
+    loop, reloader = daemon.loop, daemon.reloader
+    last = reloader.last
+    return {
+        "mode": reloader.current.daemon.mode,
+        "generation": reloader.generation,
+        "uptime_s": round(daemon.seams.clock.monotonic_s() - daemon.started_s, 1),
+        "market_time": max((account.market_ms for account in loop.accounts.values()), default=0),
+        "equity": text(loop.equity()),
+        "dashboard": daemon.page_url,
+        "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)] + _orphans(loop),
+        "exchanges": [
+            {
+                "name": name,
+                "market": account.market,
+                "state": "idle" if account.idle else "open",
+                "market_time": account.market_ms,
+                "equity": text(account.equity()),
+                "cash": text(account.cash),
+                "currency": account.quote,
+            }
+            for name, account in sorted(loop.accounts.items())
+        ],
+        "models": [],
+        "risk": risk(loop),
+        "reload": {
+            "ok": last.ok,
+            "at": last.at_ms,
+            "error": "" if last.ok else last.message,
+            "status": last.status,
+            "message": last.message,
+            "plan": last.plan,
+            "waiting": list(last.waiting),
+        },
+    }
+
+
+def risk(loop: TradingLoop) -> dict[str, Any]:
+    """Return what the gate and the breakers say now."""
+    breakers = loop.breakers
+    return {
+        "killed": loop.killed,
+        "paused": dict(loop.paused),
+        "exits_only": loop.exits_only,
+        "drawdown_locked": breakers.drawdown_locked,
+        "daily_loss_day": breakers.daily_loss_day,
+        "cooldown_until": breakers.cooldown_until_ms,
+        "day_start_equity": text(breakers.day_start),
+        "peak_equity": text(breakers.peak),
+        "limits": {
+            key: str(value) for key, value in loop.limits._asdict().items() if value is not None and key != "on_breach"
+        },
+        "on_breach": loop.limits.on_breach,
+    }
+
+
+def positions(loop: TradingLoop) -> list[dict[str, Any]]:
+    """Return every open position, the removed strategies' included."""
+    found = []
+    for leg in loop.desk.legs.values():
+        if not leg.position.amount:
+            continue
+        price = loop.accounts[leg.exchange].prices.get(leg.symbol)
+        entry = leg.position.entry_price or ZERO
+        side = 1 if leg.position.amount > 0 else -1
+        found.append(
+            {
+                "strategy": leg.owner,
+                "exchange": leg.exchange,
+                "symbol": leg.symbol,
+                "amount": text(leg.position.amount),
+                "entry_price": text(entry),
+                "last_price": text(price) if price is not None else None,
+                "unrealized": text(leg.position.unrealized(price if price is not None else entry)),
+                "realized": text(leg.position.banked()),
+                "stop": text(entry * (1 - side * leg.guard.stop_loss)) if leg.guard.stop_loss else None,
+                "take": text(entry * (1 + side * leg.guard.take_profit)) if leg.guard.take_profit else None,
+                "opened": leg.position.opened_ms,
+                "locked": leg.locked,
+            }
+        )
+    return found
+
+
+def _strategy(loop: TradingLoop, name: str) -> dict[str, Any]:
+    strategy = loop.strategies[name]
+    legs = strategy.legs()
+    return {
+        "name": name,
+        "kind": strategy.params.kind,
+        "state": _state(loop, name, legs),
+        "symbols": sorted({leg.symbol for leg in legs}),
+        "position": {leg.symbol: text(leg.position.amount) for leg in legs if leg.position.amount},
+        "open_orders": sum(len(leg.orders) for leg in legs),
+        "pnl": text(_pnl(loop, legs)),
+        "last_decision": strategy.last_decision,
+        "error": strategy.error,
+        "generation": strategy.generation,
+    }
+
+
+def _orphans(loop: TradingLoop) -> list[dict[str, Any]]:
+    owners: dict[str, list[Leg]] = {}
+    for leg in loop.desk.legs.values():
+        if leg.owner.startswith(REMOVED):
+            owners.setdefault(leg.owner, []).append(leg)
+    return [
+        {
+            "name": owner,
+            "kind": "",
+            "state": "closing" if any(leg.exit_reason for leg in legs) else "held",
+            "symbols": sorted({leg.symbol for leg in legs}),
+            "position": {leg.symbol: text(leg.position.amount) for leg in legs if leg.position.amount},
+            "open_orders": sum(len(leg.orders) for leg in legs),
+            "pnl": text(_pnl(loop, legs)),
+            "last_decision": "",
+            "error": "",
+            "generation": 0,
+        }
+        for owner, legs in sorted(owners.items())
+    ]
+
+
+def _pnl(loop: TradingLoop, legs: list[Leg]) -> Decimal:
+    total = ZERO
+    for leg in legs:
+        total += leg.position.banked()
+        price = loop.accounts[leg.exchange].prices.get(leg.symbol)
+        if price is not None:
+            total += leg.position.unrealized(price)
+    return total
+
+
+def _state(loop: TradingLoop, name: str, legs: list[Leg]) -> str:
+    if loop.strategies[name].error:
+        return "failed"
+    if loop.killed:
+        return "killed"
+    if "" in loop.paused or name in loop.paused or loop.exits_only:
+        return "paused"
+    if any(leg.locked for leg in legs):
+        return "locked"
+    return "in position" if any(leg.position.amount for leg in legs) else "watching"
+
+
+def text(value: Decimal) -> str:
+    """Return money and amounts as people and JSON read them: at most 8 places, no exponent."""
+    rounded = f"{value:.8f}".rstrip("0").rstrip(".")
+    return "0" if rounded in {"-0", ""} else rounded
