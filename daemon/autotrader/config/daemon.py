@@ -50,16 +50,17 @@ class ReloadSettings(Declared):
     planned: ClassVar[Mapping[str, str]] = {"probation": "it comes with live trading"}
 
     confirm: Literal["never", "loosening", "always"] = Field(
-        "never", description="Which reloads wait for a confirmation: none, those that loosen a risk limit, or all."
+        default="never",
+        description="Which reloads wait for a confirmation: none, those that loosen a risk limit, or all.",
     )
 
 
 class DashboardSettings(Declared):
     host: Annotated[str, AfterValidator(_host)] = Field(
-        "127.0.0.1", description="Address to listen on. Any but a loopback address needs a password."
+        default="127.0.0.1", description="Address to listen on. Any but a loopback address needs a password."
     )
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one and says which.")
-    password: Secret | None = Field(None, description="The page's password, as ${file:NAME} or ${env:NAME}.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one and says which.")
+    password: Secret | None = Field(default=None, description="The page's password, as ${file:NAME} or ${env:NAME}.")
 
     @model_validator(mode="after")
     def _guarded(self) -> DashboardSettings:
@@ -81,16 +82,21 @@ class DaemonSettings(Declared):
         "telegram": "it comes with the Telegram bot",
     }
 
-    mode: Literal["paper"] = Field("paper", description="paper: no order ever leaves this machine.")
+    mode: Literal["paper"] = Field(default="paper", description="paper: no order ever leaves this machine.")
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC", description="For schedules and what people read; everything stored is UTC.", examples=["Asia/Seoul"]
+        default="UTC",
+        description="For schedules and what people read; everything stored is UTC.",
+        examples=["Asia/Seoul"],
     )
-    language: Literal["ko", "en"] = Field("en", description="Language of the dashboard and of reports.")
+    language: Literal["ko", "en"] = Field(default="en", description="Language of the dashboard and of reports.")
     currency: CurrencyStr | None = Field(
-        None, description="What equity and limits are counted in; left out: the one currency of the balances, else USDT."
+        default=None,
+        description="What equity and limits are counted in; left out: the one currency of the balances, else USDT.",
     )
-    store: PathStr = Field("var/autotrader.db", description="The journal's file.")
-    data: PathStr = Field("var/data", description="The folder of recorded market history.")
-    risk: NameStr = Field("default", description="The account-wide limits: the name of a file in risk.d.")
-    reload: ReloadSettings = Field(ReloadSettings(), description="How edited declarations are taken over.")
-    dashboard: DashboardSettings = Field(DashboardSettings(), description="The web page.")
+    store: PathStr = Field(default="var/autotrader.db", description="The journal's file.")
+    data: PathStr = Field(default="var/data", description="The folder of recorded market history.")
+    risk: NameStr = Field(default="default", description="The account-wide limits: the name of a file in risk.d.")
+    reload: ReloadSettings = Field(
+        default_factory=ReloadSettings, description="How edited declarations are taken over."
+    )
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings, description="The web page.")

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from autotrader.config.yaml import Flaw
 
+_READ_ATTEMPTS = 3
+
 
 class Signature(NamedTuple):
     """What changes when a file does, as far as the file system tells without reading it."""
@@ -24,7 +26,7 @@ class Signature(NamedTuple):
 def signature(path: Path | str) -> Signature | None:
     """Return a file's signature, following symlinks; None where there is nothing to look at."""
     try:
-        return _signature(os.stat(path))
+        return _signature(Path(path).stat())
     except (OSError, ValueError):
         return None
 
@@ -35,7 +37,7 @@ def read_regular(path: Path | str, limit: int) -> tuple[bytes, Signature, int] |
     A FIFO, a socket or a device is never opened for longer than it takes to see what it is.
     """
     try:
-        seen = os.stat(path)
+        seen = Path(path).stat()
         if not stat.S_ISREG(seen.st_mode):
             return _irregular(seen.st_mode)
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -43,11 +45,23 @@ def read_regular(path: Path | str, limit: int) -> tuple[bytes, Signature, int] |
             seen = os.fstat(handle)
             if not stat.S_ISREG(seen.st_mode):
                 return _irregular(seen.st_mode)
-            return _drain(handle, limit), _signature(seen), stat.S_IMODE(seen.st_mode)
+            return _settled(handle, limit)
         finally:
             os.close(handle)
     except OSError as error:
         return _failure(path, error)
+
+
+def _settled(handle: int, limit: int) -> tuple[bytes, Signature, int] | Flaw:
+    """Read until what was read is what stands there, so that a file half-way through a write is not taken for whole."""
+    for _ in range(_READ_ATTEMPTS):
+        before = os.fstat(handle)
+        os.lseek(handle, 0, os.SEEK_SET)
+        data = _drain(handle, limit)
+        after = os.fstat(handle)
+        if _signature(before) == _signature(after):
+            return data, _signature(after), stat.S_IMODE(after.st_mode)
+    return Flaw(None, "the file changes while it is read", "it is read again once it rests")
 
 
 def _drain(handle: int, limit: int) -> bytes:
@@ -69,8 +83,8 @@ def _irregular(mode: int) -> Flaw:
 
 
 def _failure(path: Path | str, error: OSError) -> Flaw:
-    if error.errno == errno.ENOENT and os.path.islink(path):
-        return Flaw(None, f"this symlink points to nothing ({os.readlink(path)})", "mend or remove it")
+    if error.errno == errno.ENOENT and Path(path).is_symlink():
+        return Flaw(None, f"this symlink points to nothing ({Path(path).readlink()})", "mend or remove it")
     if error.errno == errno.ENOENT:
         return Flaw(None, "the file vanished while it was read", "nothing to do if it was being replaced")
     if error.errno == errno.ELOOP:

@@ -37,18 +37,19 @@ def explain(problem: str, at: Place, began: Place, text: str) -> tuple[int, int,
 
 
 _MEANINGS = (
-    ("mapping values are not allowed", "a key and a colon do not fit here", "quote a value that holds ': ', or mend the indentation"),
+    ("mapping values are not allowed", "a key and a colon do not fit here", "quote the value, or mend the indentation"),
     ("unknown escape character", "this backslash starts no known escape", "use single quotes, or write \\\\"),
     ("block sequence entries", "a list item ('- ') cannot start here", "put the list on its own lines below the key"),
-    ("<document start>", "this line does not belong to what stands above", "give all top-level keys the same indentation"),
-    ("expected '-' indicator", "this line is no list item like those above", "start it with '- ' or mend its indentation"),
-    ("expected key", "this line does not fit the indentation of its neighbours", "align it with the keys it belongs to"),
+    ("<document start>", "this line does not belong to what stands above", "give all top-level keys one indentation"),
+    ("expected '-' indicator", "this line is no list item like those above", "start it with '- ' or indent it"),
+    ("expected key", "this line does not fit its neighbours' indentation", "align it with the keys it belongs to"),
     ("could not find expected ':'", "this line has no colon", "write it as  key: value"),
+    ("unexpected ':'", "a colon needs a space after it", "write it as  key: value"),
     ("undefined tag handle", "a value cannot start with '!'", "quote it"),
     ("alphabetic or numeric character", "'&' and '*' need a name here", "quote the value if it is meant as text"),
     ("unknown directive", "a line cannot start with '%'", "remove it"),
     ("directive", "this '%' directive cannot be read", "remove it"),
-)  # fmt: skip
+)
 
 
 def _bad_start(here: str, column: int) -> tuple[str, str]:

@@ -44,6 +44,27 @@ class Declared(BaseModel):
         return value
 
 
+def kind_of(value: Any) -> str | None:
+    """Return what tells the members of a union apart: their `kind`. For `pydantic.Discriminator`."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else None
+
+
+def called(value: Any) -> str:
+    """Return what a YAML value is in plain English: `a list`, `a number`, `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    for known, name in (
+        (dict, "a mapping"),
+        ((list, tuple), "a list"),
+        ((int, float, Decimal), "a number"),
+        (str, "text"),
+    ):
+        if isinstance(value, known):
+            return name
+    return "nothing"
+
+
 def trouble(
     message: str, hint: str = "", *, at: Iterable[str | int] = (), column: int = -1, length: int = 1
 ) -> PydanticCustomError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-Plain = None | bool | int | Decimal | str | list["Plain"] | dict[str, "Plain"]
+Plain = bool | int | Decimal | str | list["Plain"] | dict[str, "Plain"] | None
 
 SNIPPET_CHARACTERS = 160
 _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
@@ -29,7 +29,7 @@ class Scalar:
     """One value. `style` is '' for plain text, else the character that quotes it or opens its block."""
 
     span: Span
-    value: None | bool | int | Decimal | str
+    value: bool | int | Decimal | str | None
     style: str = ""
     broken: bool = False
     size: int = 1

@@ -124,7 +124,7 @@ class SecretSource:
 
 
 def redactor(values: Mapping[str, str]) -> Redactor:
-    """Return a function that replaces secret values (by reference) in a text, longest first, JSON- and URL-escaped too."""
+    """Return a function that replaces secret values by their references, JSON- and URL-escaped forms too."""
     forms: dict[str, str] = {}
     for reference, value in values.items():
         for form in (
@@ -143,7 +143,7 @@ def redactor(values: Mapping[str, str]) -> Redactor:
 def _text(found: tuple[bytes, object, int] | Flaw, name: str, *, private: bool) -> str:
     where = f"secrets/{name}" if private else f"the credential {name}"
     if isinstance(found, Flaw):
-        raise LookupError(f"{where} is no secret: {found.message}", found.hint)
+        raise LookupError(f"{where} is no secret: {found.message}", found.hint)  # noqa: TRY004  a bad file, no bad type
     data, _, mode = found
     if private and mode & 0o077:
         raise LookupError(f"{where} can be read by others (mode {mode:o})", f"chmod 600 {where}")
@@ -159,7 +159,7 @@ def _validated(value: Any, info: core_schema.ValidationInfo) -> Secret:
     if isinstance(value, Secret):
         return value
     source = (info.context or {}).get("secrets")
-    if not isinstance(value, str) or not isinstance(source, SecretSource):
+    if not (isinstance(value, str) and isinstance(source, SecretSource)):
         message, hint = "a secret is not written into a declaration", "write ${env:NAME} or ${file:NAME}"
         raise PydanticCustomError("declared", "{message}", {"message": message, "hint": hint})
     try:

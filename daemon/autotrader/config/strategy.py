@@ -1,4 +1,4 @@
-"""What every strategy's file may say, whatever its kind: money, size, exits, execution, and what happens when it goes."""
+"""What every strategy's file may say, whatever its kind: money, size, exits, execution, and its end."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from autotrader.config.exchange import Symbols
-from autotrader.config.model import Declared, trouble
+from autotrader.config.model import Declared, kind_of, trouble
 from autotrader.config.types import (
     DurationMs,
-    FractionBelowOne,
     Fraction,
+    FractionBelowOne,
     MoneyAmount,
     NameStr,
     PositiveDecimal,
@@ -31,8 +31,8 @@ class _Size(Declared):
 
 
 class PercentSize(_Size):
-    kind: Literal["percent"] = Field("percent", description="A part of the strategy's share.")
-    percent: Share = Field(Decimal(1), description="How much of the share one entry takes, as 100%.")
+    kind: Literal["percent"] = Field(default="percent", description="A part of the strategy's share.")
+    percent: Share = Field(default=Decimal(1), description="How much of the share one entry takes, as 100%.")
 
 
 class FixedSize(_Size):
@@ -48,19 +48,27 @@ class NotionalSize(_Size):
 class VolatilitySize(_Size):
     kind: Literal["volatility"] = Field(description="Less where the price moves more: risk x share / ATR(n).")
     risk: Share = Field(description="The part of the share that one ATR may cost, as 0.5%.")
-    atr: int = Field(14, ge=2, le=1000, description="Bars of the average true range.")
+    atr: int = Field(default=14, ge=2, le=1000, description="Bars of the average true range.")
 
 
-Size = Annotated[PercentSize | FixedSize | NotionalSize | VolatilitySize, Field(discriminator="kind")]
+Size = Annotated[
+    Annotated[PercentSize, Tag("percent")]
+    | Annotated[FixedSize, Tag("fixed")]
+    | Annotated[NotionalSize, Tag("notional")]
+    | Annotated[VolatilitySize, Tag("volatility")],
+    Discriminator(kind_of),
+]
 
 
 class Exits(Declared):
     """Protective exits, measured from the entry's fill price."""
 
-    stop_loss: FractionBelowOne | None = Field(None, description="Leave this far below the entry, as 2%.")
-    take_profit: Fraction | None = Field(None, description="Leave this far above the entry, as 4%.")
-    trailing_stop: FractionBelowOne | None = Field(None, description="Leave this far below the best price since, as 1.5%.")
-    max_holding: DurationMs | None = Field(None, description="Leave after this time, as 24h.")
+    stop_loss: FractionBelowOne | None = Field(default=None, description="Leave this far below the entry, as 2%.")
+    take_profit: Fraction | None = Field(default=None, description="Leave this far above the entry, as 4%.")
+    trailing_stop: FractionBelowOne | None = Field(
+        default=None, description="Leave this far below the best price since, as 1.5%."
+    )
+    max_holding: DurationMs | None = Field(default=None, description="Leave after this time, as 24h.")
 
 
 class _Execution(Declared):
@@ -74,15 +82,17 @@ class _Execution(Declared):
 
 
 class MarketExecution(_Execution):
-    kind: Literal["market"] = Field("market", description="Take what the market offers.")
+    kind: Literal["market"] = Field(default="market", description="Take what the market offers.")
 
 
 class LimitExecution(_Execution):
     kind: Literal["limit"] = Field(description="Rest at the decision's price, repriced each bar.")
-    timeout: DurationMs = Field(30_000, description="How long an entry is tried, as 30s.")
+    timeout: DurationMs = Field(default=30_000, description="How long an entry is tried, as 30s.")
 
 
-Execution = Annotated[MarketExecution | LimitExecution, Field(discriminator="kind")]
+Execution = Annotated[
+    Annotated[MarketExecution, Tag("market")] | Annotated[LimitExecution, Tag("limit")], Discriminator(kind_of)
+]
 
 
 class StrategyParams(Declared):
@@ -90,16 +100,20 @@ class StrategyParams(Declared):
 
     kind: str = Field(description="The strategy's kind.")
     capital: Share = Field(description="The share of current equity that the strategy may use, as 20%.")
-    size: Size = Field(PercentSize(), description="The size of one entry.")
-    exits: Exits = Field(Exits(), description="Protective exits.")
-    execution: Execution = Field(MarketExecution(), description="How a target becomes orders.")
+    size: Size = Field(default_factory=PercentSize, description="The size of one entry.")
+    exits: Exits = Field(default_factory=Exits, description="Protective exits.")
+    execution: Execution = Field(default_factory=MarketExecution, description="How a target becomes orders.")
     filters: Annotated[tuple[ExpressionStr, ...], Field(max_length=32)] = Field(
-        (), description="Conditions that must all be true for an entry; they touch no exit."
+        default=(), description="Conditions that must all be true for an entry; they touch no exit."
     )
     on_remove: Literal["hold", "close", "adopt"] = Field(
         description="What happens to an open position when this file goes: it is held, closed, or adopted by another."
     )
-    adopts: NameStr | None = Field(None, description="The removed strategy whose position this one takes over.")
+    adopts: NameStr | None = Field(default=None, description="The removed strategy whose position this one takes over.")
+
+    def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """Return the exchanges that this file names, each with the path of keys to its name."""
+        return ()
 
     def wants_shorts(self) -> bool:
         """Whether this strategy may sell what it does not own; spot markets refuse that."""
@@ -113,7 +127,7 @@ class SingleExchange(StrategyParams):
     symbols: Symbols = Field(description="What it trades, as [BTC/USDT]; its share is split evenly.")
     timeframe: TimeframeStr = Field(description="The bars on whose close it decides, as 5m.")
     resolution: TimeframeStr | None = Field(
-        None, description="Shorter bars that decide what happened inside its own, as 1m."
+        default=None, description="Shorter bars that decide what happened inside its own, as 1m."
     )
 
     @model_validator(mode="after")
@@ -129,3 +143,6 @@ class SingleExchange(StrategyParams):
                 message = f"{self.resolution} bars do not divide {self.timeframe} bars"
                 raise trouble(message, "write a shorter timeframe that fits in whole", at=("resolution",))
         return self
+
+    def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        return ((("exchange",), self.exchange),)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from autotrader.config.model import trouble
+from autotrader.config.model import called, trouble
 from autotrader.core.units import (
     DURATION_MS,
     Money,
@@ -40,7 +40,7 @@ class Unit:
         self,
         parse: Callable[[str], Any],
         show: Callable[[Any], str],
-        bare: Callable[[str], str],
+        bare: Callable[[str], str] | None,
         pattern: str,
         *examples: str,
     ) -> None:
@@ -60,19 +60,20 @@ class Unit:
     def _validated(self, value: Any) -> Any:
         if isinstance(value, Money):
             value = str(value)
-        if isinstance(value, (int, Decimal, float)) and not isinstance(value, bool):
-            text = plain(Decimal(str(value)))
-            raise trouble(f"'{text}' has no unit", self._bare(text))
         if not isinstance(value, str):
-            found = (
-                str(value).lower() if isinstance(value, bool) else "a list" if isinstance(value, list) else "a mapping"
-            )
-            raise trouble(f"a text as {' or '.join(self._examples)} is needed here, not {found}")
+            self._refuse(value)
         try:
             return self._parse(value)
         except ValueError as error:
             message, _, hint = str(error).partition("; ")
             raise trouble(message, hint) from None
+
+    def _refuse(self, value: Any) -> NoReturn:
+        if self._bare and isinstance(value, (int, Decimal, float)) and not isinstance(value, bool):
+            text = plain(Decimal(str(value)))
+            raise trouble(f"'{text}' has no unit", self._bare(text))
+        examples = " or ".join(self._examples)
+        raise trouble(f"a text as {examples} is needed here, not {called(value)}")
 
 
 def show_share(share: Decimal) -> str:
@@ -123,7 +124,7 @@ def _money(text: str) -> Money:
     money = parse_money(text)
     if money.amount <= 0:
         raise ValueError(f"'{text}' is not a positive amount; write more than 0 {money.currency}")
-    return Money(money.amount.normalize(), money.currency)
+    return money
 
 
 def _money_or_share(text: str) -> Money | Decimal:
@@ -232,7 +233,7 @@ SymbolStr = Annotated[
     Unit(
         _symbol,
         str,
-        lambda text: "write base and quote with a slash, as BTC/USDT",
+        None,
         r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}(:[A-Z0-9]{1,20})?$",
         "BTC/USDT",
     ),
@@ -272,7 +273,7 @@ InstantMs = Annotated[
     Unit(
         _instant,
         _show_instant,
-        lambda text: "write a date as 2024-06-01",
+        None,
         r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?$",
         "2024-06-01",
     ),

@@ -1,4 +1,4 @@
-"""The strict YAML loader: bytes in, a positioned tree or every structural problem out; hostile input ends in milliseconds.
+"""The strict YAML loader: bytes in, a positioned tree or every structural problem out, in milliseconds.
 
 YAML 1.2 core rules over libyaml's event stream. The tree is built here, not by PyYAML's composer, which recurses in C
 and dies on deep nesting; each event is looked at before the next one is asked for.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -140,7 +139,7 @@ class _Builder:
             self._grow(span)
             self._scalar(event, span)
         elif isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor, span)
+            self._alias(str(event.anchor), span)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             self._grow(span)
             self._begin(event, span)
