@@ -70,11 +70,12 @@ class HistoryError(AutotraderError):
 class ExpressionError(AutotraderError):
     """Raised when an expression cannot be compiled.
 
-    `column` is the 0-based offset into the expression's text, `length` the characters concerned.
+    `column` is the 0-based offset into the expression's text, `length` the characters concerned. `source` is the name
+    of the other expression (a `let`) in whose text that place lies; empty for the text that was being compiled.
     """
 
-    def __init__(self, message: str, column: int, length: int = 1, hint: str = "") -> None:
-        self.message, self.column, self.length, self.hint = message, column, length, hint
+    def __init__(self, message: str, column: int, length: int = 1, hint: str = "", source: str = "") -> None:
+        self.message, self.column, self.length, self.hint, self.source = message, column, length, hint, source
         super().__init__(f"{message} (at character {column + 1})" + (f"; {hint}" if hint else ""))
 
 

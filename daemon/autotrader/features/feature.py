@@ -1,0 +1,73 @@
+"""What the definition of a feature holds: its kernel, its arguments, its need of history and its page of documentation.
+
+A kernel is `kernel(s, *params, *inputs) -> float`: one more bar goes in, the value at that bar comes out. It is plain
+Python that numba compiles as it stands: scalars, indexing, no allocation. Folded over a column it gives a backtest's
+column, called once a bar it gives the live value; there is no second definition to disagree with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+MAX_WINDOW = 5_000
+"""The longest window, and the most bars of history that an expression may need or is given at its start."""
+
+Type = Literal["number", "condition"]
+PRICES = ("open", "high", "low", "close", "volume")
+
+
+class Param(NamedTuple):
+    """One constant argument. `low` and `high` are inclusive; a `default` of None makes it required."""
+
+    name: str
+    doc: str
+    low: float = 2
+    high: float = MAX_WINDOW
+    default: float | None = None
+    whole: bool = True
+
+
+def _no_conflict(*_params: float) -> str:
+    return ""
+
+
+class Feature(NamedTuple):
+    """One feature of the catalogue.
+
+    `inputs` are the series arguments in the order of the call; `reads` the bar's columns that it takes without being
+    told (after the inputs in the kernel's order). `size(*params)` is the length of its state, `warmup(*params)` the
+    bars up to and including the first defined value, `memory(*params)` the bars after which the value no longer
+    depends on where history began (exactly for windows, to 1e-12 of the starting difference for recursions).
+    `conflict(*params)` says what is wrong between parameters, or nothing.
+    """
+
+    name: str
+    kernel: Callable[..., float]
+    inputs: tuple[str, ...]
+    params: tuple[Param, ...]
+    size: Callable[..., int]
+    warmup: Callable[..., int]
+    memory: Callable[..., int]
+    summary: str
+    formula: str
+    unit: str
+    source: str
+    reads: tuple[str, ...] = ()
+    result: Type = "number"
+    conflict: Callable[..., str] = _no_conflict
+
+    @property
+    def signature(self) -> str:
+        """The call as documentation writes it: `ema(x, n)`."""
+        params = (p.name if p.default is None else f"{p.name}={p.default:g}" for p in self.params)
+        return f"{self.name}({', '.join((*self.inputs, *params))})"
+
+
+def forgotten_after(alpha: float) -> int:
+    """Return the updates after which an exponential mean of that weight holds less than 1e-12 of its start."""
+    return math.ceil(math.log(1e-12) / math.log1p(-alpha))
+
+
+WINDOW = Param("n", "Bars in the window.")

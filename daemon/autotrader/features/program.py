@@ -1,0 +1,258 @@
+"""A strategy's expressions, compiled: one list of small operations, run bar by bar or over whole columns.
+
+`Live` keeps every node's newest value in one list and runs the operations of a series when one of its bars closes.
+`batch` folds the same functions node by node over columns. Both call the same kernels in the same order on the same
+numbers, so their values are equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
+
+from autotrader.core.errors import ExpressionError
+from autotrader.core.events import Bar
+from autotrader.core.units import timeframe_ms
+from autotrader.features.compile import Compiler, GraphNode, SeriesKey
+from autotrader.features.feature import MAX_WINDOW
+from autotrader.features.numeric import NAN
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_HISTORY = MAX_WINDOW
+"""The most bars of one series that are loaded before the first decision."""
+
+
+class Program(NamedTuple):
+    """Compiled columns. Equal declarations give the same object, so that its identity may key a cache.
+
+    `columns` are the names in order, `outputs` their nodes. `series` are the bars it reads in the order in which those
+    that close together must be fed: longer timeframes first, and the strategy's own bars last of all.
+    `history` is how many bars of each series are worth loading: enough for every value to be defined and for
+    recursive features to forget where history began to 1e-12, at most MAX_HISTORY.
+    """
+
+    columns: tuple[str, ...]
+    outputs: tuple[int, ...]
+    nodes: tuple[GraphNode, ...]
+    own: SeriesKey
+    series: tuple[SeriesKey, ...]
+    history: Mapping[SeriesKey, int]
+
+    def warmup(self, key: SeriesKey | tuple[str, str]) -> int:
+        """Return how many bars of a series are worth loading before the first decision."""
+        return self.history[SeriesKey(*key)]
+
+    def live(self) -> Live:
+        """Return the program at its start, before any bar."""
+        return Live(self)
+
+    def batch(self, bars: Mapping[SeriesKey, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return all columns for every bar of the own series, shape (bars, columns).
+
+        `bars` holds for each of `series` an array of shape (n, 6): opening time in ms, open, high, low, close, volume;
+        times increase. A bar of another series is seen from the first own bar that closes with it or after it.
+        """
+        return _Batch(self, bars).columns()
+
+
+class Live:
+    """A program and what it remembers. Feed every closed bar of every series, then read the values."""
+
+    def __init__(self, program: Program) -> None:
+        self._values = [NAN] * len(program.nodes)
+        self._outputs = program.outputs
+        self._result = [NAN] * len(program.outputs)
+        self._prices: dict[SeriesKey, list[tuple[int, int]]] = {key: [] for key in program.series}
+        self._steps: dict[SeriesKey, list[Callable[[], None]]] = {key: [] for key in program.series}
+        for index, node in enumerate(program.nodes):
+            if node.series is None:
+                self._values[index] = node.params[0]
+            elif node.function is None and node.feature is None:
+                self._prices[node.series].append((index, 1 + int(node.params[0])))
+            else:
+                self._steps[node.series].append(_step(self._values, index, node))
+
+    def update(self, key: SeriesKey | tuple[str, str], bar: Bar) -> None:
+        """Take one closed bar. Bars that close together come in the order of `Program.series`."""
+        values = self._values
+        for index, column in self._prices[key]:  # type: ignore[index]  # a plain pair is an equal key
+            values[index] = bar[column]
+        for step in self._steps[key]:  # type: ignore[index]
+            step()
+
+    def values(self) -> list[float]:
+        """Return the columns now. The list is used again at the next call."""
+        values, result = self._values, self._result
+        for place, index in enumerate(self._outputs):
+            result[place] = values[index]
+        return result
+
+
+def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
+    """Return one node as a function without arguments that reads and writes `values`."""
+    function = folded(node)
+    match node.args:
+        case (a,):
+
+            def one() -> None:
+                value = function(values[a])
+                values[out] = value if isfinite(value) else NAN
+
+            return one
+        case (a, b):
+
+            def two() -> None:
+                value = function(values[a], values[b])
+                values[out] = value if isfinite(value) else NAN
+
+            return two
+        case (a, b, c):
+
+            def three() -> None:
+                value = function(values[a], values[b], values[c])
+                values[out] = value if isfinite(value) else NAN
+
+            return three
+    raise AssertionError(f"a node has one to three arguments, not {len(node.args)}")
+
+
+def folded(node: GraphNode) -> Callable[..., float]:
+    """Return the node's function of its arguments; a feature's gets a fresh state of its own."""
+    if node.feature is None:
+        assert node.function is not None
+        return node.function
+    return partial(node.feature.kernel, [NAN] * node.feature.size(*node.params), *node.params)
+
+
+class _Batch:
+    """One evaluation over columns."""
+
+    def __init__(self, program: Program, bars: Mapping[SeriesKey, NDArray[np.float64]]) -> None:
+        self._program = program
+        self._bars = bars
+        self._columns: list[Sequence[float]] = []
+        self._alignments: dict[tuple[SeriesKey, SeriesKey], list[int]] = {}
+
+    def columns(self) -> NDArray[np.float64]:
+        import numpy as np
+
+        for node in self._program.nodes:
+            self._columns.append(self._column(node))
+        own = self._program.own
+        result = np.empty((len(self._bars[own]), len(self._program.outputs)))
+        for place, index in enumerate(self._program.outputs):
+            result[:, place] = self._seen_from(own, index)
+        return result
+
+    def _column(self, node: GraphNode) -> Sequence[float]:
+        if node.series is None:
+            return node.params
+        if node.function is None and node.feature is None:
+            column: list[float] = self._bars[node.series][:, 1 + int(node.params[0])].tolist()
+            return column
+        function = folded(node)
+        values = map(function, *(self._seen_from(node.series, arg) for arg in node.args))
+        return [value if isfinite(value) else NAN for value in values]
+
+    def _seen_from(self, key: SeriesKey, index: int) -> Sequence[float]:
+        """Return a node's column at the closes of another series: the value of its last closed bar."""
+        source = self._program.nodes[index].series
+        column = self._columns[index]
+        if source is None:
+            return [column[0]] * len(self._bars[key])
+        if source == key:
+            return column
+        if (source, key) not in self._alignments:
+            self._alignments[source, key] = self._align(source, key)
+        return [column[at] if at >= 0 else NAN for at in self._alignments[source, key]]
+
+    def _align(self, source: SeriesKey, key: SeriesKey) -> list[int]:
+        import numpy as np
+
+        closes = self._bars[key][:, 0] + timeframe_ms(key.timeframe)
+        theirs = self._bars[source][:, 0] + timeframe_ms(source.timeframe)
+        places: list[int] = (np.searchsorted(theirs, closes, side="right") - 1).tolist()
+        return places
+
+
+def compile_program(columns: Mapping[str, str], lets: Mapping[str, str], timeframe: str) -> Program:
+    """Return the program of named expressions over bars of a timeframe.
+
+    An expression may use the names of `lets` and of other columns. Raises ExpressionError; its `source` is the name in
+    whose text the error lies. Raises ValueError for a timeframe that is none.
+    """
+    return _compiled(tuple(columns.items()), tuple(lets.items()), timeframe)
+
+
+@lru_cache(maxsize=4_096)
+def _compiled(columns: tuple[tuple[str, str], ...], lets: tuple[tuple[str, str], ...], timeframe: str) -> Program:
+    timeframe_ms(timeframe)
+    compiler = Compiler({**dict(lets), **dict(columns)}, timeframe)
+    outputs = []
+    for name, _ in columns:
+        try:
+            outputs.append(compiler.named(name))
+        except ExpressionError as error:
+            raise ExpressionError(
+                error.message, error.column, error.length, error.hint, source=error.source or name
+            ) from error
+    return link(compiler, tuple(name for name, _ in columns), tuple(outputs))
+
+
+def link(compiler: Compiler, columns: tuple[str, ...], outputs: tuple[int, ...]) -> Program:
+    """Return the program of what was compiled. Raises ExpressionError where it needs more history than is allowed."""
+    nodes = tuple(compiler.nodes)
+    defined = _demand(nodes, outputs, _warmup)
+    for key, bars in defined.items():
+        if bars > MAX_HISTORY:
+            raise ExpressionError(
+                f"{bars} bars of {key.timeframe} are needed before this has a value; at most {MAX_HISTORY} are kept",
+                0,
+                hint="shorten the windows, or use a longer timeframe",
+            )
+    wanted = _demand(nodes, outputs, _memory)
+    history = {key: min(MAX_HISTORY, wanted.get(key, 1)) for key in compiler.series}
+    order = sorted(compiler.series, key=lambda key: (-timeframe_ms(key.timeframe), key.symbol == "", key))
+    return Program(columns, outputs, nodes, compiler.own, tuple(order), history)
+
+
+def _warmup(node: GraphNode) -> int:
+    return node.feature.warmup(*node.params) if node.feature is not None else 1
+
+
+def _memory(node: GraphNode) -> int:
+    return node.feature.memory(*node.params) if node.feature is not None else 1
+
+
+def _demand(
+    nodes: Sequence[GraphNode], outputs: Sequence[int], need: Callable[[GraphNode], int]
+) -> dict[SeriesKey, int]:
+    """Return how many bars of each series one value of every output draws on, a node's own `need` given."""
+    wanted = [0] * len(nodes)
+    for index in outputs:
+        wanted[index] = 1
+    total: dict[SeriesKey, int] = {}
+    for index in range(len(nodes) - 1, -1, -1):
+        node = nodes[index]
+        if wanted[index] == 0 or node.series is None:
+            continue
+        reach = wanted[index] + need(node) - 1
+        total[node.series] = max(total.get(node.series, 0), reach)
+        for arg in node.args:
+            source = nodes[arg].series
+            if source is None:
+                continue
+            bars = reach if source == node.series else _covering(reach, node.series, source)
+            wanted[arg] = max(wanted[arg], bars)
+    return total
+
+
+def _covering(bars: int, key: SeriesKey, source: SeriesKey) -> int:
+    """Return how many bars of a longer or equal series cover that many of a shorter one, its running bar included."""
+    span_ms = (bars - 1) * timeframe_ms(key.timeframe)
+    return 1 + -(-span_ms // timeframe_ms(source.timeframe))
