@@ -1,0 +1,209 @@
+"""The one matcher: what a bar does to an order. Plain scalar functions that read the same in Python and in numba.
+
+Prices are whole ticks, amounts whole lots, money whole steps of cash (see `market.instrument`); rates and fractions are
+whole parts of `RATE`. `unit` is how many tick-lots make one step of cash. Only the levels of protective exits are
+floats, because they are not rounded: they count ticks, fractions of a tick included. Nothing here allocates or raises:
+the caller asks `fits` once, when an order comes in.
+
+All rounding is against the trader: a purchase costs the next step of cash, a sale brings the one before, a fee is the
+next one up.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import NamedTuple
+
+RATE = 100_000_000
+"""Fees, slippage and guard fractions are counted in parts of this: 1e-8."""
+
+MAX_CASH = 2**62
+"""Bound of every intermediate product, so that numba's 64-bit integers never wrap."""
+
+MAX_TICKS = 2**53
+"""Bound of a price in ticks, so that a float holds it exactly."""
+
+NO_EXIT, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP, LIQUIDATION = range(5)
+"""What a bar does to a guarded position."""
+
+
+def cash_unit(tick: Decimal, lot: Decimal, cash: Decimal) -> int:
+    """Return how many tick-lots make one step of cash. Raises ValueError where that is no whole number."""
+    unit = cash / (tick * lot)
+    if unit != unit.to_integral_value():
+        raise ValueError(f"a tick of {tick} and a lot of {lot} cannot be counted in cash of {cash}")
+    return int(unit)
+
+
+def scaled(fraction: Decimal | None) -> int:
+    """Return a fraction in parts of RATE, 0 for None. Raises ValueError where it is negative or finer than that."""
+    if fraction is None:
+        return 0
+    parts = fraction * RATE
+    if parts < 0 or parts != parts.to_integral_value():
+        raise ValueError(f"{fraction} is not a fraction of at most 8 decimals")
+    return int(parts)
+
+
+def fits(lots: int, ticks: int, unit: int) -> bool:
+    """Tell whether an amount at a price stays within the integers of the hot loops."""
+    if not (0 <= lots < MAX_CASH and 0 < ticks < MAX_TICKS and ticks < MAX_CASH // unit):
+        return False
+    return lots // unit + 1 < MAX_CASH // ticks
+
+
+def mul_div(a: int, b: int, c: int) -> int:
+    """Return a * b / c rounded down, for numbers that are not negative, without forming a * b.
+
+    Exact while b * c and the result stay below 2^62.
+    """
+    return (a // c) * b + (a % c) * b // c
+
+
+def mul_div_up(a: int, b: int, c: int) -> int:
+    """Return a * b / c rounded up, under the conditions of `mul_div`."""
+    return (a // c) * b + ((a % c) * b + c - 1) // c
+
+
+def nearest(price: float, side: int) -> int:
+    """Return a price in whole ticks, at least one; half a tick goes against whoever trades on `side`."""
+    ticks = math.floor(price + 0.5) if side > 0 else math.ceil(price - 0.5)
+    return max(ticks, 1)
+
+
+def slipped(price: float, side: int, slippage: int) -> int:
+    """Return the ticks at which a market order fills: `price` made worse by the slippage, to the nearest tick."""
+    return nearest(price * (RATE + side * slippage) / RATE, side)
+
+
+def cost(lots: int, ticks: int, unit: int, side: int) -> int:
+    """Return the cash that a fill moves, without its fee."""
+    if side > 0:
+        return mul_div_up(lots, ticks, unit)
+    return mul_div(lots, ticks, unit)
+
+
+def fee(cash: int, rate: int) -> int:
+    """Return the fee on a fill's cost."""
+    return mul_div_up(cash, rate, RATE)
+
+
+def affordable(cash: int, ticks: int, unit: int, rate: int) -> int:
+    """Return the most lots that `cash` buys at a price with the fee on top.
+
+    Exact: ceil(c * rate / RATE) <= cash - c holds just as long as c <= cash * RATE / (RATE + rate).
+    """
+    if cash <= 0:
+        return 0
+    return mul_div(mul_div(cash, RATE, RATE + rate), unit, ticks)
+
+
+def limit_at_open(side: int, limit: int, open_: int) -> bool:
+    """Tell whether a limit order meets a better price at the open; it then takes the open."""
+    return open_ < limit if side > 0 else open_ > limit
+
+
+def limit_in_bar(side: int, limit: int, high: int, low: int) -> bool:
+    """Tell whether a bar trades through a limit order that its open left alone; it is then made at its limit."""
+    return low < limit if side > 0 else high > limit
+
+
+def rest_of_bar(side: int, filled: int, high: int, low: int, close: int) -> tuple[int, int, int]:
+    """Return open, high and low of what surely follows a limit's fill inside a bar.
+
+    The price passed the limit on its way to the far end, so a buyer sees the bar's low; whether the high came before
+    nobody knows, so a buyer's profit is only what the close proves.
+    """
+    if side > 0:
+        return filled, max(filled, close), low
+    return filled, high, min(filled, close)
+
+
+def stop_level(side: int, entry: float, stop: int) -> float:
+    """Return where a stop-loss waits, in ticks, from the entry's fill price; `side` is the position's."""
+    return entry * (RATE - side * stop) / RATE
+
+
+def take_level(side: int, entry: float, take: int) -> float:
+    """Return where a take-profit waits, in ticks."""
+    return entry * (RATE + side * take) / RATE
+
+
+def beaten(side: int, price: float, level: float) -> bool:
+    """Tell whether a price touches a level that lies on the losing side of a position."""
+    return price <= level if side > 0 else price >= level
+
+
+class Held(NamedTuple):
+    """A guarded position: its side, its entry's fill price and the best price before this bar, in ticks.
+
+    The fractions `stop`, `take` and `trail` are parts of RATE; 0 is none.
+    """
+
+    side: int
+    entry: float
+    best: float
+    stop: int
+    take: int
+    trail: int
+
+
+def protective_exit(held: Held, open_: int, high: int, low: int) -> tuple[int, float]:
+    """Return what ends a guarded position inside a bar, and the unrounded price in ticks; (NO_EXIT, 0.0) if nothing.
+
+    Levels trigger at touch. At the open whatever is passed fills at the open; inside the bar the stop comes first, and
+    of two stops the nearer. A degenerate bar (open, open, open) asks about the open alone.
+    """
+    side = held.side
+    worst = low if side > 0 else high
+    peak = high if side > 0 else low
+    code = NO_EXIT
+    level = 0.0
+    if held.stop > 0:
+        code = STOP_LOSS
+        level = stop_level(side, held.entry, held.stop)
+    if held.trail > 0:
+        trailing = stop_level(side, held.best, held.trail)
+        if code == NO_EXIT or (trailing - level) * side > 0:
+            code = TRAILING_STOP
+            level = trailing
+    if code != NO_EXIT and beaten(side, open_, level):
+        return code, float(open_)
+    target = take_level(side, held.entry, held.take)
+    if held.take > 0 and beaten(-side, open_, target):
+        return TAKE_PROFIT, float(open_)
+    if code != NO_EXIT and beaten(side, worst, level):
+        return code, level
+    if held.take > 0 and beaten(-side, peak, target):
+        return TAKE_PROFIT, target
+    return NO_EXIT, 0.0
+
+
+def exit_ticks(code: int, price: float, side: int, slippage: int) -> int:
+    """Return the ticks at which a protective exit fills; `side` is the exit's. Stops slip, take-profits do not."""
+    if code == TAKE_PROFIT:
+        return nearest(price, side)
+    return slipped(price, side, slippage)
+
+
+def moved_best(side: int, best: float, high: int, low: int) -> float:
+    """Return the best price that a position has seen, after a bar: its highest high, for a short its lowest low."""
+    return max(best, float(high)) if side > 0 else min(best, float(low))
+
+
+def liquidation_level(side: int, entry: float, leverage: int) -> float:
+    """Return where a loss has eaten the margin, entry / leverage, in ticks; there is no maintenance margin.
+
+    At leverage 1 a long would have to fall to nothing, a short ends at twice its entry.
+    """
+    return entry - side * entry / leverage
+
+
+def liquidation(side: int, level: float, open_: int, high: int, low: int) -> tuple[int, float]:
+    """Return (LIQUIDATION, price in ticks) where a bar reaches the level; else (NO_EXIT, 0.0)."""
+    if beaten(side, open_, level):
+        return LIQUIDATION, float(open_)
+    if beaten(side, low if side > 0 else high, level):
+        return LIQUIDATION, level
+    return NO_EXIT, 0.0

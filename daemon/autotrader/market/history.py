@@ -1,0 +1,265 @@
+"""Recorded history: Parquet candles and funding rates, as CONTRACT's "History on disk" lays them out."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from autotrader.core.errors import HistoryError
+from autotrader.core.units import split_symbol, timeframe_ms
+from autotrader.market.bars import Columns, Floats, Funding, Ints, aggregate, divides, opening
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_ROWS = 20_000_000
+"""Bound of one series in memory (38 years of minutes, 1 GB)."""
+
+CACHE_BYTES = 512 * 1024**2
+"""Series kept in memory; the one that was longest unused is read again when it is wanted."""
+
+MAX_DECIMALS = 8
+MAX_PRICE_TICKS = 10**10
+"""A history's prices are counted with at most so many decimals, and at most so many ticks: noise ends there."""
+
+_FILE = re.compile(r"([1-9]\d{0,3}[smhdw])(?:-[^/]+)?\.parquet")
+_CANDLE_FIELDS = ("open", "high", "low", "close", "volume")
+
+
+class Recorded(NamedTuple):
+    """One recorded series: who traded what, in bars of which length, and its files."""
+
+    exchange: str
+    symbol: str
+    timeframe: str
+    files: tuple[Path, ...]
+
+
+def listing(data: Path) -> tuple[Recorded, ...]:
+    """Return every recorded series under a data folder, sorted; from file names alone, nothing is opened."""
+    found = []
+    for exchange in _folders(data / "candles"):
+        for pair in _folders(exchange):
+            symbol = pair.name.replace("-", "/", 1)
+            for timeframe, files in _timeframes(pair).items():
+                found.append(Recorded(exchange.name, symbol, timeframe, files))
+    return tuple(found)
+
+
+def source_timeframe(data: Path, exchange: str, symbol: str, timeframe: str) -> str | None:
+    """Return the recorded timeframe that serves a wanted one: itself, else the longest that divides it, else None.
+
+    From file names alone, cheap enough for `check`.
+    """
+    stored = _timeframes(_pair_folder(data, exchange, symbol))
+    fitting = [name for name in stored if divides(name, timeframe)]
+    return max(fitting, key=timeframe_ms, default=None)
+
+
+class History:
+    """One exchange's recorded candles as a BarSource."""
+
+    def __init__(self, data: Path, exchange: str) -> None:
+        self._data, self._exchange = data, exchange
+        self._cache: OrderedDict[tuple[str, str], Columns] = OrderedDict()
+        self._ticks: dict[str, Decimal] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        return f"replay:{self._exchange}"
+
+    def symbols(self) -> tuple[str, ...]:
+        folders = _folders(self._data / "candles" / self._exchange)
+        return tuple(folder.name.replace("-", "/", 1) for folder in folders if _timeframes(folder))
+
+    def tick(self, symbol: str) -> Decimal:
+        """Return the step of the history's own decimals, the finest of its timeframes."""
+        if symbol not in self._ticks:
+            places = max(decimals(self.bars(symbol, timeframe)) for timeframe in self._stored(symbol))
+            self._ticks[symbol] = Decimal(1).scaleb(-places)
+        return self._ticks[symbol]
+
+    def begin_ms(self, symbol: str, timeframe: str) -> int:
+        return int(self.bars(symbol, timeframe).ts[0])
+
+    def after(self, symbol: str, timeframe: str, start_ms: int, limit: int) -> Columns:
+        bars = self.bars(symbol, timeframe)
+        first = int(np.searchsorted(bars.ts, start_ms))
+        return bars.part(first, first + limit)
+
+    def before(self, symbol: str, timeframe: str, end_ms: int, limit: int) -> Columns:
+        bars = self.bars(symbol, timeframe)
+        stop = int(np.searchsorted(bars.ts, end_ms - timeframe_ms(timeframe), side="right"))
+        return bars.part(max(stop - limit, 0), stop)
+
+    def funding(self, symbol: str) -> Funding:
+        """Return the recorded rates; none where the exchange has no file for the symbol."""
+        base, quote = split_symbol(symbol)
+        path = self._data / "funding" / self._exchange / f"{base}-{quote}.parquet"
+        if not path.is_file():
+            return Funding(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
+        table = _read(path, ("rate",))
+        ts, rate = _ints(table), _floats(table, "rate")
+        if not np.isfinite(rate).all() or (np.diff(ts) <= 0).any():
+            raise HistoryError(f"{path}: funding times must increase and rates be numbers; remove the faulty rows")
+        return Funding(ts, rate)
+
+    def bars(self, symbol: str, timeframe: str) -> Columns:
+        """Return all bars of a series, made from a shorter one where it is not recorded itself."""
+        key = (symbol, timeframe)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        stored = self._stored(symbol)
+        base = source_timeframe(self._data, self._exchange, symbol, timeframe)
+        if base is None:
+            raise HistoryError(
+                f"{self._exchange} {symbol}: {timeframe} bars cannot be made from the recorded ones "
+                f"({', '.join(sorted(stored, key=timeframe_ms))}); choose a multiple of one of them"
+            )
+        made = _load(stored[base], base) if base == timeframe else aggregate(self.bars(symbol, base), base, timeframe)
+        if not len(made.ts):
+            raise HistoryError(f"{self._exchange} {symbol}: the history holds no complete {timeframe} bar")
+        self._keep(key, made)
+        return made
+
+    def _keep(self, key: tuple[str, str], made: Columns) -> None:
+        self._cache[key] = made
+        while len(self._cache) > 1 and sum(_bytes(held) for held in self._cache.values()) > CACHE_BYTES:
+            self._cache.popitem(last=False)
+
+    def _stored(self, symbol: str) -> dict[str, tuple[Path, ...]]:
+        folder = _pair_folder(self._data, self._exchange, symbol)
+        stored = _timeframes(folder)
+        if not stored:
+            known = ", ".join(self.symbols()) or "nothing"
+            raise HistoryError(f"no candles of {symbol} in {folder}; recorded for {self._exchange}: {known}")
+        return stored
+
+
+def decimals(bars: Columns) -> int:
+    """Return how many decimals the prices of some bars have, bounded by MAX_DECIMALS and MAX_PRICE_TICKS."""
+    most = 0
+    highest = float(bars.high.max())
+    while most < MAX_DECIMALS and highest * 10 ** (most + 1) <= MAX_PRICE_TICKS:
+        most += 1
+    places = 0
+    for sample in (slice(0, 1000), slice(None)):  # a thousand bars settle it almost always; all of them confirm
+        for prices in bars[1:5]:
+            while places < most and not _whole(prices[sample], places):
+                places += 1
+    return places
+
+
+def _whole(prices: Floats, places: int) -> bool:
+    scale = 10.0**places
+    return bool((np.abs(np.rint(prices * scale) / scale - prices) <= 1e-13 * prices).all())
+
+
+def _bytes(bars: Columns) -> int:
+    return sum(column.nbytes for column in bars)
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _pair_folder(data: Path, exchange: str, symbol: str) -> Path:
+    base, quote = split_symbol(symbol)
+    return data / "candles" / exchange / f"{base}-{quote}"
+
+
+def _timeframes(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each recorded timeframe of one symbol, shortest timeframe first."""
+    files: dict[str, list[Path]] = {}
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            match = _FILE.fullmatch(path.name)
+            if match:
+                files.setdefault(match[1], []).append(path)
+    return {name: tuple(files[name]) for name in sorted(files, key=timeframe_ms)}
+
+
+def _load(files: tuple[Path, ...], timeframe: str) -> Columns:
+    """Read and join a series' files, in order of time."""
+    parts = [part for part in (_candles(path, timeframe) for path in files) if len(part.ts)]
+    if not parts:
+        raise HistoryError(f"{files[0]}: no candles in it; remove it or record some")
+    if sum(len(part.ts) for part in parts) > MAX_ROWS:
+        raise HistoryError(f"{files[0].parent}: more than {MAX_ROWS} bars of {timeframe}; keep fewer period files")
+    parts.sort(key=lambda part: int(part.ts[0]))
+    joined = parts[0] if len(parts) == 1 else Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    if (np.diff(joined.ts) <= 0).any():
+        names = ", ".join(path.name for path in files)
+        raise HistoryError(f"{files[0].parent}: {names} overlap in time; keep each {timeframe} bar in one file only")
+    return joined
+
+
+def _candles(path: Path, timeframe: str) -> Columns:
+    table = _read(path, _CANDLE_FIELDS)
+    bars = Columns(_ints(table), *(_floats(table, name) for name in _CANDLE_FIELDS))
+    length_ms = timeframe_ms(timeframe)
+    faults = (
+        ("prices and volumes must be numbers", ~np.isfinite(sum(bars[1:], start=np.zeros(len(bars.ts))))),
+        ("times must increase", np.concatenate(([False], np.diff(bars.ts) <= 0))),
+        (f"times must be those of {timeframe} bars", bars.ts != opening_of(bars.ts, length_ms)),
+        ("prices must be above zero", bars.low <= 0),
+        ("volumes must not be negative", bars.volume < 0),
+        (
+            "low must be the lowest and high the highest price",
+            (np.minimum(bars.open, bars.close) < bars.low) | (np.maximum(bars.open, bars.close) > bars.high),
+        ),
+    )
+    for rule, wrong in faults:
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise HistoryError(f"{path}: {rule}; row {row} (ts {int(bars.ts[row])}) is not so, repair or remove it")
+    return bars
+
+
+def opening_of(ts: Ints, length_ms: int) -> Ints:
+    """Return the opening time of the bar that each moment belongs to."""
+    origin = opening(0, length_ms)  # bars repeat from the one that holds the epoch
+    return ts - (ts - origin) % length_ms
+
+
+def _read(path: Path, floats: tuple[str, ...]) -> pa.Table:
+    """Read `ts` and the named columns of a file. Raises HistoryError where they are missing or of another type."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        wanted = {"ts": pa.int64(), **dict.fromkeys(floats, pa.float64())}
+        for name, kind in wanted.items():
+            if name not in schema.names:
+                raise HistoryError(f"{path}: column '{name}' is missing; it has {', '.join(schema.names)}")
+            if schema.field(name).type != kind:
+                raise HistoryError(f"{path}: column '{name}' is {schema.field(name).type} and must be {kind}")
+        if file.metadata.num_rows > MAX_ROWS:
+            raise HistoryError(f"{path}: {file.metadata.num_rows} rows are more than {MAX_ROWS}; split the file")
+        table = file.read(columns=list(wanted))
+    except (pa.ArrowException, OSError) as error:
+        raise HistoryError(f"{path}: not a readable Parquet file ({error}); replace or remove it") from error
+    for name in wanted:
+        if table.column(name).null_count:
+            raise HistoryError(f"{path}: column '{name}' has empty values; repair or remove those rows")
+    return table
+
+
+def _ints(table: pa.Table) -> Ints:
+    column: Ints = table.column("ts").to_numpy()
+    return column
+
+
+def _floats(table: pa.Table, name: str) -> Floats:
+    column: Floats = table.column(name).to_numpy()
+    return column
