@@ -86,7 +86,7 @@ def _encoding_flaw(data: bytes, error: UnicodeDecodeError) -> Flaw:
     return Flaw(Span(line, column, line, column + 1), message, "save the file as UTF-8")
 
 
-class _Stop(Exception):  # noqa: N818  not an error: the reading ends here, and says why
+class _Stop(Exception):
     """Nothing after this place can be read."""
 
 

@@ -269,7 +269,7 @@ class Daemon:
                 await self.reloader.reload("files", "a file stayed away")
 
     async def _exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
-        section = difference.sections["exchanges"]
+        section = difference.exchanges
         for name in section.added:
             await self._open(name, wanted)
             self.loop.accounts[name].market_ms = self.loop.desk.venues[name].market_ms()

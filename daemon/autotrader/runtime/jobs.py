@@ -8,7 +8,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from autotrader.core.errors import VenueUnavailable
-from autotrader.runtime.recovery import take_balances
+from autotrader.runtime.balances import take_balances
 
 if TYPE_CHECKING:
     from autotrader.runtime.daemon import Daemon

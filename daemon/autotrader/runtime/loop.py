@@ -23,6 +23,7 @@ from autotrader.execution.sizing import Room, entry_amount
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
 from autotrader.runtime.account import Account
+from autotrader.runtime.balances import take_balances
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
@@ -114,7 +115,7 @@ class TradingLoop:
                 case OrderChanged():
                     self.desk.on_order(event.order)
                 case FundingPaid():
-                    account.cash += event.amount
+                    await take_balances(self, exchange, explained=True)
                     with self.journal.write(durable=False):
                         self.journal.event(
                             event.ts_ms, "info", "funding", exchange, f"{event.symbol}: {event.amount} {account.quote}"

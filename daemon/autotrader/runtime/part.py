@@ -109,8 +109,7 @@ class Part:
     def restore(self, state: list[Any], out: list[list[float]], ts_ms: int) -> None:
         """Take State and Out back from the journal."""
         self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
-        for mine, kept in zip(self.out, out, strict=True):
-            mine[:] = kept
+        self.out = Out._make([*kept] for kept in out)
         self.ts_ms = ts_ms
 
     def adopt_legs(self) -> None:

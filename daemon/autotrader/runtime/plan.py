@@ -50,7 +50,7 @@ def make_plan(
 
     `waiting` names removals that do not take effect yet, each with the reason; they are not part of `difference`.
     """
-    strategies = difference.sections["strategies"]
+    strategies = difference.strategies
     touched = {*strategies.removed, *strategies.changed}
     legs = [leg for leg in loop.desk.legs.values() if leg.owner.removeprefix(REMOVED) in touched]
     cancels = [
@@ -82,7 +82,7 @@ def make_plan(
         confirm.append(f"it loosens {', '.join(looser)}")
     if mode == "always" and difference:
         confirm.append("every reload is to be confirmed (reload.confirm: always)")
-    changes = difference.lines()
+    changes = lines(difference)
     shares = (sum((p.capital for p in one.strategies.values()), ZERO) for one in (old, new))
     before, after = (f"{share:.2%}" for share in shares)
     bound = [generation, new.hash, changes, positions, cancels, sorted(waiting)]
@@ -104,7 +104,7 @@ def make_plan(
     )
 
 
-def _fate(owner: str, on_remove: str, adopted: Mapping[str | None, str]) -> str:
+def _fate(owner: str, on_remove: str, adopted: Mapping[str, str]) -> str:
     if owner in adopted:
         return f"adopted by {adopted[owner]}"
     return {"close": "closed", "hold": f"held as {REMOVED}{owner}", "adopt": f"held as {REMOVED}{owner} until adopted"}[
@@ -116,19 +116,30 @@ LIVE_EXCHANGE_KEYS = frozenset({"fees", "slippage", "latency", "min_notional", "
 LIVE_DAEMON_KEYS = frozenset({"risk", "reload", "reload.confirm"})
 
 
+def lines(difference: Diff) -> list[str]:
+    """Return what changed as sentences, one an object or value."""
+    found = [f"autotrader.yaml: {change}" for change in difference.daemon]
+    for folder in ("strategies", "exchanges", "risk"):
+        section = getattr(difference, folder)
+        found += [f"{folder}.d/{name}: added" for name in section.added]
+        found += [f"{folder}.d/{name}: removed" for name in section.removed]
+        found += [f"{folder}.d/{name}: {'; '.join(map(str, many))}" for name, many in section.changed.items()]
+    return found
+
+
 def restart_only(difference: Diff) -> list[str]:
     """Return the changes that only a restart may make, as sentences."""
-    refused = []
-    for name, paths in difference.sections["exchanges"].changed.items():
-        refused.extend(
-            f"exchanges.d/{name}.yaml: '{path}' changes only by a restart"
-            for path in paths
-            if not any(path == key or path.startswith(f"{key}.") for key in LIVE_EXCHANGE_KEYS)
-        )
-    for paths in difference.sections["daemon"].changed.values():
-        refused.extend(
-            f"autotrader.yaml: '{path}' changes only by a restart" for path in paths if path not in LIVE_DAEMON_KEYS
-        )
+    refused = [
+        f"autotrader.yaml: '{change.path}' changes only by a restart"
+        for change in difference.daemon
+        if change.path not in LIVE_DAEMON_KEYS
+    ]
+    for name, changes in difference.exchanges.changed.items():
+        refused += [
+            f"exchanges.d/{name}.yaml: '{change.path}' changes only by a restart"
+            for change in changes
+            if not any(change.path == key or change.path.startswith(f"{key}.") for key in LIVE_EXCHANGE_KEYS)
+        ]
     return refused
 
 

@@ -1,0 +1,73 @@
+"""What an exchange holds against what its owners have: cash, deposits, holdings that fall short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from autotrader.execution.leg import Leg
+from autotrader.venues.protocol import Venue
+
+if TYPE_CHECKING:
+    from autotrader.runtime.loop import TradingLoop
+
+ZERO = Decimal(0)
+
+
+async def book_missed(loop: TradingLoop, exchange: str) -> int:
+    """Book the fills that the venue has and the journal has not; return how many."""
+    missed = await loop.desk.venues[exchange].fills(loop.journal.progress_of(exchange).fill_id)
+    for fill in missed:
+        loop.book(fill)
+    return len(missed)
+
+
+async def take_balances(loop: TradingLoop, exchange: str, *, explained: bool = False) -> None:
+    """Take an exchange's cash from its own figures, and lock whoever owns more than it holds.
+
+    What came or went without a fill of ours is a deposit or withdrawal, and the loss baselines move with it, unless it
+    is `explained` (funding, which is a loss or gain). What the venue holds beyond our positions is foreign and is left
+    alone.
+    """
+    desk, venue, account = loop.desk, loop.desk.venues[exchange], loop.accounts[exchange]
+    await book_missed(loop, exchange)
+    balances = await venue.balances()
+    total = balances[account.quote].total if account.quote in balances else ZERO
+    legs = [leg for leg in account.legs.values() if leg.position.amount]
+    if account.market == "swap":
+        total -= sum((leg.position.amount * (leg.position.entry_price or ZERO) for leg in legs), ZERO)
+    if account.budget is not None:
+        account.cash = account.budget + desk.journal.cash_flow(exchange)
+    elif account.known and not explained and total != account.cash:
+        loop.money_moved(exchange, total - account.cash)
+        account.cash = total
+    else:
+        account.cash = total
+    account.known = True
+    await _holdings(loop, venue, exchange, legs, {name: one.total for name, one in balances.items()})
+
+
+async def _holdings(
+    loop: TradingLoop, venue: Venue, exchange: str, legs: list[Leg], totals: Mapping[str, Decimal]
+) -> None:
+    owned: dict[str, list[Leg]] = {}
+    for leg in legs:
+        owned.setdefault(leg.instrument.base if venue.market == "spot" else leg.symbol, []).append(leg)
+    positions = await venue.positions() if venue.market == "swap" else {}
+    for name, holders in owned.items():
+        ours = sum((leg.position.amount for leg in holders), ZERO)
+        if venue.market == "spot":
+            theirs = totals.get(name, ZERO)
+        else:
+            theirs = positions[name].amount if name in positions else ZERO
+        short = theirs < ours if ours >= 0 else theirs > ours
+        reason = f"{exchange} holds {theirs} {name}, its owners have {ours}" if short else ""
+        for leg in holders:
+            if leg.locked == reason:
+                continue
+            leg.locked = reason
+            with loop.journal.write():
+                loop.desk.save(leg)
+                if reason:
+                    loop.journal.event(venue.market_ms(), "error", "holdings", leg.owner, reason)
