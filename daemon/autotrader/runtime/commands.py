@@ -106,8 +106,11 @@ class Commands:
 
     async def _reload(self, arguments: dict[str, Any]) -> Any:
         who = str(arguments.get("who") or "command line")
-        outcome = self._daemon.reloader.reload(who, "asked for", str(arguments.get("plan") or ""))
-        return (await outcome)._asdict()
+        if arguments.get("background"):
+            self._daemon.reload_soon(who)
+            return {"asked": True}
+        outcome = await self._daemon.reloader.reload(who, "asked for", str(arguments.get("plan") or ""))
+        return outcome._asdict()
 
     async def _plan(self, _: dict[str, Any]) -> Any:
         return plain(await self._daemon.reloader.plan())

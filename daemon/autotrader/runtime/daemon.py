@@ -16,6 +16,7 @@ from autotrader.config.diff import Diff
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.runtime.account import Account
 from autotrader.runtime.commands import Commands
@@ -135,14 +136,11 @@ class Daemon:
         return again.declarations, "the files were not valid at start-up; mend them and reload"
 
     def _known_store(self) -> Path | None:
-        pointer = self.seams.root / "var" / "store"
-        if pointer.is_file():
-            store = Path(pointer.read_text(encoding="utf-8").strip())
-            return store if store.exists() else None
-        return None
+        store = store_of(self.seams.root)
+        return store if store.exists() else None
 
     def _last_generation(self) -> Generation | None:
-        pointer = self.seams.root / "var" / "store"
+        pointer = pointer_of(self.seams.root)
         pointer.parent.mkdir(parents=True, exist_ok=True)
         pointer.write_text(f"{self.journal.path}\n", encoding="utf-8")
         generations = self.journal.generations()
@@ -300,13 +298,18 @@ class Daemon:
         if self.failure is not None:
             raise BrokenInvariant(f"{type(self.failure).__name__}: {self.failure}") from self.failure
 
-    def _hangup(self) -> None:
+    def reload_soon(self, who: str) -> None:
+        """Reload without waiting for the outcome; the status shows it."""
+
         async def reload() -> None:
             self.notifier.reloading()
-            await self.reloader.reload("SIGHUP", "SIGHUP")
+            await self.reloader.reload(who, "asked for")
             self.notifier.ready(f"generation {self.reloader.generation}")
 
-        self._spawn("SIGHUP", reload())
+        self._spawn("reload", reload())
+
+    def _hangup(self) -> None:
+        self.reload_soon("SIGHUP")
 
     async def stop(self) -> None:
         """Stop in order: no new events, no new commands, venues closed, journal folded, locks released."""

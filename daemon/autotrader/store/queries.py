@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,21 @@ class Reader:
             return [dict(row) for row in self._db.execute(query, (min(limit, MAX_ROWS),))]
         except sqlite3.Error as error:
             raise StoreError(f"the store cannot be read: {error}") from error
+
+    def positions(self) -> list[dict[str, Any]]:
+        """Return the open positions as the journal has them; prices are the daemon's business."""
+        rows = self._db.execute("SELECT * FROM legs WHERE CAST(amount AS REAL) != 0 ORDER BY owner, exchange, symbol")
+        return [
+            {
+                "strategy": row["owner"],
+                "exchange": row["exchange"],
+                "symbol": row["symbol"],
+                "amount": row["amount"],
+                "entry_price": f"{Decimal(row['in_cost']) / Decimal(row['in_amount']):.8f}",
+                "unrealized": None,
+                "realized": row["realized"],
+                "stop": None,
+                "take": None,
+            }
+            for row in rows
+        ]

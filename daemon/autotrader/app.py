@@ -1,0 +1,193 @@
+"""The composition root: the only file that knows everything. It joins the floors and starts what the commands ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from autotrader.config.exchange import Generate, Replay, SimulatedExchange
+from autotrader.config.load import Declarations, LoadCache, Loaded, load
+from autotrader.config.strategy import StrategyParams
+from autotrader.core.clock import Clock, SystemClock
+from autotrader.strategies import registry
+
+ZERO = Decimal(0)
+
+
+@lru_cache(maxsize=1)
+def strategy_params() -> Mapping[str, type[StrategyParams]]:
+    """Return each strategy kind's schema by its name."""
+    return {name: kind.Params for name, kind in registry.kinds().items()}
+
+
+class Loader:
+    """Reads one configuration folder, again and again; what did not change is not read twice."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._cache = LoadCache()
+
+    def __call__(self) -> Loaded:
+        """Return what the folder declares now."""
+        return load(self.root, strategy_params(), registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
+
+    def texts(self, texts: Mapping[str, str]) -> Loaded:
+        """Return what texts that were once accepted declare; secrets are looked up where they lie now."""
+        with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
+            again = Path(folder)
+            for path, text in texts.items():
+                target = again / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+            if (self.root / "secrets").is_dir():
+                (again / "secrets").symlink_to(self.root.resolve() / "secrets")
+            return load(again, strategy_params(), registry.PLANNED)
+
+    def _warn_history(self, replay: Replay, symbol: str, timeframe: str) -> str:
+        from autotrader.market.history import source_timeframe
+
+        data = self.root / (replay.data or "var/data")
+        if not data.is_dir():
+            return f"there is no history at {replay.data}; name the folder that holds candles/"
+        if source_timeframe(data, replay.exchange, symbol, timeframe) is None:
+            return f"the history of {replay.exchange} has no {symbol} bars from which {timeframe} bars can be made"
+        return ""
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write the JSON Schema of every YAML kind and return the files."""
+    import json
+
+    from autotrader.config.schema import schemas
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, schema in schemas(strategy_params()).items():
+        path = folder / name
+        path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def currency(declarations: Declarations, exchange: SimulatedExchange) -> str:
+    """Return what an exchange's money is counted in: as declared, else its one currency, else USDT."""
+    declared = declarations.daemon.currency
+    if declared:
+        return declared
+    held = [name for name, amount in exchange.balances.items() if amount]
+    return held[0] if len(held) == 1 else "USDT"
+
+
+def make_venue(root: Path, clock: Clock, name: str, declarations: Declarations) -> Any:
+    """Return an exchange's venue, not yet open."""
+    from autotrader.venues.paper import PaperVenue
+
+    return PaperVenue(paper_settings(root, name, declarations), root / "var" / f"paper-{name}.db", clock)
+
+
+def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:
+    """Return the settings of an embedded market."""
+    from autotrader.market.generate import Generated
+    from autotrader.market.history import History
+    from autotrader.venues.paper_state import PaperSettings
+
+    declared = declarations.exchanges[name]
+    source = declared.source
+    market: Any
+    start_ms = None
+    if isinstance(source, Generate):
+        market = Generated(source.seed, source.symbols)
+    else:
+        market = History(root / (source.data or declarations.daemon.data), source.exchange)
+        start_ms = source.start_ms
+    return PaperSettings(
+        name=name,
+        market=declared.market,
+        source=market,
+        balances=dict(declared.balances),
+        speed=source.speed,
+        start_ms=start_ms,
+        maker_fee=declared.fees.maker,
+        taker_fee=declared.fees.taker,
+        slippage=declared.slippage,
+        latency_ms=declared.latency,
+        min_notional=declared.min_notional.amount if declared.min_notional else ZERO,
+    )
+
+
+def make_account(name: str, declarations: Declarations) -> Any:
+    """Return the account that an exchange's money is kept in."""
+    from autotrader.runtime.account import Account
+
+    declared = declarations.exchanges[name]
+    return Account(
+        name,
+        declared.market,
+        currency(declarations, declared),
+        declared.fees.taker + declared.slippage,
+        budget=declared.budget.amount if declared.budget else None,
+    )
+
+
+def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = True) -> Any:
+    """Return the daemon of a configuration folder, not yet started."""
+    from autotrader.config.watch import watch
+    from autotrader.dashboard.process import start_page
+    from autotrader.runtime.daemon import Daemon, Seams
+
+    clock = clock or SystemClock()
+    loader = Loader(root)
+
+    async def hints() -> AsyncIterator[None]:
+        async for _ in watch(root, clock):
+            yield None
+
+    def adjust(venue: Any, name: str, declarations: Declarations) -> None:
+        venue.adjust(paper_settings(root, name, declarations))
+
+    async def page(declarations: Declarations) -> Any:
+        return await start_page(root, declarations.daemon)
+
+    return Daemon(
+        Seams(
+            root=root,
+            kinds=registry.kinds(),
+            load=loader,
+            load_texts=loader.texts,
+            venue=lambda name, declarations: make_venue(root, clock, name, declarations),
+            account=make_account,
+            adjust=adjust,
+            watch=hints,
+            page=page if with_page else None,
+            clock=clock,
+        )
+    )
+
+
+async def run(root: Path) -> None:
+    """Run the daemon of a configuration folder until it is told to stop."""
+    daemon = make_daemon(root)
+    await daemon.start()
+    loop = daemon.loop
+    page = f", dashboard at {daemon.page_url}" if daemon.page_url else ""
+    print(  # noqa: T201 - the one line that a person waits for
+        f"autotrader runs {len(loop.strategies)} strategies on {len(loop.accounts)} exchanges{page}", flush=True
+    )
+    await daemon.run()
+
+
+def run_forever(root: Path) -> None:
+    """Run the daemon on uvloop."""
+    import uvloop
+
+    from autotrader.runtime.logs import set_up
+
+    set_up(os.environ.get("AUTOTRADER_LOG", "info"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(root))
