@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import OrderedDict
 from decimal import Decimal
 from pathlib import Path
@@ -62,12 +63,13 @@ def source_timeframe(data: Path, exchange: str, symbol: str, timeframe: str) -> 
 
 
 class History:
-    """One exchange's recorded candles as a BarSource."""
+    """One exchange's recorded candles as a BarSource; safe to be asked from several threads."""
 
     def __init__(self, data: Path, exchange: str) -> None:
         self._data, self._exchange = data, exchange
         self._cache: OrderedDict[tuple[str, str], Columns] = OrderedDict()
         self._ticks: dict[str, Decimal] = {}
+        self._lock = threading.Lock()  # held for the cache only, never while a file is read
 
     @property
     def fingerprint(self) -> str:
@@ -112,9 +114,10 @@ class History:
     def bars(self, symbol: str, timeframe: str) -> Columns:
         """Return all bars of a series, made from a shorter one where it is not recorded itself."""
         key = (symbol, timeframe)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
         stored = self._stored(symbol)
         base = source_timeframe(self._data, self._exchange, symbol, timeframe)
         if base is None:
@@ -129,9 +132,10 @@ class History:
         return made
 
     def _keep(self, key: tuple[str, str], made: Columns) -> None:
-        self._cache[key] = made
-        while len(self._cache) > 1 and sum(_bytes(held) for held in self._cache.values()) > CACHE_BYTES:
-            self._cache.popitem(last=False)
+        with self._lock:
+            self._cache[key] = made
+            while len(self._cache) > 1 and sum(_bytes(held) for held in self._cache.values()) > CACHE_BYTES:
+                self._cache.popitem(last=False)
 
     def _stored(self, symbol: str) -> dict[str, tuple[Path, ...]]:
         folder = _pair_folder(self._data, self._exchange, symbol)

@@ -1,0 +1,430 @@
+"""The embedded exchange: replays a bar source in lock-step with its reader and trades against it.
+
+At one moment of the market, in this order:
+
+1. bars that close there meet the orders that they decide; settlements are paid; all of it is one transaction;
+2. what happened is told, then the closed bars, longer ones first;
+3. when the reader asks for what comes after, bars that open there meet the orders, in one more transaction.
+
+So a decision on a closed bar fills at the open that follows, however long it took, and a moment that was not asked past
+is told again after a crash. Fills at an open carry its time, fills inside a bar the time of its close, when they are
+known. A fill is told once; what a crash swallowed is found with `fills`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from autotrader.core.clock import Clock
+from autotrader.core.errors import HistoryError, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
+from autotrader.core.events import Bar, BarClosed, Series, order_key
+from autotrader.core.units import split_symbol
+from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
+from autotrader.market import fills
+from autotrader.market.instrument import Instrument
+from autotrader.venues import paper_match
+from autotrader.venues.paper_admit import Admission, admit, guard_fractions
+from autotrader.venues.paper_clock import Pace
+from autotrader.venues.paper_feed import Cursor, Settlements
+from autotrader.venues.paper_ledger import LIFTED, Ledger, Rates, units_of
+from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, Order, PaperSettings, Traded
+from autotrader.venues.paper_store import PaperStore
+from autotrader.venues.protocol import Balance, FundingPaid, Idle, VenueEvent, VenuePosition
+
+MAX_SERIES = 4096
+"""Bound of the series subscribed to."""
+
+MAX_BARS = 100_000
+"""Bound of the bars in one answer."""
+
+
+class PaperVenue:
+    """One simulated account; see `venues.protocol.Venue` for what its methods promise.
+
+    All of its state lies in its file; a write that fails takes the memory back to the file and raises VenueUnavailable.
+    An account keeps its balances, price steps and place in time across restarts, whatever is declared later.
+    """
+
+    def __init__(self, settings: PaperSettings, path: Path, clock: Clock) -> None:
+        if not settings.speed > 0:
+            raise ValueError(f"a replay's speed must be above zero, not {settings.speed}")
+        self.name, self.market = settings.name, settings.market
+        self._settings, self._path, self._wall = settings, path, clock
+        self._rates = Rates(
+            fills.scaled(settings.maker_fee),
+            fills.scaled(settings.taker_fee),
+            fills.scaled(settings.slippage),
+            units_of(settings.min_notional),
+        )
+        self._pace = Pace(clock, settings.speed)
+        self._wake = asyncio.Event()
+        self._store: PaperStore | None = None
+        self._clock: Moment | None = None
+        self._ledger = self._fresh_ledger()
+        self._warmed: set[Key] = set()
+        self._symbols = frozenset(settings.source.symbols())
+        self._traded: dict[str, Traded] = {}
+        self._cursors: dict[Key, Cursor] = {}
+        self._settlements: dict[str, Settlements] = {}
+        self._wanted: frozenset[Key] = frozenset()
+        self._pending: deque[VenueEvent] = deque()
+        self._joined = self._idle = False
+        self._next_ms = 0
+
+    async def open(self) -> None:
+        balances = {currency: units_of(amount) for currency, amount in self._settings.balances.items()}
+        store = PaperStore(self._path)
+        store.identify({"market": self.market, "source": self._settings.source.fingerprint}, balances)
+        self._store = store
+        self._recover()
+
+    async def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._wake.set()
+
+    def market_ms(self) -> int:
+        if self._clock is None:
+            return 0
+        if self._clock.phase != OPENED or self._pending or not self._next_ms:
+            return self._clock.ms
+        return self._pace.now_ms(self._clock.ms, self._next_ms)
+
+    async def instrument(self, symbol: str) -> Instrument:
+        if symbol in self._symbols:
+            await asyncio.to_thread(self._settings.source.tick, symbol)
+        traded = self._trade(symbol)
+        return Instrument(
+            exchange=self.name,
+            symbol=symbol,
+            base=traded.base,
+            quote=traded.quote,
+            market=self.market,
+            tick=traded.tick,
+            lot=STEP,
+            cash=STEP,
+            min_notional=self._settings.min_notional,
+        )
+
+    async def subscribe(self, series: Collection[Series]) -> None:
+        """Declare the whole set wanted. Raises HistoryError or VenueError, changing nothing, if one is not here."""
+        keys = frozenset(self._key(one) for one in series)
+        if len(keys) > MAX_SERIES:
+            raise HistoryError(f"{self.name}: {len(keys)} series are more than {MAX_SERIES}; subscribe to fewer")
+        await self._warm(keys)
+        store = self._opened()
+        if self._clock is None and keys:
+            begin_ms = self._settings.start_ms
+            if begin_ms is None:
+                begin_ms = max(self._settings.source.begin_ms(*key) for key in keys)
+            self._clock = Moment(begin_ms, START)
+            store.commit(self._clock, self._ledger.changes(), durable=True)
+        if not self._joined and self._clock is not None:
+            self._joined = True
+            self._tell_again(keys)
+            self._pace.anchor(self._clock.ms)
+        self._wanted, self._idle = keys, False
+        needed = keys | self._active()
+        self._cursors = {key: cursor for key, cursor in self._cursors.items() if key in needed}
+        self._wake.set()
+
+    async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
+        """Return bars as the protocol says; nothing that closes after the market's time, and none before it began."""
+        if limit > MAX_BARS:
+            raise HistoryError(f"{self.name}: {limit} bars at once are more than {MAX_BARS}; ask for fewer")
+        key = self._key(series)
+        await self._warm({key})
+        until_ms = min(end_ms, self._clock.ms if self._clock else 0)
+        return self._settings.source.before(*key, until_ms, max(limit, 0)).rows()
+
+    async def balances(self) -> Mapping[str, Balance]:
+        self._opened()
+        ledger = self._ledger
+        return {
+            currency: Balance(units * STEP, max(ledger.free(currency), 0) * STEP)
+            for currency, units in ledger.balances.items()
+            if units
+        }
+
+    async def positions(self) -> Mapping[str, VenuePosition]:
+        self._opened()
+        if self.market == "spot":
+            return {}
+        lots: dict[str, int] = {}
+        costs: dict[str, int] = {}
+        for group in self._ledger.groups.values():
+            lots[group.symbol] = lots.get(group.symbol, 0) + group.net
+            costs[group.symbol] = costs.get(group.symbol, 0) + group.cost
+        return {symbol: VenuePosition(net * STEP, Decimal(costs[symbol]) / abs(net)) for symbol, net in lots.items()}
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        self._opened()
+        return [self._ledger.view(order) for order in sorted(self._ledger.orders.values())]
+
+    async def order(self, client_id: str) -> VenueOrder | None:
+        self._opened()
+        order = self._find(client_id)
+        return self._ledger.view(order) if order else None
+
+    async def fills(self, after_id: int) -> Sequence[Fill]:
+        return self._opened().fills(after_id)
+
+    async def submit(self, request: OrderRequest) -> VenueOrder:
+        key = Key(request.symbol, request.resolution)
+        try:
+            await self._warm({key})
+            traded, cursor = self._trade(key.symbol), self._cursor(key)
+        except VenueUnavailable:
+            raise
+        except (HistoryError, VenueError, ValueError) as error:
+            raise OrderRejected(str(error)) from error
+        if self._clock is None:
+            raise OrderRejected("the market has not begun: subscribe to its bars first")
+        last = cursor.close_before(self._clock.ms)
+        admission = Admission(
+            traded=traded,
+            last_ticks=cursor.ticks(last) if last is not None else 0,
+            length_ms=cursor.length_ms,
+            latency_ms=self._settings.latency_ms,
+            moment=self._clock,
+        )
+        order = admit(request, self._ledger, admission, self._find)
+        self._ledger.place(order)
+        self._write(durable=True)
+        self._wake.set()
+        return self._ledger.view(order)
+
+    async def cancel(self, client_id: str) -> VenueOrder:
+        self._opened()
+        order = self._find(client_id)
+        if order is None:
+            raise UnknownOrder(f"{self.name} knows no order {client_id}")
+        if order.status == "open" and order.type == "guard":
+            self._ledger.guard(self._ledger.groups[order.group_name], (0, 0, 0), self.market_ms())
+            self._write(durable=True)
+            return self._ledger.view(order._replace(status="canceled", reason=LIFTED))
+        if order.status == "open":
+            order = self._ledger.finish(order, "canceled", "canceled", self.market_ms())
+            self._write(durable=True)
+        return self._ledger.view(order)
+
+    async def guard(self, group: str, guard: Guard | None) -> None:
+        """Replace a group's exits; a working entry of it gets the new ones too. Raises UnknownOrder where it has none.
+
+        The exit goes by the guard_id of the entry's order.
+        """
+        self._opened()
+        ledger = self._ledger
+        fractions = guard_fractions(guard)
+        held = ledger.groups.get(group)
+        entries = [order for order in ledger.orders.values() if order.group_name == group and order.guard_id]
+        if held is None and not entries:
+            raise UnknownOrder(f"{self.name}: group {group} has no open position and no entry to guard")
+        if held is not None and not held.guard_id and any(fractions):
+            raise OrderRejected(f"the entry of group {group} named no guard_id for its exit")
+        if held is not None:
+            ledger.guard(held, fractions, self.market_ms())
+        for order in entries:
+            ledger.amend(order, fractions)
+        self._write(durable=True)
+
+    async def events(self) -> AsyncIterator[VenueEvent]:
+        """Yield what happens; one reader at a time. After an error, or when it is left, ask again and go on."""
+        while self._store is not None:
+            if self._pending:
+                event = self._pending[0]
+                if not isinstance(event, BarClosed) or Key(event.symbol, event.timeframe) in self._wanted:
+                    yield event
+                if self._pending and self._pending[0] is event:
+                    self._pending.popleft()
+                continue
+            self._wake.clear()
+            if not self._joined or self._clock is None:
+                await self._wake.wait()
+            elif self._clock.phase != OPENED:
+                self._open_bars(self._clock.ms)
+            else:
+                await self._pass_time(self._clock.ms)
+
+    async def _pass_time(self, now_ms: int) -> None:
+        """Wait until the market's next moment is due, and let it happen; less where something wakes this."""
+        next_ms = self._next_moment(now_ms)
+        if next_ms is None:
+            self._next_ms = 0
+            if self._wanted and not self._idle:
+                self._idle = True
+                self._pending.append(Idle(now_ms))
+                return
+            await self._wake.wait()
+            self._pace.anchor(now_ms)
+            return
+        self._next_ms = next_ms
+        wait_s = self._pace.wait_s(next_ms)
+        if wait_s > 0 and await self._woken(wait_s):
+            return
+        await asyncio.sleep(0)  # at full speed too, everybody else has a turn
+        if self._store is not None:
+            self._close_bars(next_ms)
+
+    async def _woken(self, seconds: float) -> bool:
+        """Let wall time pass; tell whether something woke this before it was over."""
+        tasks = (asyncio.ensure_future(self._wall.sleep(seconds)), asyncio.ensure_future(self._wake.wait()))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self._wake.is_set()
+
+    def _next_moment(self, now_ms: int) -> int | None:
+        active = self._active()
+        moments = [self._cursor(key).close_after(now_ms) for key in self._wanted | active]
+        moments += [self._cursor(key).open_after(now_ms) for key in active]
+        if self.market == "swap":
+            moments += [self._settlement(symbol).after(now_ms) for symbol in self._symbols_held()]
+        return min((ms for ms in moments if ms is not None), default=None)
+
+    def _close_bars(self, ms: int) -> None:
+        active = self._active()
+        closed = {key: bar for key in self._wanted | active if (bar := self._cursor(key).closing(ms)) is not None}
+        for key in sorted(closed.keys() & active, key=paper_match.candle_order):
+            paper_match.close_bar(self._ledger, key, self._cursor(key).candle(closed[key]), ms)
+        if self.market == "swap":
+            self._settle(ms)
+        self._clock = Moment(ms, CLOSED)
+        if self._ledger.dirty:
+            self._write(durable=True)
+        self._tell_bars(ms, {key: closed[key] for key in closed.keys() & self._wanted})
+
+    def _open_bars(self, ms: int) -> None:
+        opened = {key: bar for key in self._active() if (bar := self._cursor(key).opening(ms)) is not None}
+        candles = {key: self._cursor(key).candle(bar) for key, bar in opened.items()}
+        paper_match.open_bars(self._ledger, candles, ms)
+        self._clock = Moment(ms, OPENED)
+        self._write(durable=self._ledger.dirty)
+
+    def _settle(self, ms: int) -> None:
+        for symbol in sorted(self._symbols_held()):
+            rate = self._settlement(symbol).rate(ms)
+            if not rate:
+                continue
+            key = next(group.key for group in self._ledger.groups.values() if group.symbol == symbol)
+            cursor = self._cursor(key)
+            price = cursor.close_before(ms)
+            if price is not None:
+                self._ledger.settle(symbol, rate, cursor.ticks(price), ms)
+
+    def _tell_again(self, keys: frozenset[Key]) -> None:
+        """Tell what was not asked past before a restart: its settlements and closed bars."""
+        if self._clock is None or self._clock.phase != CLOSED:
+            return
+        ms = self._clock.ms
+        for symbol, units in self._opened().funding(ms):
+            self._pending.append(FundingPaid(ms, symbol, units * STEP))
+        self._tell_bars(ms, {key: bar for key in keys if (bar := self._cursor(key).closing(ms)) is not None})
+
+    def _tell_bars(self, ms: int, closed: dict[Key, Bar]) -> None:
+        told = [BarClosed(ms, self.name, key.symbol, key.timeframe, bar) for key, bar in closed.items()]
+        told.sort(key=order_key)
+        self._pending.extend(told)
+
+    def _write(self, *, durable: bool) -> None:
+        """Make what changed durable together with the clock, then let it be told."""
+        try:
+            self._opened().commit(self._clock, self._ledger.changes(), durable=durable)
+        except VenueUnavailable:
+            self._forget_unwritten()
+            raise
+        told = self._ledger.told()
+        if told:
+            self._pending.extend(told)
+            self._wake.set()
+
+    def _forget_unwritten(self) -> None:
+        """Go back to the file; where not even that can be read, be closed rather than wrong."""
+        try:
+            self._recover()
+        except VenueUnavailable:
+            self._opened().close()
+            self._store = None
+            raise
+
+    def _recover(self) -> None:
+        """Take everything from the file; bars are told again once they are subscribed to."""
+        saved = self._opened().load()
+        self._clock = saved.clock
+        self._traded = {symbol: self._precision(symbol, tick) for symbol, tick in saved.ticks.items()}
+        self._ledger = self._fresh_ledger()
+        self._ledger.load(saved.balances, saved.orders, saved.groups, saved.last_seq, saved.last_fill)
+        self._cursors.clear()
+        self._pending.clear()
+        self._next_ms = 0
+        if self._joined:
+            self._tell_again(self._wanted)
+
+    def _fresh_ledger(self) -> Ledger:
+        return Ledger(
+            name=self.name, swap=self.market == "swap", rates=self._rates, traded=self._trade, lookup=self._find
+        )
+
+    async def _warm(self, keys: Collection[Key]) -> None:
+        """Read what is not read yet off the event loop: the first look at a history takes its time."""
+        source = self._settings.source
+        for key in set(keys) - self._warmed:
+            if key.symbol in self._symbols:
+                await asyncio.to_thread(source.tick, key.symbol)
+                await asyncio.to_thread(source.begin_ms, *key)
+            self._trade(key.symbol)
+            self._warmed.add(key)
+
+    def _opened(self) -> PaperStore:
+        if self._store is None:
+            raise VenueUnavailable(f"{self.name} is not open")
+        return self._store
+
+    def _find(self, client_id: str) -> Order | None:
+        return self._ledger.orders.get(client_id) or self._opened().order(client_id)
+
+    def _active(self) -> frozenset[Key]:
+        """Return the bars that orders and positions need, subscribed or not."""
+        return frozenset(self._ledger.working) | frozenset(self._ledger.held)
+
+    def _symbols_held(self) -> set[str]:
+        return {group.symbol for group in self._ledger.groups.values()}
+
+    def _key(self, series: Series) -> Key:
+        if series.exchange != self.name:
+            raise HistoryError(f"{self.name} has no bars of {series.exchange}; ask the venue of that name")
+        return Key(series.symbol, series.timeframe)
+
+    def _cursor(self, key: Key) -> Cursor:
+        cursor = self._cursors.get(key)
+        if cursor is None:
+            cursor = self._cursors[key] = Cursor(self._settings.source, key, self._trade(key.symbol).tick)
+        return cursor
+
+    def _settlement(self, symbol: str) -> Settlements:
+        if symbol not in self._settlements:
+            self._settlements[symbol] = Settlements(self._settings.source, symbol, fills.RATE)
+        return self._settlements[symbol]
+
+    def _trade(self, symbol: str) -> Traded:
+        traded = self._traded.get(symbol)
+        if traded is None:
+            if symbol not in self._symbols:
+                known = ", ".join(sorted(self._symbols)) or "nothing"
+                raise VenueError(f"{self.name} does not trade {symbol}; it trades {known}")
+            traded = self._precision(symbol, self._settings.source.tick(symbol))
+            self._opened().put_tick(symbol, traded.tick)
+            self._traded[symbol] = traded
+        return traded
+
+    def _precision(self, symbol: str, tick: Decimal) -> Traded:
+        base, quote = split_symbol(symbol)
+        return Traded(symbol, base, quote, tick, fills.cash_unit(tick, STEP, STEP))

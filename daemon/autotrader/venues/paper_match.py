@@ -1,0 +1,98 @@
+"""How bars meet a paper account's orders: at their open, inside them, and at settlements."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from autotrader.core.units import timeframe_ms
+from autotrader.execution.orders import Reason
+from autotrader.market import fills
+from autotrader.venues.paper_ledger import Ledger
+from autotrader.venues.paper_state import Group, Key
+
+LEVERAGE = 1
+
+EXIT_REASONS = {
+    fills.STOP_LOSS: Reason.STOP_LOSS,
+    fills.TAKE_PROFIT: Reason.TAKE_PROFIT,
+    fills.TRAILING_STOP: Reason.TRAILING_STOP,
+    fills.LIQUIDATION: Reason.LIQUIDATION,
+}
+
+
+class Candle(NamedTuple):
+    """One bar in ticks; `ts_ms` is its open."""
+
+    ts_ms: int
+    open: int
+    high: int
+    low: int
+    close: int
+
+
+def open_bars(ledger: Ledger, opened: dict[Key, Candle], ts_ms: int) -> None:
+    """Let bars open: market orders fill there, limits that are bettered too, then passed exits.
+
+    Orders go in the sequence of their submission, whatever their symbol: the money that is there decides.
+    """
+    orders = [order for key in opened for order in ledger.working.get(key, {}).values() if order.from_ms <= ts_ms]
+    for order in sorted(orders):
+        if order.client_id not in ledger.orders:
+            continue  # an order before it closed the position that it would have reduced
+        price = opened[order.key].open
+        if order.type == "market":
+            ledger.execute(order, fills.slipped(price, order.side, ledger.rates.slippage), maker=False, ts_ms=ts_ms)
+        elif fills.limit_at_open(order.side, order.ticks, price):
+            ledger.execute(order, price, maker=False, ts_ms=ts_ms)
+    for key in sorted(opened):
+        price = opened[key].open
+        for group in list(ledger.held.get(key, {}).values()):
+            protect(ledger, group, (price, price, price), ts_ms)
+
+
+def close_bar(ledger: Ledger, key: Key, bar: Candle, ts_ms: int) -> None:
+    """Let a bar close: exits of positions that were held, then limits traded through, then exits of what they filled.
+
+    A resting exit and a stop inside one bar: the stop comes first, as with every take-profit.
+    """
+    for group in list(ledger.held.get(key, {}).values()):
+        protect(ledger, group, (bar.open, bar.high, bar.low), ts_ms)
+    before = list(ledger.held.get(key, {}))
+    for order in list(ledger.working.get(key, {}).values()):
+        if order.type != "limit" or order.from_ms > bar.ts_ms or order.client_id not in ledger.orders:
+            continue
+        if not fills.limit_in_bar(order.side, order.ticks, bar.high, bar.low):
+            continue
+        ledger.execute(order, order.ticks, maker=True, ts_ms=ts_ms)
+        entered = ledger.groups.get(order.group_name)
+        if entered is None or entered.net * order.side < 0:
+            continue
+        rest = fills.rest_of_bar(order.side, order.ticks, bar.high, bar.low, bar.close)
+        protect(ledger, entered, rest, ts_ms)
+        if entered.name in ledger.groups and entered.name not in before:
+            ledger.move_best(ledger.groups[entered.name], rest[1], rest[2])
+    for name in before:
+        if name in ledger.groups:
+            ledger.move_best(ledger.groups[name], bar.high, bar.low)
+
+
+def protect(ledger: Ledger, group: Group, bar: tuple[int, int, int], ts_ms: int) -> None:
+    """End a position whose protective exit, or on a swap whose margin, a bar's (open, high, low) reaches."""
+    if group.guarded:
+        held = fills.Held(group.side, group.entry, group.best, group.stop, group.take, group.trail)
+        code, price = fills.protective_exit(held, *bar)
+        if code != fills.NO_EXIT:
+            ticks = fills.exit_ticks(code, price, -group.side, ledger.rates.slippage)
+            order = ledger.orders[group.guard_id]
+            ledger.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=EXIT_REASONS[code])
+            return
+    if ledger.swap:
+        level = fills.liquidation_level(group.side, group.entry, LEVERAGE)
+        code, price = fills.liquidation(group.side, level, *bar)
+        if code != fills.NO_EXIT:
+            ledger.liquidate(group, fills.nearest(price, -group.side), ts_ms)
+
+
+def candle_order(key: Key) -> tuple[str, int]:
+    """Return the key that orders bars which close together, as `core.events.order_key` does."""
+    return key.symbol, -timeframe_ms(key.timeframe)

@@ -1,0 +1,153 @@
+"""What a paper venue remembers: orders, entry groups and settings as plain counted values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from autotrader.execution.orders import VenueOrder, VenueStatus
+from autotrader.market.bars import BarSource
+
+STEP = Decimal("1e-8")
+"""Amounts of every currency are whole counts of this."""
+
+START, CLOSED, OPENED = range(3)
+"""Where the market stands at its moment: a replay begins; its bars closed and are told; their successors opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSettings:
+    """What a paper venue is declared to be.
+
+    `speed` is market time over wall time (infinity: as fast as it is read). `start_ms` None starts where every series
+    has bars. Fees and slippage are fractions. Latency moves an order to a later open only where it is longer than the
+    bars that fill it: within a bar nothing is known. `min_notional` is in quote units.
+    """
+
+    name: str
+    market: Literal["spot", "swap"]
+    source: BarSource
+    balances: Mapping[str, Decimal]
+    speed: float = 60.0
+    start_ms: int | None = None
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal(0)
+    slippage: Decimal = Decimal(0)
+    latency_ms: int = 0
+    min_notional: Decimal = field(default_factory=lambda: Decimal(0))
+
+
+class Moment(NamedTuple):
+    """The market's time and where it stands there."""
+
+    ms: int
+    phase: int
+
+
+class Key(NamedTuple):
+    """The bars that decide a fill: a symbol and a timeframe."""
+
+    symbol: str
+    timeframe: str
+
+
+class Traded(NamedTuple):
+    """One symbol's precision; `unit` tick-lots are one step of cash."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: Decimal
+    unit: int
+
+
+class Order(NamedTuple):
+    """One order, dead or alive. `ticks` is 0 for a market order, `value` the sum of ticks x lots of its fills.
+
+    It meets bars that open at `from_ms` or later. `reserved` counts the currency that it spends. The guard's fractions
+    are parts of RATE. `seq` grows with submission.
+    """
+
+    seq: int
+    client_id: str
+    symbol: str
+    side: int
+    type: Literal["market", "limit", "guard"]
+    ticks: int
+    lots: int
+    reduce_only: bool
+    group_name: str
+    resolution: str
+    from_ms: int
+    stop: int
+    take: int
+    trail: int
+    guard_id: str
+    reserved: int
+    filled: int
+    value: int
+    status: VenueStatus
+    reason: str
+    ts_ms: int
+
+    @property
+    def key(self) -> Key:
+        return Key(self.symbol, self.resolution)
+
+    def view(self, tick: Decimal) -> VenueOrder:
+        """Return the order as the protocol tells it."""
+        return VenueOrder(
+            client_id=self.client_id,
+            venue_id=str(self.seq),
+            symbol=self.symbol,
+            side=self.side,
+            type=self.type,
+            price=self.ticks * tick if self.ticks else None,
+            amount=self.lots * STEP,
+            filled=self.filled * STEP,
+            average=Decimal(self.value) * tick / self.filled if self.filled else None,
+            status=self.status,
+            reason=self.reason,
+            group=self.group_name,
+            ts_ms=self.ts_ms,
+        )
+
+
+class Group(NamedTuple):
+    """One entry's open position and its protective exits.
+
+    `net` counts signed lots, `cost` the cash that the open part was entered for; `entry_value` / `entry_lots` is the
+    average entry fill price in ticks over all entries since it was flat, `best` the best price since (ticks).
+    """
+
+    name: str
+    symbol: str
+    resolution: str
+    net: int
+    cost: int
+    entry_lots: int
+    entry_value: int
+    best: float
+    stop: int
+    take: int
+    trail: int
+    guard_id: str
+
+    @property
+    def key(self) -> Key:
+        return Key(self.symbol, self.resolution)
+
+    @property
+    def side(self) -> int:
+        return 1 if self.net > 0 else -1
+
+    @property
+    def entry(self) -> float:
+        return self.entry_value / self.entry_lots
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a protective exit watches the position."""
+        return bool(self.net and self.guard_id and (self.stop or self.take or self.trail))
