@@ -34,12 +34,27 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def exact(text: str) -> Decimal:
+    """Return a number's text as a Decimal. Raises ValueError beyond 25 digits or beyond 1e±18 in size.
+
+    The bounds keep every later sum exact in Decimal's 28 digits, and keep `1e999999999` from filling the memory.
+    """
+    value = Decimal(text) if len(text) <= 40 else Decimal(0)
+    if len(text) > 40 or len(value.as_tuple().digits) > 25 or (value and abs(value.adjusted()) > 18):
+        raise ValueError(
+            f"'{text[:24]}…' is no sensible quantity; numbers have at most 25 digits and lie within 1e18"
+            if len(text) > 24
+            else f"'{text}' is no sensible quantity; numbers lie within 1e18"
+        )
+    return value
+
+
 def parse_fraction(text: str) -> Decimal:
     """Return `2%` as 0.02 and `15bps` as 0.0015. Raises ValueError for anything else."""
     match = _PERCENT.fullmatch(text.strip())
     if not match:
         raise ValueError(f"'{text}' is not a share; write it with its unit, as 2% or 15bps")
-    return Decimal(match[1]) / (100 if match[2] == "%" else 10_000)
+    return exact(match[1]) / (100 if match[2] == "%" else 10_000)
 
 
 def parse_duration_ms(text: str) -> int:
@@ -47,7 +62,7 @@ def parse_duration_ms(text: str) -> int:
     match = _DURATION.fullmatch(text.strip())
     if not match:
         raise ValueError(f"'{text}' is not a duration; write a number and ms, s, m, h, d or w, as 30s or 6h")
-    value = Decimal(match[1]) * DURATION_MS[match[2]]
+    value = exact(match[1]) * DURATION_MS[match[2]]
     if value != value.to_integral_value():
         raise ValueError(f"'{text}' is finer than a millisecond")
     return int(value)
@@ -58,7 +73,7 @@ def parse_money(text: str) -> Money:
     match = _MONEY.fullmatch(text.strip())
     if not match:
         raise ValueError(f"'{text}' is not an amount of money; write the number and its currency, as 1000 USDT")
-    return Money(Decimal(match[1]), match[2])
+    return Money(exact(match[1]), match[2])
 
 
 def parse_speed(text: str) -> float:
@@ -66,7 +81,7 @@ def parse_speed(text: str) -> float:
     if text.strip() == "max":
         return float("inf")
     match = _SPEED.fullmatch(text.strip())
-    if not match or float(match[1]) <= 0:
+    if not match or exact(match[1]) <= 0:
         raise ValueError(f"'{text}' is not a speed; write 1x, 60x or max")
     return float(match[1])
 
@@ -76,7 +91,7 @@ def parse_bytes(text: str) -> int:
     match = _BYTES.fullmatch(text.strip())
     if not match:
         raise ValueError(f"'{text}' is not a size; write a number and KB, MB, GB or TB, as 4GB")
-    return int(Decimal(match[1]) * BYTES[match[2]])
+    return int(exact(match[1]) * BYTES[match[2]])
 
 
 def timeframe_ms(timeframe: str) -> int:

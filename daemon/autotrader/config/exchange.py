@@ -1,0 +1,115 @@
+"""The schema of exchanges.d: where strategies trade. The embedded market now; real exchanges join later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from autotrader.config.daemon import PathStr
+from autotrader.config.model import Declared, trouble
+from autotrader.config.types import (
+    CurrencyStr,
+    DurationOrZeroMs,
+    FractionOrZero,
+    InstantMs,
+    MoneyAmount,
+    Speed,
+    SymbolStr,
+)
+from autotrader.core.units import Money
+
+PLANNED_EXCHANGES: Mapping[str, str] = {"ccxt": "real exchanges come with live trading"}
+
+Symbols = Annotated[tuple[SymbolStr, ...], Field(min_length=1, max_length=100)]
+
+
+class Replay(Declared):
+    data: PathStr | None = Field(
+        default=None, description="The folder of recorded history; left out: the daemon's `data`."
+    )
+    exchange: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        description="Whose history: a folder under candles/.",
+        examples=["binance"],
+    )
+    speed: Speed = Field(default=1.0, description="How much faster than the clock, as 60x, or max.")
+    start_ms: InstantMs | None = Field(
+        default=None,
+        alias="from",
+        description="Where trading starts; earlier bars warm up. Left out: where every symbol has bars.",
+    )
+
+
+class Generate(Declared):
+    seed: int = Field(default=7, ge=0, le=2**32 - 1, description="The same seed gives the same market.")
+    symbols: Symbols = Field(default=("BTC/USDT", "ETH/USDT"), description="What the market trades.")
+    speed: Speed = Field(default=1.0, description="How much faster than the clock, as 60x, or max.")
+
+
+class Fees(Declared):
+    maker: FractionOrZero = Field(default=Decimal("0.001"), description="Fee of an order that rested, as 0.1%.")
+    taker: FractionOrZero = Field(default=Decimal("0.001"), description="Fee of an order that took, as 0.1%.")
+
+
+class SimulatedExchange(Declared):
+    """The embedded market: recorded or generated prices, orders filled here."""
+
+    kind: Literal["simulated"] = Field(default="simulated", description="The embedded market: no key, no network.")
+    market: Literal["spot", "swap"] = Field(
+        default="spot", description="spot: owns coins, no shorts. swap: signed positions."
+    )
+    replay: Replay | None = Field(default=None, description="Recorded history to replay.")
+    generate: Generate | None = Field(default=None, description="A seeded market, where there is no history.")
+    balances: Mapping[CurrencyStr, Annotated[Decimal, Field(ge=0)]] = Field(
+        default={"USDT": Decimal(10000)},
+        min_length=1,
+        max_length=100,
+        description="The money at the start, by currency.",
+    )
+    fees: Fees = Field(default_factory=Fees, description="What a fill costs.")
+    leverage: int = Field(default=1, ge=1, description="The most a position may use; 1 unless declared.")
+    latency: DurationOrZeroMs = Field(default=50, description="From an order to its place in the market, as 50ms.")
+    slippage: FractionOrZero = Field(
+        default=Decimal("0.0002"), description="How much worse than the price a taker fills, as 2bps."
+    )
+    min_notional: MoneyAmount | None = Field(default=None, description="The smallest order, as 5 USDT.")
+    budget: MoneyAmount | None = Field(
+        default=None, description="The money to trade with, where not all of the balance, as 5000 USDT."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_source(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("replay") is None and value.get("generate") is None:
+            return {**value, "generate": {}}
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SimulatedExchange:
+        if self.replay and self.generate:
+            raise trouble("a market is replayed or generated, not both", "remove one of the two", at=("generate",))
+        if self.leverage > 1:
+            raise trouble(
+                f"leverage {self.leverage} is not built yet", "write 1; more comes with live trading", at=("leverage",)
+            )
+        if not any(self.balances.values()):
+            raise trouble("every balance is zero", "give one currency an amount, as {USDT: 10000}", at=("balances",))
+        for name, money in (("budget", self.budget), ("min_notional", self.min_notional)):
+            self._known_currency(name, money)
+        return self
+
+    def _known_currency(self, name: str, money: Money | None) -> None:
+        if money and money.currency not in self.balances:
+            raise trouble(
+                f"there is no balance in {money.currency}",
+                f"the balances are in {', '.join(self.balances)}",
+                at=(name,),
+            )
+
+    @property
+    def source(self) -> Replay | Generate:
+        """Where the prices come from."""
+        return self.replay or self.generate or Generate.model_validate({})

@@ -1,0 +1,163 @@
+"""From what Pydantic found to what a person reads: the place in the file, the matter in plain English, what helps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from autotrader.config.model import Declared
+from autotrader.config.nodes import Mapping, Scalar, Sequence, Span, inside, lines_of, snippet
+from autotrader.config.schema_walk import Place, fields_of, follow
+from autotrader.config.secrets import Secret
+from autotrader.config.wording import did_you_mean, say, shown, spaced
+from autotrader.config.yaml import MAX_PROBLEMS, Document, Flaw
+from autotrader.core.errors import Problem
+
+_SECRET_KEY = re.compile(r"(?i)^(\W*)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*)(['\"]?\s*:\s*)(.*)$")
+_SECRET_INLINE = re.compile(r"(?i)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*['\"]?\s*:\s*)(?!['\"]?\$\{)\S.*$")
+
+
+class Reporter:
+    """Turns one file's flaws and validation errors into problems."""
+
+    def __init__(self, file: str, document: Document) -> None:
+        self._file = file
+        self._document = document
+        self._shown_lines: list[str] | None = None
+
+    def flaw(self, flaw: Flaw, severity: str = "error") -> Problem:
+        """Return a structural flaw as a problem."""
+        if flaw.span is None:
+            return Problem(self._file, 0, 0, flaw.message, flaw.hint, severity=severity)
+        return self.at(flaw.span, flaw.message, flaw.hint, severity)
+
+    def at(self, span: Span, message: str, hint: str = "", severity: str = "error") -> Problem:
+        """Return a problem at a place of the file, with the line it stands on."""
+        line = snippet(self._masked(), span.line, span.column)
+        end = span.end_column if span.end_line == span.line else len(line)
+        length = max(1, min(end, max(len(line), span.column + 1)) - span.column)
+        return Problem(self._file, span.line + 1, span.column + 1, message, hint, line, length, severity)
+
+    def key_or_top(self, path: tuple[str | int, ...], message: str, hint: str = "", severity: str = "error") -> Problem:
+        """Return a problem at the value that a path of keys leads to, or at the file's start where there is none."""
+        node, found = self._document.root, None
+        for part in path:
+            if isinstance(node, Mapping) and part in node.entries:
+                node = found = node.entries[str(part)][1]
+            elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+                node = found = node.items[part]
+        if found is None:
+            return Problem(self._file, 0, 0, message, hint, severity=severity)
+        return self.at(found.span, message, hint, severity)
+
+    def empty_values(self) -> list[Problem]:
+        """Return a problem for every key and list item without a value, so that no limit is lifted by a slip."""
+        found: list[Problem] = []
+        if self._document.root is not None:
+            self._empty(self._document.root, None, found)
+        return found
+
+    def _empty(self, node: object, key: Scalar | None, found: list[Problem]) -> None:
+        if len(found) >= MAX_PROBLEMS:
+            return
+        if isinstance(node, Mapping):
+            for name, value in node.entries.values():
+                self._empty(value, name, found)
+        elif isinstance(node, Sequence):
+            for item in node.items:
+                self._empty(item, None, found)
+        elif isinstance(node, Scalar) and node.value is None and not node.broken:
+            node.broken = True
+            if key is None:
+                found.append(self.at(node.span, "this list item has no value", "give it one, or remove it"))
+            elif ":" in str(key.value).strip(":"):
+                found.append(self.at(key.span, "a colon needs a space after it", spaced(str(key.value))))
+                node.broken, key.broken = True, True
+            else:
+                message = f"'{shown(key.value)}' has no value"
+                found.append(self.at(key.span, message, "give it one, or remove the line"))
+
+    def invalid(self, error: ValidationError, model: type[Declared], noun: str) -> list[Problem]:
+        """Return the problems of a document that `model` refused; `noun` names it, as `a rules strategy`."""
+        root = self._document.root
+        if root is None:
+            return []
+        errors = error.errors(include_url=False)[: 4 * MAX_PROBLEMS]
+        locs = [tuple(one["loc"]) for one in errors]
+        found: dict[tuple[int, int], Problem] = {}
+        places = [
+            follow(loc + tuple(one.get("ctx", {}).get("at", ())), root, model)
+            for loc, one in zip(locs, errors, strict=True)
+        ]
+        meant = {
+            _suggested(place) for one, place in zip(errors, places, strict=True) if one["type"] == "extra_forbidden"
+        }
+        for one, loc, place in zip(errors, locs, places, strict=True):
+            if place.broken or (place.key is not None and place.key.broken):
+                continue
+            if one["type"] == "missing" and (_incomplete(place) or place.absent in meant):
+                continue
+            if one["type"] in ("too_short", "too_long") and any(
+                other[: len(loc)] == loc and other != loc for other in locs
+            ):
+                continue
+            self._merge(found, self._problem(dict(one), place, model, noun))
+        return list(found.values())[:MAX_PROBLEMS]
+
+    def _merge(self, found: dict[tuple[int, int], Problem], problem: Problem) -> None:
+        """Keep one problem a place, but every missing key: a union's members complain about one value in turn."""
+        place = (problem.line, problem.column)
+        if " is missing in " in problem.message:
+            place = (-len(found) - 1, 0)
+        found.setdefault(place, problem)
+
+    def _problem(self, error: dict[str, Any], place: Place, model: type[Declared], noun: str) -> Problem:
+        message, hint = say(error, place, model, noun)
+        span = place.node.span
+        column = error.get("ctx", {}).get("column", -1)
+        if column >= 0 and isinstance(place.node, Scalar):
+            span, _ = inside(place.node, column, error["ctx"]["length"], lines_of(self._document.text))
+        elif place.key is not None and (error["type"] == "extra_forbidden" or _by_its_key(place)):
+            span = place.key.span
+        elif isinstance(place.node, Mapping):
+            span = Span(span.line, span.column, span.line, span.column + 1)
+        return self.at(span, message, hint)
+
+    def _masked(self) -> list[str]:
+        if self._shown_lines is None:
+            self._shown_lines = masked(lines_of(self._document.text))
+        return self._shown_lines
+
+
+def masked(lines: list[str]) -> list[str]:
+    """Return lines in which no value of a key that sounds like a secret can be read, continuation lines included."""
+    result: list[str] = []
+    hidden = -1
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if hidden >= 0 and line.strip() and indent > hidden:
+            result.append(" " * indent + "***")
+            continue
+        hidden = indent if _SECRET_KEY.match(line) and "${" not in line else -1
+        result.append(_SECRET_INLINE.sub(r"\1***", line))
+    return result
+
+
+def _types(place: Place) -> tuple[Any, ...]:
+    return (place.annotation, *getattr(place.annotation, "__args__", ()))
+
+
+def _by_its_key(place: Place) -> bool:
+    """Whether a message belongs below the key rather than its value: lists, mappings, secrets, missing keys."""
+    return bool(place.absent) or place.at_key or Secret in _types(place) or not isinstance(place.node, Scalar)
+
+
+def _incomplete(place: Place) -> bool:
+    return isinstance(place.node, Mapping) and place.node.incomplete
+
+
+def _suggested(place: Place) -> str:
+    owner = place.owner
+    return did_you_mean(place.name, fields_of(owner)) if owner else ""

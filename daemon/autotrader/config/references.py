@@ -1,0 +1,147 @@
+"""What only all the files together can tell: names that must exist, owners that must be one, markets that must fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from autotrader.config.daemon import DaemonSettings
+from autotrader.config.exchange import Generate, Replay, SimulatedExchange
+from autotrader.config.folder import MAIN
+from autotrader.config.nodes import Mapping as MappingNode
+from autotrader.config.nodes import Scalar
+from autotrader.config.problems import Reporter
+from autotrader.config.strategy import NotionalSize, SingleExchange, StrategyParams
+from autotrader.config.wording import did_you_mean, shown
+from autotrader.config.yaml import read
+from autotrader.core.errors import Problem
+from autotrader.core.units import split_symbol
+
+WarnHistory = Callable[[Replay, str, str], str]
+"""Says what a replay's history lacks for a symbol and a timeframe; nothing where it has them. Given by the app."""
+
+
+class Names(NamedTuple):
+    """Every declared name, those of refused files too, so that one mistake is not told twice."""
+
+    strategies: Collection[str]
+    exchanges: Collection[str]
+    risks: Collection[str]
+
+
+class Accepted(NamedTuple):
+    """The objects that were accepted one by one, with the texts and paths of their files."""
+
+    daemon: DaemonSettings | None
+    strategies: Mapping[str, StrategyParams]
+    exchanges: Mapping[str, SimulatedExchange]
+    paths: Mapping[str, str]
+    texts: Mapping[str, str]
+    refused: Collection[str]
+
+
+def cross_check(accepted: Accepted, names: Names, warn_history: WarnHistory | None) -> Iterator[Problem]:
+    """Yield every problem and warning between files."""
+    daemon = accepted.daemon
+    if daemon and daemon.risk != "default" and daemon.risk not in names.risks:
+        message = f"risk profile '{daemon.risk}' does not exist"
+        yield _report(accepted, MAIN).key_or_top(("risk",), message, _hint(daemon.risk, names.risks, "risk.d"))
+    yield from _refused(accepted, names)
+    adopters: dict[str, str] = {}
+    told: dict[tuple[str, str, str], str] = {}
+    for name, strategy in accepted.strategies.items():
+        path = accepted.paths[name]
+        yield from _adoption(accepted, name, strategy, names, adopters)
+        for keys, exchange in strategy.exchanges():
+            if exchange not in names.exchanges:
+                message = f"exchange '{exchange}' does not exist"
+                yield _report(accepted, path).key_or_top(keys, message, _hint(exchange, names.exchanges, "exchanges.d"))
+            elif exchange in accepted.exchanges:
+                yield from _market(accepted, path, strategy, keys, exchange)
+        if warn_history and isinstance(strategy, SingleExchange):
+            yield from _history(accepted, path, strategy, warn_history, told)
+
+
+def _refused(accepted: Accepted, names: Names) -> Iterator[Problem]:
+    """Look at what a refused strategy names all the same, so that every error is told at once."""
+    for path, text in accepted.texts.items():
+        root = read(text.encode()).root if path in accepted.refused else None
+        entry = root.entries.get("exchange") if isinstance(root, MappingNode) else None
+        value = entry[1].value if entry and isinstance(entry[1], Scalar) else None
+        if isinstance(value, str) and value not in names.exchanges:
+            message = f"exchange '{shown(value)}' does not exist"
+            yield _report(accepted, path).key_or_top(
+                ("exchange",), message, _hint(value, names.exchanges, "exchanges.d")
+            )
+
+
+def _report(accepted: Accepted, path: str) -> Reporter:
+    return Reporter(path, read(accepted.texts[path].encode()))
+
+
+def _hint(name: str, names: Collection[str], folder: str) -> str:
+    if meant := did_you_mean(name, names):
+        return f"did you mean '{meant}'?"
+    return f"there are {', '.join(sorted(names)[:10])}" if names else f"create {folder}/{name}.yaml"
+
+
+def _adoption(
+    accepted: Accepted, name: str, strategy: StrategyParams, names: Names, adopters: dict[str, str]
+) -> Iterator[Problem]:
+    target, path = strategy.adopts, accepted.paths[name]
+    if target is None:
+        return
+    if target == name:
+        yield _report(accepted, path).key_or_top(("adopts",), "a strategy cannot adopt itself", "remove the line")
+    elif target in names.strategies:
+        message = f"'{target}' still exists, so its position cannot be adopted"
+        yield _report(accepted, path).key_or_top(
+            ("adopts",), message, f"remove strategies.d/{target}.yaml in the same step"
+        )
+    elif target in adopters:
+        message = f"'{target}' is adopted twice"
+        yield _report(accepted, path).key_or_top(("adopts",), message, f"{adopters[target]} adopts it too: remove one")
+    adopters.setdefault(target, path)
+
+
+def _market(
+    accepted: Accepted, path: str, strategy: StrategyParams, keys: tuple[str | int, ...], name: str
+) -> Iterator[Problem]:
+    exchange = accepted.exchanges[name]
+    if exchange.market == "spot" and strategy.wants_shorts():
+        message = f"this strategy sells short, but '{name}' is a spot market"
+        yield _report(accepted, path).key_or_top(keys, message, "use an exchange with  market: swap")
+    if not isinstance(strategy, SingleExchange):
+        return
+    for index, symbol in enumerate(strategy.symbols):
+        place = ("symbols", index)
+        if isinstance(exchange.source, Generate) and symbol not in exchange.source.symbols:
+            hint = f"it has {', '.join(exchange.source.symbols[:10])}"
+            yield _report(accepted, path).key_or_top(place, f"exchange '{name}' does not generate {symbol}", hint)
+        quote = split_symbol(symbol)[1]
+        if quote not in exchange.balances:
+            message = f"exchange '{name}' holds no {quote} to trade {symbol} with"
+            yield _report(accepted, path).key_or_top(place, message, "no entry can be paid", "warning")
+        size = strategy.size
+        if isinstance(size, NotionalSize) and size.amount.currency != quote:
+            message = f"the size is in {size.amount.currency}, but {symbol} is paid in {quote}"
+            yield _report(accepted, path).key_or_top(("size", "amount"), message, f"write it in {quote}")
+
+
+def _history(
+    accepted: Accepted,
+    path: str,
+    strategy: SingleExchange,
+    warn_history: WarnHistory,
+    told: dict[tuple[str, str, str], str],
+) -> Iterator[Problem]:
+    exchange = accepted.exchanges.get(strategy.exchange)
+    if exchange is None or exchange.replay is None:
+        return
+    for index, symbol in enumerate(strategy.symbols):
+        key = (strategy.exchange, symbol, strategy.timeframe)
+        if key not in told:
+            told[key] = warn_history(exchange.replay, symbol, strategy.timeframe)
+        message, _, hint = told[key].partition("; ")
+        if message:
+            yield _report(accepted, path).key_or_top(("symbols", index), message, hint, "warning")

@@ -1,0 +1,148 @@
+"""What every strategy's file may say, whatever its kind: money, size, exits, execution, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from autotrader.config.exchange import Symbols
+from autotrader.config.model import Declared, kind_of, trouble
+from autotrader.config.types import (
+    DurationMs,
+    Fraction,
+    FractionBelowOne,
+    MoneyAmount,
+    NameStr,
+    PositiveDecimal,
+    Share,
+    TimeframeStr,
+)
+from autotrader.core.units import timeframe_ms
+
+ExpressionStr = Annotated[str, Field(min_length=1, max_length=2000)]
+"""An expression of the rules language; the kind's own validators compile it."""
+
+
+class _Size(Declared):
+    planned: ClassVar[Mapping[str, str]] = {"kind: kelly": "it comes with the other strategy kinds"}
+
+
+class PercentSize(_Size):
+    kind: Literal["percent"] = Field(default="percent", description="A part of the strategy's share.")
+    percent: Share = Field(default=Decimal(1), description="How much of the share one entry takes, as 100%.")
+
+
+class FixedSize(_Size):
+    kind: Literal["fixed"] = Field(description="The same amount each time.")
+    amount: PositiveDecimal = Field(description="Base units, as 0.01.")
+
+
+class NotionalSize(_Size):
+    kind: Literal["notional"] = Field(description="The same money each time.")
+    amount: MoneyAmount = Field(description="Money of the quote currency, as 500 USDT.")
+
+
+class VolatilitySize(_Size):
+    kind: Literal["volatility"] = Field(description="Less where the price moves more: risk x share / ATR(n).")
+    risk: Share = Field(description="The part of the share that one ATR may cost, as 0.5%.")
+    atr: int = Field(default=14, ge=2, le=1000, description="Bars of the average true range.")
+
+
+Size = Annotated[
+    Annotated[PercentSize, Tag("percent")]
+    | Annotated[FixedSize, Tag("fixed")]
+    | Annotated[NotionalSize, Tag("notional")]
+    | Annotated[VolatilitySize, Tag("volatility")],
+    Discriminator(kind_of),
+]
+
+
+class Exits(Declared):
+    """Protective exits, measured from the entry's fill price."""
+
+    stop_loss: FractionBelowOne | None = Field(default=None, description="Leave this far below the entry, as 2%.")
+    take_profit: Fraction | None = Field(default=None, description="Leave this far above the entry, as 4%.")
+    trailing_stop: FractionBelowOne | None = Field(
+        default=None, description="Leave this far below the best price since, as 1.5%."
+    )
+    max_holding: DurationMs | None = Field(default=None, description="Leave after this time, as 24h.")
+
+
+class _Execution(Declared):
+    planned: ClassVar[Mapping[str, str]] = {
+        "kind: twap": "sliced execution comes later",
+        "kind: vwap": "sliced execution comes later",
+        "kind: iceberg": "sliced execution comes later",
+        "post_only": "it comes with live trading",
+        "chase": "it comes with live trading",
+    }
+
+
+class MarketExecution(_Execution):
+    kind: Literal["market"] = Field(default="market", description="Take what the market offers.")
+
+
+class LimitExecution(_Execution):
+    kind: Literal["limit"] = Field(description="Rest at the decision's price, repriced each bar.")
+    timeout: DurationMs = Field(default=30_000, description="How long an entry is tried, as 30s.")
+
+
+Execution = Annotated[
+    Annotated[MarketExecution, Tag("market")] | Annotated[LimitExecution, Tag("limit")], Discriminator(kind_of)
+]
+
+
+class StrategyParams(Declared):
+    """Base of every kind's Params: the whole file, for people."""
+
+    kind: str = Field(description="The strategy's kind.")
+    capital: Share = Field(description="The share of current equity that the strategy may use, as 20%.")
+    size: Size = Field(default_factory=PercentSize, description="The size of one entry.")
+    exits: Exits = Field(default_factory=Exits, description="Protective exits.")
+    execution: Execution = Field(default_factory=MarketExecution, description="How a target becomes orders.")
+    filters: Annotated[tuple[ExpressionStr, ...], Field(max_length=32)] = Field(
+        default=(), description="Conditions that must all be true for an entry; they touch no exit."
+    )
+    on_remove: Literal["hold", "close", "adopt"] = Field(
+        description="What happens to an open position when this file goes: it is held, closed, or adopted by another."
+    )
+    adopts: NameStr | None = Field(default=None, description="The removed strategy whose position this one takes over.")
+
+    def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """Return the exchanges that this file names, each with the path of keys to its name."""
+        return ()
+
+    def wants_shorts(self) -> bool:
+        """Whether this strategy may sell what it does not own; spot markets refuse that."""
+        return False
+
+
+class SingleExchange(StrategyParams):
+    """A strategy on one exchange that reads bars."""
+
+    exchange: NameStr = Field(description="The name of a file in exchanges.d.")
+    symbols: Symbols = Field(description="What it trades, as [BTC/USDT]; its share is split evenly.")
+    timeframe: TimeframeStr = Field(description="The bars on whose close it decides, as 5m.")
+    resolution: TimeframeStr | None = Field(
+        default=None, description="Shorter bars that decide what happened inside its own, as 1m."
+    )
+
+    @model_validator(mode="after")
+    def _bars_fit(self) -> SingleExchange:
+        seen: set[str] = set()
+        for index, symbol in enumerate(self.symbols):
+            if symbol in seen:
+                raise trouble(f"{symbol} is listed twice", "remove one", at=("symbols", index))
+            seen.add(symbol)
+        if self.resolution:
+            own, finer = timeframe_ms(self.timeframe), timeframe_ms(self.resolution)
+            if finer >= own or own % finer:
+                message = f"{self.resolution} bars do not divide {self.timeframe} bars"
+                raise trouble(message, "write a shorter timeframe that fits in whole", at=("resolution",))
+        return self
+
+    def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        return ((("exchange",), self.exchange),)
