@@ -204,21 +204,29 @@ def _compiled(columns: tuple[tuple[str, str], ...], lets: tuple[tuple[str, str],
     return link(compiler, tuple(name for name, _ in columns), tuple(outputs))
 
 
-def link(compiler: Compiler, columns: tuple[str, ...], outputs: tuple[int, ...]) -> Program:
+def link(compiler: Compiler, columns: tuple[str, ...], indices: tuple[int, ...]) -> Program:
     """Return the program of what was compiled. Raises ExpressionError where it needs more history than is allowed."""
-    nodes = tuple(compiler.nodes)
-    defined = _demand(nodes, outputs, _warmup)
-    for key, bars in defined.items():
-        if bars > MAX_HISTORY:
-            raise ExpressionError(
-                f"{bars} bars of {key.timeframe} are needed before this has a value; at most {MAX_HISTORY} are kept",
-                0,
-                hint="shorten the windows, or use a longer timeframe",
-            )
-    wanted = _demand(nodes, outputs, _memory)
-    history = {key: min(MAX_HISTORY, wanted.get(key, 1)) for key in compiler.series}
-    order = sorted(compiler.series, key=lambda key: (-timeframe_ms(key.timeframe), key.symbol == "", key))
+    nodes, outputs = _reachable(compiler.nodes, indices)
+    for name, output in zip(columns, outputs, strict=True):
+        for key, bars in _demand(nodes, (output,), _warmup).items():
+            if bars > MAX_HISTORY:
+                message = f"it takes {bars} bars of {key.timeframe} to have a value; at most {MAX_HISTORY} are kept"
+                raise ExpressionError(message, 0, hint="shorten the windows, or use a longer timeframe", source=name)
+    wanted = {compiler.own: 1, **_demand(nodes, outputs, _memory)}
+    history = {key: min(MAX_HISTORY, bars) for key, bars in wanted.items()}
+    order = sorted(history, key=lambda key: (-timeframe_ms(key.timeframe), key.symbol == "", key))
     return Program(columns, outputs, nodes, compiler.own, tuple(order), history)
+
+
+def _reachable(nodes: Sequence[GraphNode], outputs: tuple[int, ...]) -> tuple[tuple[GraphNode, ...], tuple[int, ...]]:
+    """Return the nodes that the outputs draw on, renumbered, without the constants that were folded away."""
+    needed = set(outputs)
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in needed:
+            needed.update(nodes[index].args)
+    place = {old: new for new, old in enumerate(sorted(needed))}
+    kept = tuple(nodes[old]._replace(args=tuple(place[arg] for arg in nodes[old].args)) for old in place)
+    return kept, tuple(place[index] for index in outputs)
 
 
 def _warmup(node: GraphNode) -> int:

@@ -8,7 +8,7 @@ A kind is one module of this package with
     constants(p)              Params -> Constants
     instruments(p)            the groups that are folded apart; each a tuple of legs (one, a pair, one a venue)
     wakes(p)                  which events call `step`: a subset of BAR, TRADE, QUOTE, BOOK, FILL, TIMER
-    features(p)               name -> expression: the causal columns that `step` reads, by leg
+    features(p)               name -> expression: the causal columns that `step` reads, by leg; one may name another
     slots(p)                  how many orders it may want at once; 0 means targets only
     step(c, state, view, out) -> State; pure: no clock, no I/O, no randomness
 
@@ -24,7 +24,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 BAR, TRADE, QUOTE, BOOK, FILL, TIMER = range(6)
 
 NO_ENTRY, WORKING, HELD, ENDED = range(4)
-"""How the entry under a target's id fares: none, its orders work, it is held, it ended (see `Exit`)."""
+"""How the entry under a target's id fares: none, its orders work, it is held, it ended (`last_exit` says how)."""
+
+NOT_LEFT, BY_TARGET, BY_STOP_LOSS, BY_TAKE_PROFIT, BY_TRAILING_STOP, BY_MAX_HOLDING, BY_COMMAND = range(7)
+"""How the last position ended: there was none, the target went to 0, a protective exit, or a person's command."""
 
 FREE, SENT, RESTING, FILLED, REFUSED = range(5)
 """How a wanted order in a slot fares."""
@@ -52,8 +55,8 @@ class View(NamedTuple):
     `event` is BAR .. TIMER, `leg` the index of the leg it concerns, `now_ms` the market's UTC milliseconds.
     Indexed by leg: `features[leg][column]` (NaN is undefined), `bids`/`asks[leg][level]` as (price, amount),
     `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN while flat), `entry_id` and `entry_state` of
-    the last target, `last_exit` (an `Exit` code), `budget` in quote units. Indexed by slot: `order_state`,
-    `order_filled` and `order_remaining` in lots.
+    the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in quote units, `may_short` (1, or 0 on spot).
+    Indexed by slot: `order_state`, `order_filled` and `order_remaining` in lots.
     """
 
     event: int
@@ -69,6 +72,7 @@ class View(NamedTuple):
     entry_state: Sequence[int]
     last_exit: Sequence[int]
     budget: Sequence[float]
+    may_short: Sequence[int]
     order_state: Sequence[int]
     order_filled: Sequence[int]
     order_remaining: Sequence[int]
@@ -77,7 +81,8 @@ class View(NamedTuple):
 class Out(NamedTuple):
     """What a step wants; it keeps what the step before left in it.
 
-    By leg: `target`, the exposure of its share from -1 to 1, and `entry`, the id under which it is sized once.
+    By leg: `target`, the exposure of its share from -1 to 1, and `entry`, the id under which it is sized once (0: it
+    never asked for anything). A target that goes to 0 under its id is an exit, and one that ended is not entered again.
     By slot: leg, side (+1, -1; 0 wants no order), ticks (0 is a market order), lots, post-only (0, 1) and a group of
     legs (0: none). `wake_ms[0]` is the market time at which TIMER is due (0: never).
     """

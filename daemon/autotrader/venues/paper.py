@@ -3,7 +3,7 @@
 At one moment of the market, in this order:
 
 1. bars that close there meet the orders that they decide; settlements are paid; all of it is one transaction;
-2. what happened is told, then the closed bars, longer ones first;
+2. what happened is told, then the closed bars, longer ones first, and that they are complete;
 3. when the reader asks for what comes after, bars that open there meet the orders, in one more transaction.
 
 So a decision on a closed bar fills at the open that follows, however long it took, and a moment that was not asked past
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from autotrader.core.clock import Clock
 from autotrader.core.errors import HistoryError, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
-from autotrader.core.events import Bar, BarClosed, Series, order_key
+from autotrader.core.events import Bar, BarClosed, BarsComplete, Series, order_key
 from autotrader.core.units import split_symbol
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market import fills
@@ -54,12 +54,7 @@ class PaperVenue:
             raise ValueError(f"a replay's speed must be above zero, not {settings.speed}")
         self.name, self.market = settings.name, settings.market
         self._settings, self._path, self._wall = settings, path, clock
-        self._rates = Rates(
-            fills.scaled(settings.maker_fee),
-            fills.scaled(settings.taker_fee),
-            fills.scaled(settings.slippage),
-            units_of(settings.min_notional),
-        )
+        self._rates = _rates(settings)
         self._pace = Pace(clock, settings.speed)
         self._wake = asyncio.Event()
         self._store: PaperStore | None = None
@@ -74,6 +69,15 @@ class PaperVenue:
         self._pending: deque[VenueEvent] = deque()
         self._joined = self._idle = False
         self._next_ms = 0
+
+    def adjust(self, settings: PaperSettings) -> None:
+        """Take over fees, slippage, latency, minimum and speed while the market runs; the rest is the account's own."""
+        self._settings, self._rates = settings, _rates(settings)
+        self._ledger.rates = self._rates
+        self._pace = Pace(self._wall, settings.speed)
+        if self._clock is not None:
+            self._pace.anchor(self._clock.ms)
+        self._wake.set()
 
     async def open(self) -> None:
         balances = {currency: units_of(amount) for currency, amount in self._settings.balances.items()}
@@ -333,6 +337,8 @@ class PaperVenue:
         told = [BarClosed(ms, self.name, key.symbol, key.timeframe, bar) for key, bar in closed.items()]
         told.sort(key=order_key)
         self._pending.extend(told)
+        if told:
+            self._pending.append(BarsComplete(ms, self.name))
 
     def _write(self, *, durable: bool) -> None:
         """Make what changed durable together with the clock, then let it be told."""
@@ -428,3 +434,12 @@ class PaperVenue:
     def _precision(self, symbol: str, tick: Decimal) -> Traded:
         base, quote = split_symbol(symbol)
         return Traded(symbol, base, quote, tick, fills.cash_unit(tick, STEP, STEP))
+
+
+def _rates(settings: PaperSettings) -> Rates:
+    return Rates(
+        fills.scaled(settings.maker_fee),
+        fills.scaled(settings.taker_fee),
+        fills.scaled(settings.slippage),
+        units_of(settings.min_notional),
+    )

@@ -1,0 +1,213 @@
+"""Rules: a strategy whose conditions are written in its file.
+
+Looked at on each close. While flat, a true entry condition is a new entry unless the same side's exit is true as well,
+a filter is not, or the other side's entry is true too. While an entry works or is held, its side's exit condition takes
+the target to 0. With `exposure`, each change of its value is a new target, and an undefined value changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from autotrader.config.model import trouble
+from autotrader.config.strategy import ExpressionStr, SingleExchange
+from autotrader.strategies.contract import BAR, HELD, WORKING, Feed, Leg, Out, View
+from autotrader.strategies.declared import Expression, let_problem, problems, validated
+
+ENTER_LONG, EXIT_LONG, ENTER_SHORT, EXIT_SHORT, EXPOSURE, FILTERS = range(6)
+_COLUMNS = ("enter_long", "exit_long", "enter_short", "exit_short", "exposure", "filters")
+_CONDITIONS = _COLUMNS[:4]
+_PROTECTION = ("stop_loss", "take_profit", "trailing_stop", "max_holding")
+_MAX_FILTERS = 32
+_RESERVED = frozenset({*_COLUMNS, *(f"filter_{i}" for i in range(1, _MAX_FILTERS + 1))})
+NOT_ACTED = 2.0
+"""An exposure that none can be: nothing was acted on yet."""
+
+
+class Params(SingleExchange):
+    """A strategy whose conditions are written here."""
+
+    kind: Literal["rules"] = Field(default="rules", description="Conditions written in this file.")
+    let: dict[str, ExpressionStr] = Field(
+        default_factory=dict, max_length=64, description="Names for expressions, to be used in the others."
+    )
+    enter_long: ExpressionStr | None = Field(default=None, description="Buy when this is true.")
+    exit_long: ExpressionStr | None = Field(default=None, description="Sell what was bought when this is true.")
+    enter_short: ExpressionStr | None = Field(default=None, description="Sell short when this is true.")
+    exit_short: ExpressionStr | None = Field(default=None, description="Buy back when this is true.")
+    exposure: ExpressionStr | None = Field(
+        default=None, description="Instead of the four conditions: the exposure wanted, -1 to 1 of the share."
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _every_expression(cls, data: Any, handler: Callable[[Any], Params]) -> Params:
+        return validated(cls.__name__, data, handler, _problems)
+
+    def wants_shorts(self) -> bool:
+        """Whether a condition enters short. An exposure below 0 counts as 0 where shorts are not possible."""
+        return self.enter_short is not None
+
+
+def _problems(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
+    """Return what is wrong with the rules of a file as a whole, and with each of its expressions."""
+    return [*_shape(raw), *_expressions(raw)]
+
+
+def _shape(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
+    if "exposure" in raw:
+        return [
+            trouble(f"'{name}' and 'exposure' exclude each other", "keep one of them", at=(name,))
+            for name in _CONDITIONS
+            if name in raw
+        ]
+    found = []
+    exits = raw.get("exits")
+    protected = isinstance(exits, Mapping) and any(name in exits for name in _PROTECTION)
+    for side in ("long", "short"):
+        entry, leave = f"enter_{side}", f"exit_{side}"
+        if entry in raw and leave not in raw and not protected:
+            hint = f"write {leave}, or one of exits: {', '.join(_PROTECTION)}"
+            found.append(trouble(f"what '{entry}' enters is never left", hint, at=(entry,)))
+        if leave in raw and entry not in raw:
+            found.append(trouble(f"'{leave}' has nothing to leave", f"write {entry}, or remove it", at=(leave,)))
+    if not any(name in raw for name in _CONDITIONS):
+        found.append(trouble("nothing is ever entered", "write enter_long, enter_short or exposure"))
+    return found
+
+
+def _expressions(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
+    """Compile what the file says. Where a value is no text, its field has its own error and this one waits."""
+    lets, filters = raw.get("let", {}), raw.get("filters", ())
+    conditions = {name: raw[name] for name in _COLUMNS[:FILTERS] if name in raw}
+    if not isinstance(lets, Mapping) or not isinstance(filters, (list, tuple)) or len(filters) > _MAX_FILTERS:
+        return []
+    if not all(isinstance(text, str) for text in (*lets, *lets.values(), *filters, *conditions.values())):
+        return []
+    names = [problem for problem in (let_problem(name, _RESERVED) for name in lets) if problem is not None]
+    lets = {name: text for name, text in lets.items() if not let_problem(name, _RESERVED)}
+    written = {name: Expression(text, ("let", name), None) for name, text in lets.items()}
+    for name, text in conditions.items():
+        written[name] = Expression(text, (name,), "number" if name == "exposure" else "condition")
+    for place, text in enumerate(filters):
+        written[f"filter_{place + 1}"] = Expression(text, ("filters", place), "condition")
+    return [*names, *problems(written, _columns(conditions, filters, lets), raw.get("timeframe"))]
+
+
+def _columns(conditions: Mapping[str, str], filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, str]:
+    """Return the six columns that `step` reads by place, then the filters and lets that they are made of."""
+    each = {f"filter_{place}": text for place, text in enumerate(filters, 1)}
+    never, always = "1 < 0", "0 < 1"
+    return {
+        **{name: conditions.get(name, never) for name in _CONDITIONS},
+        "exposure": conditions.get("exposure", "0"),
+        "filters": " and ".join(each) or always,
+        **each,
+        **lets,
+    }
+
+
+class Constants(NamedTuple):
+    """`by_exposure` is 1 where the file writes an exposure instead of conditions."""
+
+    by_exposure: int
+
+
+class State(NamedTuple):
+    """The last target, the id under which it was wanted (0: none yet), and the exposure last acted on."""
+
+    entry: int = 0
+    target: float = 0.0
+    acted: float = NOT_ACTED
+
+
+def constants(p: Params) -> Constants:
+    return Constants(int(p.exposure is not None))
+
+
+def instruments(p: Params) -> tuple[tuple[Leg, ...], ...]:
+    """Each symbol is folded apart."""
+    return tuple((Leg(p.exchange, symbol, Feed("bars", p.timeframe)),) for symbol in p.symbols)
+
+
+def wakes(_p: Params) -> frozenset[int]:
+    return frozenset({BAR})
+
+
+def slots(_p: Params) -> int:
+    return 0
+
+
+def features(p: Params) -> Mapping[str, str]:
+    """Return the six columns that `step` reads by place, then the filters and lets that they are made of."""
+    given = {name: getattr(p, name) for name in _COLUMNS[:FILTERS]}
+    return _columns({name: text for name, text in given.items() if text is not None}, p.filters, p.let)
+
+
+def step(c: Constants, state: State, view: View, out: Out) -> State:
+    """Decide on a close; any other event leaves everything as it is."""
+    if view.event == BAR:
+        if state.entry == 0 and view.lots[0] != 0:
+            # The position is older than this state (its file changed, or it was adopted): go on from there.
+            state = State(view.entry_id[0], 1.0 if view.lots[0] > 0 else -1.0, state.acted)
+        state = _by_exposure(state, view) if c.by_exposure == 1 else _by_conditions(state, view)
+    out.target[0] = state.target
+    out.entry[0] = state.entry
+    return state
+
+
+def _busy(view: View) -> bool:
+    return view.lots[0] != 0 or view.entry_state[0] == WORKING or view.entry_state[0] == HELD
+
+
+def _by_conditions(state: State, view: View) -> State:
+    columns = view.features[0]
+    if _busy(view):
+        lots = view.lots[0]
+        long = lots > 0 or (lots == 0 and state.target > 0.0)
+        if columns[EXIT_LONG if long else EXIT_SHORT] == 1.0:
+            return _left(state, view)
+        return state
+    buy = columns[ENTER_LONG] == 1.0
+    sell = columns[ENTER_SHORT] == 1.0
+    if buy != sell and columns[FILTERS] == 1.0:
+        if buy and columns[EXIT_LONG] != 1.0:
+            return State(view.now_ms, 1.0, state.acted)
+        if sell and columns[EXIT_SHORT] != 1.0:
+            return State(view.now_ms, -1.0, state.acted)
+    return State(state.entry, 0.0, state.acted)
+
+
+def _by_exposure(state: State, view: View) -> State:
+    columns = view.features[0]
+    wanted = columns[EXPOSURE]
+    if isnan(wanted):
+        return state
+    least = -1.0 if view.may_short[0] == 1 else 0.0
+    wanted = least if wanted < least else min(wanted, 1.0)
+    if wanted == state.acted:
+        return state
+    if columns[FILTERS] != 1.0:
+        held = state.target if _busy(view) else 0.0
+        if wanted * held > 0.0:
+            if abs(wanted) >= abs(held):
+                return state
+        elif held == 0.0:
+            return state
+        else:
+            wanted = 0.0
+    if wanted == 0.0:
+        left = _left(state, view)
+        return State(left.entry, 0.0, 0.0)
+    return State(view.now_ms, wanted, wanted)
+
+
+def _left(state: State, view: View) -> State:
+    """Return the state that leaves; a position without an id of ours is left under a new one."""
+    entry = view.now_ms if state.entry == 0 and view.lots[0] != 0 else state.entry
+    return State(entry, 0.0, state.acted)
