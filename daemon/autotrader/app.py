@@ -1,4 +1,4 @@
-"""The composition root: the only file that knows everything. It joins the floors and starts what the commands ask for."""
+"""The composition root: the only file that knows everything. It joins the floors and starts what commands ask for."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from autotrader.config.exchange import Generate, Replay, SimulatedExchange
 from autotrader.config.load import Declarations, LoadCache, Loaded, load
-from autotrader.config.strategy import StrategyParams
 from autotrader.core.clock import Clock, SystemClock
 from autotrader.strategies import registry
 
 ZERO = Decimal(0)
-
-
-@lru_cache(maxsize=1)
-def strategy_params() -> Mapping[str, type[StrategyParams]]:
-    """Return each strategy kind's schema by its name."""
-    return {name: kind.Params for name, kind in registry.kinds().items()}
 
 
 class Loader:
@@ -35,7 +27,7 @@ class Loader:
 
     def __call__(self) -> Loaded:
         """Return what the folder declares now."""
-        return load(self.root, strategy_params(), registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
+        return load(self.root, registry.params(), registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
 
     def texts(self, texts: Mapping[str, str]) -> Loaded:
         """Return what texts that were once accepted declare; secrets are looked up where they lie now."""
@@ -47,7 +39,7 @@ class Loader:
                 target.write_text(text, encoding="utf-8")
             if (self.root / "secrets").is_dir():
                 (again / "secrets").symlink_to(self.root.resolve() / "secrets")
-            return load(again, strategy_params(), registry.PLANNED)
+            return load(again, registry.params(), registry.PLANNED)
 
     def _warn_history(self, replay: Replay, symbol: str, timeframe: str) -> str:
         from autotrader.market.history import source_timeframe
@@ -68,7 +60,7 @@ def write_schemas(folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, schema in schemas(strategy_params()).items():
+    for name, schema in schemas(registry.params()).items():
         path = folder / name
         path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         written.append(path)

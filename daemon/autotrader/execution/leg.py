@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 from autotrader.execution.ledger import Position
 from autotrader.execution.order_state import WORKING as WORKING_STATES
 from autotrader.execution.orders import Guard, Order, Reason
 from autotrader.market.instrument import Instrument
-from autotrader.strategies.contract import ENDED, HELD, NO_ENTRY, WORKING
+from autotrader.strategies.contract import (
+    BY_COMMAND,
+    BY_MAX_HOLDING,
+    BY_STOP_LOSS,
+    BY_TAKE_PROFIT,
+    BY_TARGET,
+    BY_TRAILING_STOP,
+    ENDED,
+    HELD,
+    NO_ENTRY,
+    NOT_LEFT,
+    WORKING,
+)
 
 ZERO = Decimal(0)
 REMOVED = "removed:"
 """What the owner of a position is called when its strategy's file is gone."""
-
-
-class Exit(IntEnum):
-    """The codes of `View.last_exit`: why the last position ended."""
-
-    NONE = 0
-    EXIT = 1
-    STOP_LOSS = 2
-    TAKE_PROFIT = 3
-    TRAILING_STOP = 4
-    MAX_HOLDING = 5
-    OTHER = 6
 
 
 class Policy(NamedTuple):
@@ -62,7 +61,7 @@ class Leg:
     target: Decimal = ZERO
     first_sent_ms: int = 0
     exit_reason: str = ""
-    last_exit: int = Exit.NONE
+    last_exit: int = NOT_LEFT
     locked: str = ""
     orders: dict[str, Order] = field(default_factory=dict)
 
@@ -106,7 +105,7 @@ class Leg:
             "target": str(self.target),
             "first_sent_ms": self.first_sent_ms,
             "exit_reason": self.exit_reason,
-            "last_exit": int(self.last_exit),
+            "last_exit": self.last_exit,
             "locked": self.locked,
         }
 
@@ -132,12 +131,15 @@ class Leg:
         )
 
 
-def exit_code(reason: str) -> Exit:
-    """Return the contract's code of an exit reason."""
-    return {
-        Reason.EXIT: Exit.EXIT,
-        Reason.STOP_LOSS: Exit.STOP_LOSS,
-        Reason.TAKE_PROFIT: Exit.TAKE_PROFIT,
-        Reason.TRAILING_STOP: Exit.TRAILING_STOP,
-        Reason.MAX_HOLDING: Exit.MAX_HOLDING,
-    }.get(Reason(reason) if reason in set(Reason) else Reason.CLOSE, Exit.OTHER)
+_CODES: dict[str, int] = {
+    Reason.EXIT: BY_TARGET,
+    Reason.STOP_LOSS: BY_STOP_LOSS,
+    Reason.TAKE_PROFIT: BY_TAKE_PROFIT,
+    Reason.TRAILING_STOP: BY_TRAILING_STOP,
+    Reason.MAX_HOLDING: BY_MAX_HOLDING,
+}
+
+
+def exit_code(reason: str) -> int:
+    """Return the strategy contract's code of an exit reason; what no strategy caused counts as a command."""
+    return _CODES.get(reason, BY_COMMAND)

@@ -109,7 +109,7 @@ class Daemon:
         self._spawn("removals", self._removals())
         if seams.page is not None:
             self._page = await seams.page(declarations)
-            self.page_url = self._page.url
+            self.page_url = self._page.url if self._page is not None else ""
         with self.journal.write():
             self.journal.flag("starts", None)
         self.notifier.ready(f"{len(loop.strategies)} strategies, generation {self.reloader.generation}")

@@ -155,7 +155,7 @@ class TradingLoop:
 
     def _step(self, strategy: Strategy, part: Part, leg: int, now_ms: int) -> None:
         try:
-            changed = part.step(BAR, leg, now_ms)
+            changed = part.step(BAR, leg, now_ms, [float(self.share(strategy, one)) for one in part.legs])
         except Exception as error:  # noqa: BLE001 - one strategy's fault must not stop the others
             self._fail(strategy, f"{type(error).__name__}: {error}", now_ms)
             return
@@ -201,7 +201,7 @@ class TradingLoop:
         if refusal is not None:
             self._refuse(leg, refusal, now_ms)
             return
-        share = strategy.params.capital * account.equity() / len(strategy.legs())
+        share = self.share(strategy, leg)
         room = Room(share, account.available() + self._freed(leg, price), account.cost)
         atr = part.atr(index)
         amount = entry_amount(
@@ -233,6 +233,10 @@ class TradingLoop:
         cancel = tuple(order.client_id for order in leg.working("entry"))
         place = Place("entry", side, abs(change), limit, Reason.ENTRY)
         self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": str(share)})
+
+    def share(self, strategy: Strategy, leg: Leg) -> Decimal:
+        """Return the quote money that a strategy may use for one leg: its share of the exchange's equity, split."""
+        return strategy.params.capital * self.accounts[leg.exchange].equity() / strategy.width
 
     def _reduce_to(self, leg: Leg, wanted: Decimal, now_ms: int) -> None:
         """Shrink a position to a smaller target, or leave it where the new target is on the other side."""

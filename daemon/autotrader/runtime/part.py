@@ -69,8 +69,8 @@ class Part:
         self._arrived[leg] = event.ts_ms
         return all(self._arrived.get(other) == event.ts_ms for other in range(len(self.declared)))
 
-    def step(self, event: int, leg: int, now_ms: int) -> bool:
-        """Fold one event. True when State or Out changed."""
+    def step(self, event: int, leg: int, now_ms: int, budget: Sequence[float]) -> bool:
+        """Fold one event; `budget` is each leg's share in quote units. True when State or Out changed."""
         legs = self.legs
         view = View(
             event,
@@ -84,8 +84,9 @@ class Part:
             [float(one.position.entry_price or math.nan) for one in legs],
             [one.entry_id for one in legs],
             [one.entry_state for one in legs],
-            [int(one.last_exit) for one in legs],
-            [0.0] * len(legs),
+            [one.last_exit for one in legs],
+            budget,
+            [1 if one.instrument.market == "swap" else 0 for one in legs],
             [FREE] * len(self.out.slot_leg),
             [0] * len(self.out.slot_leg),
             [0] * len(self.out.slot_leg),

@@ -44,6 +44,11 @@ class Strategy:
                 wanted |= {Series(declared.exchange, declared.symbol, self.resolution) for declared in part.declared}
         return wanted
 
+    @property
+    def width(self) -> int:
+        """Over how many legs its share is split."""
+        return sum(len(part.declared) for part in self.parts)
+
     def legs(self) -> list[Leg]:
         """Return the legs of all parts."""
         return [leg for part in self.parts for leg in part.legs]
@@ -69,7 +74,7 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
     if window:
         columns[ATR] = f"atr({window})"
     for number, declared in enumerate(kind.instruments(params)):
-        program = compile_program(columns, dict(getattr(params, "let", {})), declared[0].feed.timeframe)
+        program = compile_program(columns, {}, declared[0].feed.timeframe)
         strategy.parts.append(Part(name, number, kind, params, declared, program))
     return strategy
 

@@ -67,7 +67,7 @@ async def catch_up(part: Part, venues: Mapping[str, Venue], until: Mapping[str, 
         part.feed(one.leg, one.key, one.bar, one.closed_ms)
         last = place + 1 == len(fed) or fed[place + 1].closed_ms != one.closed_ms
         if fold and last and BAR in part.wakes and part.ts_ms < one.closed_ms:
-            part.step(BAR, one.leg, one.closed_ms)
+            part.step(BAR, one.leg, one.closed_ms, [0.0] * len(part.legs))
             for leg, target, entry_id in zip(part.legs, part.out.target, part.out.entry, strict=True):
                 if target == 0.0 and (leg.position.amount or leg.orders):
                     leg.exit_reason = leg.exit_reason or Reason.EXIT
