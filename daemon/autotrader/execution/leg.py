@@ -41,7 +41,8 @@ class Leg:
     """Mutable, and touched by the trading loop alone.
 
     `target` is the signed amount that the current entry was sized to, `exposure` the share it was sized from. `group`
-    names the entry from flat to flat. `exit_reason` is set while the leg is on its way out.
+    names the entry from flat to flat, `sent` counts its orders. `first_sent_ms` is when the entry, or later the exit,
+    began to be tried; `exit_reason` is set while the leg is on its way out.
     """
 
     owner: str
@@ -59,6 +60,7 @@ class Leg:
     entry_id: int = 0
     exposure: float = 0.0
     target: Decimal = ZERO
+    sent: int = 0
     first_sent_ms: int = 0
     exit_reason: str = ""
     last_exit: int = NOT_LEFT
@@ -103,6 +105,7 @@ class Leg:
             "entry_id": self.entry_id,
             "exposure": self.exposure,
             "target": str(self.target),
+            "sent": self.sent,
             "first_sent_ms": self.first_sent_ms,
             "exit_reason": self.exit_reason,
             "last_exit": self.last_exit,

@@ -106,14 +106,12 @@ class Desk:
             if place.purpose == "entry" and not leg.position.amount and not leg.orders:
                 self.groups.pop(leg.group, None)
                 leg.group = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, leg.entry_id)
-                leg.first_sent_ms = now_ms
+                leg.first_sent_ms, leg.sent = now_ms, 0
                 self.groups[leg.group] = leg
                 staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
-            elif place.purpose == "exit" and not leg.working("exit"):
-                leg.first_sent_ms = now_ms
-            attempt = self.journal.last_attempt(leg.group, place.purpose) + 1
+            leg.sent += 1
             staged.order = Order(
-                client_id(leg.group, place.purpose[0] if place.purpose == "entry" else "x", attempt),
+                client_id(leg.group, "e" if place.purpose == "entry" else "x", leg.sent),
                 "",
                 leg.owner,
                 leg.exchange,

@@ -186,6 +186,8 @@ class TradingLoop:
 
     def leave(self, leg: Leg, reason: str, now_ms: int) -> None:
         """Draft the way out of a leg's position and entry."""
+        if not leg.exit_reason:
+            leg.first_sent_ms = now_ms
         leg.exit_reason = reason
         steps = leave(leg, self._price(leg), now_ms)
         if steps != NOTHING:

@@ -208,13 +208,6 @@ class Journal:
         )
         return [_order(row) for row in rows]
 
-    def last_attempt(self, group: str, purpose: str) -> int:
-        """Return how many orders of a purpose a group has had."""
-        row = self._db.execute(
-            "SELECT COUNT(*) FROM orders WHERE group_id = ? AND purpose = ?", (group, purpose)
-        ).fetchone()
-        return int(row[0])
-
     # fills, trades, positions
 
     def fill(self, fill: Fill, owner: str) -> bool:
