@@ -132,6 +132,7 @@ def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = Tru
     from autotrader.config.watch import watch
     from autotrader.dashboard.process import start_page
     from autotrader.runtime.daemon import Daemon, Seams
+    from autotrader.store.journal import Journal
 
     clock = clock or SystemClock()
     loader = Loader(root)
@@ -156,6 +157,7 @@ def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = Tru
             account=make_account,
             adjust=adjust,
             watch=hints,
+            journal=Journal,
             page=page if with_page else None,
             clock=clock,
         )

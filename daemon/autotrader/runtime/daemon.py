@@ -54,6 +54,7 @@ class Seams:
     account: Callable[[str, Declarations], Account]
     adjust: Callable[[Venue, str, Declarations], None]
     watch: Callable[[], AsyncIterator[None]]
+    journal: Callable[[Path, Clock], Journal]
     page: Callable[[Declarations], Awaitable[Any]] | None
     clock: Clock
 
@@ -86,7 +87,7 @@ class Daemon:
         declarations, exits_only = await self._declarations(loaded)
         store = seams.root / declarations.daemon.store
         self._locks.append(FileLock(store.with_name(store.name + ".lock"), f"the store {store.name}"))
-        self.journal = Journal(store, seams.clock)
+        self.journal = seams.journal(store, seams.clock)
         last = self._last_generation()
         if loaded.declarations is None and last is None:
             raise ConfigError(loaded.problems)
@@ -123,7 +124,7 @@ class Daemon:
         store = self._known_store()
         last = None
         if store is not None:
-            journal = Journal(store, self.seams.clock)
+            journal = self.seams.journal(store, self.seams.clock)
             generations = journal.generations()
             journal.close()
             last = generations[0] if generations else None

@@ -24,6 +24,7 @@ from autotrader.strategies.contract import Kind
 from autotrader.venues.protocol import Venue
 
 REMOVAL_GRACE_S = 30.0
+TIMER_SLACK_S = 0.05
 
 log = structlog.get_logger("reload")
 
@@ -194,7 +195,7 @@ class Reloader:
             return dict.fromkeys(gone, hint)
         (name,) = gone
         left_s = REMOVAL_GRACE_S - (now_s - self._missing[name])
-        if left_s <= 0:
+        if left_s <= TIMER_SLACK_S:
             return {}
         self.recheck.set()
         return {name: f"its file is gone; it stops in {left_s:.0f} s unless the file comes back"}

@@ -1,0 +1,209 @@
+"""The daemon end to end, in one process: it trades, reloads, is steered, dies and recovers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.books import disagreements
+from support.folders import folder, rules, write
+from support.harness import Harness
+
+ALWAYS = {"enter_long": "close > 0", "exit_long": "close < 0", "exits": "{stop_loss: 40%}"}
+NEVER = {"enter_long": "close < 0", "exit_long": "close < 0", "exits": ""}
+
+
+@pytest.fixture
+async def harness(tmp_path: Path):
+    made: list[Harness] = []
+
+    async def start(strategies: dict[str, str], **files: str) -> Harness:
+        one = Harness(folder(tmp_path, strategies, speed="1x", recorded=False, **files))
+        made.append(one)
+        await one.start()
+        return one
+
+    yield start
+    for one in made:
+        if not one.daemon.stopping.is_set():
+            await one.stop()
+    assert disagreements(tmp_path / "var/autotrader.db", tmp_path / "var/paper-paper.db") == []
+
+
+async def test_a_true_entry_condition_becomes_a_position_at_the_next_open(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
+    loop = one.daemon.loop
+    await one.bars(1)
+    (leg,) = loop.strategies["a"].legs()
+    assert leg.position.amount > 0
+    assert one.daemon.failure is None
+    await one.bars(3)
+    assert len(loop.journal.live_orders()) == 1  # the armed guard
+
+
+async def test_an_edited_file_restarts_its_strategy_and_touches_no_other(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS), "b": rules(symbols="ETH/USDT", **ALWAYS)})
+    await one.bars(2)
+    loop = one.daemon.loop
+    before = dict(loop.strategies)
+    amounts = {name: strategy.legs()[0].position for name, strategy in before.items()}
+    write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(ALWAYS | {"exits": "{stop_loss: 30%}"}))})
+    outcome = await one.daemon.reloader.reload("test", "edited")
+    assert (outcome.status, outcome.generation) == ("applied", 2)
+    assert loop.strategies["b"] is before["b"]
+    assert loop.strategies["a"] is not before["a"]
+    assert {name: strategy.legs()[0].position for name, strategy in loop.strategies.items()} == amounts
+    assert one.calls["submit"] == 2
+    assert one.calls["guard"] == 1  # the moved stop
+    await one.bars(2)
+    assert {name: strategy.legs()[0].position for name, strategy in loop.strategies.items()} == amounts
+
+
+async def test_a_broken_file_leaves_everything_as_it_was_and_calls_no_exchange(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
+    await one.bars(2)
+    before, calls = dict(one.daemon.loop.strategies), one.calls.copy()
+    write(one.root, {"strategies.d/a.yaml": "kind: rules\nsymbols: [BTC/US"})
+    outcome = await one.daemon.reloader.reload("test", "broken")
+    assert not outcome.ok
+    assert "strategies.d/a.yaml:2" in outcome.message
+    assert one.daemon.loop.strategies == before
+    assert one.calls == calls
+
+
+async def test_one_removed_file_waits_thirty_seconds_and_is_then_closed(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS), "b": rules(symbols="ETH/USDT", **NEVER)})
+    await one.bars(2)
+    (one.root / "strategies.d/a.yaml").unlink()
+    outcome = await one.daemon.reloader.reload("test", "gone")
+    assert outcome.status == "unchanged"
+    assert outcome.waiting
+    await one.clock.advance(10)
+    assert "a" in one.daemon.loop.strategies
+    await one.clock.advance(21)
+    await until_idle(one)
+    assert "a" not in one.daemon.loop.strategies
+    await one.bars(2)
+    assert all(not leg.position.amount for leg in one.daemon.loop.desk.legs.values())
+
+
+async def test_several_removed_files_wait_for_a_confirmation(harness) -> None:
+    names = ("a", "b", "c")
+    one = await harness({name: rules(symbols="BTC/USDT", **ALWAYS) for name in names})
+    await one.bars(2)
+    for name in ("a", "b"):
+        (one.root / f"strategies.d/{name}.yaml").unlink()
+    await one.daemon.reloader.reload("test", "gone")
+    await one.clock.advance(100)
+    assert set(one.daemon.loop.strategies) == set(names)
+    plan = await one.daemon.reloader.plan()
+    assert plan.stops == ["a", "b"]
+    assert {position["fate"] for position in plan.positions} == {"closed"}
+    outcome = await one.daemon.reloader.reload("test", "confirmed", plan.hash)
+    assert outcome.status == "applied"
+    assert set(one.daemon.loop.strategies) == {"c"}
+    stale = await one.daemon.reloader.reload("test", "again", plan.hash)
+    assert stale.status == "rejected"
+
+
+async def test_a_held_position_keeps_its_stop_and_is_adopted_by_the_file_that_says_so(harness) -> None:
+    held = ALWAYS | {"on_remove": "hold"}
+    one = await harness({"a": rules(symbols="BTC/USDT", **held), "z": rules(symbols="ETH/USDT", **NEVER)})
+    await one.bars(2)
+    (one.root / "strategies.d/a.yaml").unlink()
+    await one.daemon.reloader.reload("test", "gone")
+    await one.clock.advance(31)
+    await until_idle(one)
+    ((owner, _, _),) = [leg.key for leg in one.daemon.loop.desk.legs.values() if leg.position.amount]
+    assert owner == "removed:a"
+    write(one.root, {"strategies.d/n.yaml": rules(symbols="BTC/USDT", **held, adopts="a")})
+    outcome = await one.daemon.reloader.reload("test", "adopt")
+    assert outcome.ok, outcome.message
+    await one.bars(2)
+    ((owner, _, _),) = [leg.key for leg in one.daemon.loop.desk.legs.values() if leg.position.amount]
+    assert owner == "n"
+    assert one.calls["submit"] == 1
+
+
+async def test_kill_flattens_locks_and_survives_reload_and_restart(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
+    await one.bars(2)
+    await one.daemon.commands.handle("kill", {})
+    await one.bars(2)
+    loop = one.daemon.loop
+    assert all(not leg.position.amount for leg in loop.desk.legs.values())
+    write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(ALWAYS | {"capital": "9%"}))})
+    await one.daemon.reloader.reload("test", "edited")
+    await one.die()
+    await one.start()
+    await one.bars(3)
+    assert one.daemon.loop.killed
+    assert all(not leg.position.amount for leg in one.daemon.loop.desk.legs.values())
+    await one.daemon.commands.handle("unlock", {})
+    await one.bars(2)
+    assert any(leg.position.amount for leg in one.daemon.loop.desk.legs.values())
+
+
+async def test_a_rollback_pins_its_generation_until_the_files_change_again(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)})
+    write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(NEVER | {"capital": "9%"}))})
+    await one.daemon.reloader.reload("test", "edited")
+    answer = await one.daemon.commands.handle("rollback", {"generation": 1})
+    assert answer["ok"], answer
+    assert str(one.daemon.loop.strategies["a"].params.capital) == "0.08"
+    again = await one.daemon.reloader.reload("test", "hint")
+    assert again.status == "unchanged"
+    write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(NEVER | {"capital": "7%"}))})
+    assert (await one.daemon.reloader.reload("test", "edited")).status == "applied"
+    assert str(one.daemon.loop.strategies["a"].params.capital) == "0.07"
+
+
+async def test_a_restart_onto_invalid_files_runs_the_last_generation_with_exits_only(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS), "b": rules(symbols="ETH/USDT", **NEVER)})
+    await one.bars(2)
+    await one.die()
+    write(one.root, {"strategies.d/b.yaml": "kind: rules"})
+    await one.start()
+    assert set(one.daemon.loop.strategies) == {"a", "b"}
+    assert one.daemon.loop.exits_only
+    assert any(leg.position.amount for leg in one.daemon.loop.desk.legs.values())
+
+
+async def test_pause_stops_entries_and_survives_a_restart(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
+    await one.daemon.commands.handle("pause", {"name": "a"})
+    await one.bars(2)
+    await one.die()
+    await one.start()
+    await one.bars(2)
+    assert one.calls["submit"] == 0
+    await one.daemon.commands.handle("resume", {"name": "a"})
+    await one.bars(2)
+    assert one.calls["submit"] == 1
+
+
+async def test_a_restart_changes_no_state_and_sends_nothing(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT, ETH/USDT", **ALWAYS)})
+    await one.bars(3)
+    legs = {leg.key: (leg.position, leg.entry_id, leg.group) for leg in one.daemon.loop.desk.legs.values()}
+    states = [part.plain() for part in one.daemon.loop.strategies["a"].parts]
+    values = [part.live[0].values()[:] for part in one.daemon.loop.strategies["a"].parts]
+    calls = one.calls["submit"]
+    await one.die()
+    await one.start()
+    assert {leg.key: (leg.position, leg.entry_id, leg.group) for leg in one.daemon.loop.desk.legs.values()} == legs
+    assert [part.plain() for part in one.daemon.loop.strategies["a"].parts] == states
+    assert [part.live[0].values()[:] for part in one.daemon.loop.strategies["a"].parts] == values
+    await one.bars(2)
+    assert one.calls["submit"] == calls
+
+
+async def until_idle(one: Harness) -> None:
+    """Wait for reloads that run in threads."""
+    import asyncio
+
+    for _ in range(200):
+        await asyncio.sleep(0.005)
+        if not one.daemon.reloader._serial.locked() and one.daemon.reloader.next_check_s() is None:
+            return
