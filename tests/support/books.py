@@ -26,21 +26,23 @@ def _compared(ours: sqlite3.Connection, theirs: sqlite3.Connection, quote: str, 
     venue_fills = {row[0]: row for row in theirs.execute("SELECT fill_id, client_id FROM fills")}
     journal_fills = {
         row[0]: row
-        for row in ours.execute("SELECT fill_id, client_id, strategy, symbol, side, amount, cost, fee FROM fills")
+        for row in ours.execute(
+            "SELECT fill_id, client_id, strategy, symbol, group_id, side, amount, cost, fee FROM fills"
+        )
     }
     if venue_fills.keys() != journal_fills.keys():
         odd = sorted(venue_fills.keys() ^ journal_fills.keys())
         found.append(f"fills known to one side only: {odd[:10]}")
     summed: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
     cash = start
-    for _, client_id, strategy, symbol, side, amount, cost, fee in journal_fills.values():
+    for _, client_id, strategy, symbol, group, side, amount, cost, fee in journal_fills.values():
         if not strategy:
             found.append(f"fill of {client_id} belongs to nobody")
-        summed[strategy.removeprefix("removed:"), symbol] += side * Decimal(amount)
+        summed[group, symbol] += side * Decimal(amount)
         cash += -side * Decimal(cost) - Decimal(fee)
     positions: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
-    for owner, symbol, amount in ours.execute("SELECT owner, symbol, amount FROM legs"):
-        positions[owner.removeprefix("removed:"), symbol] += Decimal(amount)
+    for group, symbol, amount in ours.execute("SELECT json_extract(rest, '$.group'), symbol, amount FROM legs"):
+        positions[group, symbol] += Decimal(amount)
     for key in summed.keys() | positions.keys():
         if summed[key] != positions[key]:
             found.append(f"{key}: fills sum to {summed[key]}, the position is {positions[key]}")
