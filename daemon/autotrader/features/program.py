@@ -207,7 +207,8 @@ def _compiled(columns: tuple[tuple[str, str], ...], lets: tuple[tuple[str, str],
 def link(compiler: Compiler, columns: tuple[str, ...], indices: tuple[int, ...]) -> Program:
     """Return the program of what was compiled. Raises ExpressionError where it needs more history than is allowed."""
     nodes, outputs = _reachable(compiler.nodes, indices)
-    for name, output in zip(columns, outputs, strict=True):
+    # Columns are made of one another: the first node that asks for too much is the culprit's.
+    for output, name in sorted(zip(outputs, columns, strict=True)):
         for key, bars in _demand(nodes, (output,), _warmup).items():
             if bars > MAX_HISTORY:
                 message = f"it takes {bars} bars of {key.timeframe} to have a value; at most {MAX_HISTORY} are kept"

@@ -120,11 +120,10 @@ def validated(
 
 def _again(error: Any) -> InitErrorDetails:
     """Return a reported error as one that can be raised again."""
-    context = error.get("ctx", {})
-    if error["type"] in _KNOWN_ERRORS:
-        return InitErrorDetails(type=error["type"], loc=error["loc"], input=error["input"], ctx=context)
-    if "message" in context:
-        kind = PydanticCustomError(error["type"], "{message}", context)
-    else:
-        kind = PydanticCustomError(error["type"], "{message}", {**context, "message": error["msg"]})
-    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"])
+    again = InitErrorDetails(type=error["type"], loc=error["loc"], input=error["input"])
+    context = error.get("ctx")
+    if error["type"] not in _KNOWN_ERRORS:
+        again["type"] = PydanticCustomError(error["type"], "{message}", {"message": error["msg"], **(context or {})})
+    elif context is not None:
+        again["ctx"] = context
+    return again

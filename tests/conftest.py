@@ -1,4 +1,4 @@
-"""Bars to compute on (recorded where there are any, else generated), and the compiled twin of a plain function."""
+"""What several parts' tests share: bars (recorded where there are any, else generated), and compiled twins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def data_folder() -> Path:
