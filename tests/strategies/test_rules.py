@@ -309,6 +309,15 @@ def test_all_errors_of_a_file_are_told_at_once():
     assert {path for path, *_ in found} == {("capital",), ("bogus",), ("enter_long",), ("exit_long",)}
 
 
+def test_an_error_in_a_let_hides_no_error_of_what_uses_it():
+    found = problems(
+        let={"a": "emaa(close, 3)", "b": "a > 1"},
+        enter_long="a > clse",
+        exit_long="b and a < 2",
+    )
+    assert [path for path, *_ in found] == [("let", "a"), ("enter_long",)]
+
+
 def test_a_bad_timeframe_hides_no_error_of_an_expression():
     found = problems(**LONG, timeframe="5x", filters=["adx(3) > 1"])
     assert [path for path, *_ in found] == [("timeframe",), ("filters", 0)]

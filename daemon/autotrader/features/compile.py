@@ -107,6 +107,10 @@ def canonical_timeframe(text: str) -> str:
     return f"{length_ms // DURATION_MS[unit]}{unit}"
 
 
+class MismatchError(ExpressionError):
+    """Raised when a value is of the wrong type for its place: what the type of something else decides."""
+
+
 class Compiler:
     """Compiles named expressions into one graph. `scope` holds every name that an expression may use."""
 
@@ -202,10 +206,10 @@ class Compiler:
     @staticmethod
     def _wrong_type(tree: Node, want: Type) -> NoReturn:
         if want == "condition":
-            raise ExpressionError(
+            raise MismatchError(
                 "a condition is needed here, this is a number", *tree.place, "compare it with something, as in x > 0"
             )
-        raise ExpressionError(
+        raise MismatchError(
             "a number is needed here, this is a condition", *tree.place, "turn it into one: if(condition, 1, 0)"
         )
 
@@ -223,7 +227,7 @@ class Compiler:
         try:
             index = self._resolve(name, series)
         except ExpressionError as error:
-            raise ExpressionError(
+            raise type(error)(
                 error.message, error.column, error.length, error.hint, source=error.source or name
             ) from error
         self._named[name, series] = index
@@ -353,7 +357,7 @@ class Compiler:
     def _param(self, feature: Feature, param: Param, tree: Node, series: SeriesKey) -> float:
         node = self.nodes[self._typed(tree, series, "number")]
         if node.series is not None:
-            raise ExpressionError(
+            raise MismatchError(
                 f"'{param.name}' of {feature.name} must be a number written out, not {show(tree)}",
                 *tree.place,
                 f"write {feature.signature}",

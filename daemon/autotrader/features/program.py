@@ -8,9 +8,10 @@ numbers, so their values are equal bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autotrader.core.errors import ExpressionError
 from autotrader.core.events import Bar
@@ -27,8 +28,9 @@ MAX_HISTORY = MAX_WINDOW
 """The most bars of one series that are loaded before the first decision."""
 
 
-class Program(NamedTuple):
-    """Compiled columns. Equal declarations give the same object, so that its identity may key a cache.
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """Compiled columns. Equal declarations give the same object, which may therefore key a cache.
 
     `columns` are the names in order, `outputs` their nodes. `series` are the bars it reads in the order in which those
     that close together must be fed: longer timeframes first, and the strategy's own bars last of all.
@@ -189,7 +191,7 @@ def compile_program(columns: Mapping[str, str], lets: Mapping[str, str], timefra
     return _compiled(tuple(columns.items()), tuple(lets.items()), timeframe)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=2_048)
 def _compiled(columns: tuple[tuple[str, str], ...], lets: tuple[tuple[str, str], ...], timeframe: str) -> Program:
     timeframe_ms(timeframe)
     compiler = Compiler({**dict(lets), **dict(columns)}, timeframe)
