@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from autotrader.core.errors import ExpressionError
 from autotrader.features.catalogue import PLANNED
-from autotrader.features.compile import Compiler, SeriesKey, canonical_timeframe, name_problem
+from autotrader.features.compile import Compiler, name_problem
+from autotrader.features.graph import SeriesKey, canonical_timeframe
 from autotrader.features.program import compile_program
 
 SYNTAX = [

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from math import isnan
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from autotrader.core.errors import ExpressionError
-from autotrader.core.units import DURATION_MS, split_symbol, timeframe_ms
+from autotrader.core.units import split_symbol, timeframe_ms
 from autotrader.features import numeric
 from autotrader.features.catalogue import (
     CATALOGUE,
@@ -37,6 +37,7 @@ from autotrader.features.expression import (
     show,
 )
 from autotrader.features.feature import PRICES, Feature, Param, Type
+from autotrader.features.graph import GraphNode, SeriesKey, canonical_timeframe
 
 MAX_DEPTH = 128
 """How deep an expression may nest once its lets are put in."""
@@ -44,28 +45,6 @@ MAX_NODES = 2_000
 MAX_STATE = 200_000
 """How many nodes a program may have, and how many numbers it may remember."""
 MAX_SERIES = 16
-
-
-class SeriesKey(NamedTuple):
-    """A stream of bars that a program reads; an empty symbol is the strategy's own."""
-
-    symbol: str
-    timeframe: str
-
-
-class GraphNode(NamedTuple):
-    """One computation. `args` are indices of earlier nodes.
-
-    A constant has its value as its only param and no function; a price has its column in the bar as its only param and
-    no function; an operator has a function of its args; a feature has a definition, whose kernel keeps a state.
-    """
-
-    args: tuple[int, ...]
-    params: tuple[float, ...]
-    series: SeriesKey | None
-    type: Type
-    function: Callable[..., float] | None = None
-    feature: Feature | None = None
 
 
 _ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
@@ -98,13 +77,8 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def canonical_timeframe(text: str) -> str:
-    """Return a timeframe in its largest unit, `60m` as `1h`. Weeks stay weeks: they begin on a Monday, 7d does not."""
-    length_ms = timeframe_ms(text)
-    if text.endswith("w"):
-        return text
-    unit = next(unit for unit in ("d", "h", "m", "s") if length_ms % DURATION_MS[unit] == 0)
-    return f"{length_ms // DURATION_MS[unit]}{unit}"
+class MismatchError(ExpressionError):
+    """Raised when a value is of the wrong type for its place: what the type of something else decides."""
 
 
 class Compiler:
@@ -202,10 +176,10 @@ class Compiler:
     @staticmethod
     def _wrong_type(tree: Node, want: Type) -> NoReturn:
         if want == "condition":
-            raise ExpressionError(
+            raise MismatchError(
                 "a condition is needed here, this is a number", *tree.place, "compare it with something, as in x > 0"
             )
-        raise ExpressionError(
+        raise MismatchError(
             "a number is needed here, this is a condition", *tree.place, "turn it into one: if(condition, 1, 0)"
         )
 
@@ -223,7 +197,7 @@ class Compiler:
         try:
             index = self._resolve(name, series)
         except ExpressionError as error:
-            raise ExpressionError(
+            raise type(error)(
                 error.message, error.column, error.length, error.hint, source=error.source or name
             ) from error
         self._named[name, series] = index
@@ -353,7 +327,7 @@ class Compiler:
     def _param(self, feature: Feature, param: Param, tree: Node, series: SeriesKey) -> float:
         node = self.nodes[self._typed(tree, series, "number")]
         if node.series is not None:
-            raise ExpressionError(
+            raise MismatchError(
                 f"'{param.name}' of {feature.name} must be a number written out, not {show(tree)}",
                 *tree.place,
                 f"write {feature.signature}",

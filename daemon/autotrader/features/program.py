@@ -8,15 +8,17 @@ numbers, so their values are equal bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autotrader.core.errors import ExpressionError
 from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
-from autotrader.features.compile import Compiler, GraphNode, SeriesKey
+from autotrader.features.compile import Compiler
 from autotrader.features.feature import MAX_WINDOW
+from autotrader.features.graph import GraphNode, SeriesKey, demand, memory, reachable, warmup
 from autotrader.features.numeric import NAN
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ MAX_HISTORY = MAX_WINDOW
 """The most bars of one series that are loaded before the first decision."""
 
 
-class Program(NamedTuple):
-    """Compiled columns. Equal declarations give the same object, so that its identity may key a cache.
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """Compiled columns. Equal declarations give the same object, which may therefore key a cache.
 
     `columns` are the names in order, `outputs` their nodes. `series` are the bars it reads in the order in which those
     that close together must be fed: longer timeframes first, and the strategy's own bars last of all.
@@ -189,7 +192,7 @@ def compile_program(columns: Mapping[str, str], lets: Mapping[str, str], timefra
     return _compiled(tuple(columns.items()), tuple(lets.items()), timeframe)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=2_048)
 def _compiled(columns: tuple[tuple[str, str], ...], lets: tuple[tuple[str, str], ...], timeframe: str) -> Program:
     timeframe_ms(timeframe)
     compiler = Compiler({**dict(lets), **dict(columns)}, timeframe)
@@ -206,61 +209,14 @@ def _compiled(columns: tuple[tuple[str, str], ...], lets: tuple[tuple[str, str],
 
 def link(compiler: Compiler, columns: tuple[str, ...], indices: tuple[int, ...]) -> Program:
     """Return the program of what was compiled. Raises ExpressionError where it needs more history than is allowed."""
-    nodes, outputs = _reachable(compiler.nodes, indices)
-    for name, output in zip(columns, outputs, strict=True):
-        for key, bars in _demand(nodes, (output,), _warmup).items():
+    nodes, outputs = reachable(compiler.nodes, indices)
+    # Columns are made of one another: the first node that asks for too much is the culprit's.
+    for output, name in sorted(zip(outputs, columns, strict=True)):
+        for key, bars in demand(nodes, (output,), warmup).items():
             if bars > MAX_HISTORY:
                 message = f"it takes {bars} bars of {key.timeframe} to have a value; at most {MAX_HISTORY} are kept"
                 raise ExpressionError(message, 0, hint="shorten the windows, or use a longer timeframe", source=name)
-    wanted = {compiler.own: 1, **_demand(nodes, outputs, _memory)}
+    wanted = {compiler.own: 1, **demand(nodes, outputs, memory)}
     history = {key: min(MAX_HISTORY, bars) for key, bars in wanted.items()}
     order = sorted(history, key=lambda key: (-timeframe_ms(key.timeframe), key.symbol == "", key))
     return Program(columns, outputs, nodes, compiler.own, tuple(order), history)
-
-
-def _reachable(nodes: Sequence[GraphNode], outputs: tuple[int, ...]) -> tuple[tuple[GraphNode, ...], tuple[int, ...]]:
-    """Return the nodes that the outputs draw on, renumbered, without the constants that were folded away."""
-    needed = set(outputs)
-    for index in range(len(nodes) - 1, -1, -1):
-        if index in needed:
-            needed.update(nodes[index].args)
-    place = {old: new for new, old in enumerate(sorted(needed))}
-    kept = tuple(nodes[old]._replace(args=tuple(place[arg] for arg in nodes[old].args)) for old in place)
-    return kept, tuple(place[index] for index in outputs)
-
-
-def _warmup(node: GraphNode) -> int:
-    return node.feature.warmup(*node.params) if node.feature is not None else 1
-
-
-def _memory(node: GraphNode) -> int:
-    return node.feature.memory(*node.params) if node.feature is not None else 1
-
-
-def _demand(
-    nodes: Sequence[GraphNode], outputs: Sequence[int], need: Callable[[GraphNode], int]
-) -> dict[SeriesKey, int]:
-    """Return how many bars of each series one value of every output draws on, a node's own `need` given."""
-    wanted = [0] * len(nodes)
-    for index in outputs:
-        wanted[index] = 1
-    total: dict[SeriesKey, int] = {}
-    for index in range(len(nodes) - 1, -1, -1):
-        node = nodes[index]
-        if wanted[index] == 0 or node.series is None:
-            continue
-        reach = wanted[index] + need(node) - 1
-        total[node.series] = max(total.get(node.series, 0), reach)
-        for arg in node.args:
-            source = nodes[arg].series
-            if source is None:
-                continue
-            bars = reach if source == node.series else _covering(reach, node.series, source)
-            wanted[arg] = max(wanted[arg], bars)
-    return total
-
-
-def _covering(bars: int, key: SeriesKey, source: SeriesKey) -> int:
-    """Return how many bars of a longer or equal series cover that many of a shorter one, its running bar included."""
-    span_ms = (bars - 1) * timeframe_ms(key.timeframe)
-    return 1 + -(-span_ms // timeframe_ms(source.timeframe))

@@ -4,7 +4,8 @@ A kind is one module of this package with
 
     Params                    Pydantic: the whole YAML file of this kind, for people
     Constants                 NamedTuple of numbers: what the loop needs of it
-    State                     NamedTuple of scalars and fixed-length tuples; journalled whole
+    State                     NamedTuple of scalars and fixed-length tuples, finite, with defaults to start from;
+                              journalled whole, and enough to write all of `out` again
     constants(p)              Params -> Constants
     instruments(p)            the groups that are folded apart; each a tuple of legs (one, a pair, one a venue)
     wakes(p)                  which events call `step`: a subset of BAR, TRADE, QUOTE, BOOK, FILL, TIMER
@@ -12,7 +13,8 @@ A kind is one module of this package with
     slots(p)                  how many orders it may want at once; 0 means targets only
     step(c, state, view, out) -> State; pure: no clock, no I/O, no randomness
 
-`step` is written for plain Python and for numba alike: scalars, tuples and indexing only.
+`step` is written for plain Python and for numba alike: scalars, tuples and indexing only, and a record is made with all
+of its fields, for numba knows no defaults.
 `view` and `out` hold flat sequences, lists live and arrays compiled, so `view.features[leg][column]` reads in both.
 """
 
@@ -55,8 +57,9 @@ class View(NamedTuple):
     `event` is BAR .. TIMER, `leg` the index of the leg it concerns, `now_ms` the market's UTC milliseconds.
     Indexed by leg: `features[leg][column]` (NaN is undefined), `bids`/`asks[leg][level]` as (price, amount),
     `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN while flat), `entry_id` and `entry_state` of
-    the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in quote units, `may_short` (1, or 0 on spot).
-    Indexed by slot: `order_state`, `order_filled` and `order_remaining` in lots.
+    the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in quote units, `may_short` (1, or 0 on spot),
+    `tick` and `lot`, the steps of price and amount. Indexed by slot: `order_state`, `order_filled` and
+    `order_remaining` in lots.
     """
 
     event: int
@@ -73,6 +76,8 @@ class View(NamedTuple):
     last_exit: Sequence[int]
     budget: Sequence[float]
     may_short: Sequence[int]
+    tick: Sequence[float]
+    lot: Sequence[float]
     order_state: Sequence[int]
     order_filled: Sequence[int]
     order_remaining: Sequence[int]

@@ -12,7 +12,7 @@ from pydantic_core.core_schema import ErrorType
 from autotrader.config.model import expression_problem, trouble
 from autotrader.core.errors import ExpressionError
 from autotrader.core.units import timeframe_ms
-from autotrader.features.compile import Compiler, name_problem
+from autotrader.features.compile import Compiler, MismatchError, name_problem
 from autotrader.features.feature import Type
 from autotrader.features.program import compile_program
 
@@ -54,20 +54,29 @@ def _each(
     expressions: Mapping[str, Expression], columns: Mapping[str, str], timeframe: str
 ) -> list[PydanticCustomError]:
     """Compile every expression by itself. One that is wrong in itself is told once, not at everything that uses it."""
-    compiler = Compiler(columns, timeframe)
+    broken = _failures(Compiler(columns, timeframe), expressions)
+    # What uses an expression that is wrong in itself is looked at again with something sound in its place, whose type
+    # is a guess: its other errors are told too, its types are not.
+    wrong = {name for name, error in broken.items() if not error.source}
+    sound = Compiler({**columns, **dict.fromkeys(wrong, "close")}, timeframe)
+    hidden = {name: one for name, one in expressions.items() if name in broken and broken[name].source in wrong}
+    again = {name: error for name, error in _failures(sound, hidden).items() if not isinstance(error, MismatchError)}
+    told = {name: error for name, error in broken.items() if name not in hidden}
     found: dict[tuple[str, int, str], PydanticCustomError] = {}
-    broken: dict[str, ExpressionError] = {}
+    for name, error in (*told.items(), *again.items()):
+        source = error.source or name
+        found.setdefault((source, error.column, error.message), expression_problem(error, _path(expressions, source)))
+    return list(found.values())
+
+
+def _failures(compiler: Compiler, expressions: Mapping[str, Expression]) -> dict[str, ExpressionError]:
+    failures: dict[str, ExpressionError] = {}
     for name, expression in expressions.items():
         try:
             compiler.named(name, expression.want)
         except ExpressionError as error:
-            broken[name] = error
-    for name, wrong in broken.items():
-        source = wrong.source or name
-        told_there = source != name and source in broken and not broken[source].source
-        if not told_there:
-            found[source, wrong.column, wrong.message] = expression_problem(wrong, _path(expressions, source))
-    return list(found.values())
+            failures[name] = error
+    return failures
 
 
 def _path(expressions: Mapping[str, Expression], name: str) -> Path:
@@ -120,11 +129,10 @@ def validated(
 
 def _again(error: Any) -> InitErrorDetails:
     """Return a reported error as one that can be raised again."""
-    context = error.get("ctx", {})
-    if error["type"] in _KNOWN_ERRORS:
-        return InitErrorDetails(type=error["type"], loc=error["loc"], input=error["input"], ctx=context)
-    if "message" in context:
-        kind = PydanticCustomError(error["type"], "{message}", context)
-    else:
-        kind = PydanticCustomError(error["type"], "{message}", {**context, "message": error["msg"]})
-    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"])
+    again = InitErrorDetails(type=error["type"], loc=error["loc"], input=error["input"])
+    context = error.get("ctx")
+    if error["type"] not in _KNOWN_ERRORS:
+        again["type"] = PydanticCustomError(error["type"], "{message}", {"message": error["msg"], **(context or {})})
+    elif context is not None:
+        again["ctx"] = context
+    return again
