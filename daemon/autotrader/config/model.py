@@ -38,7 +38,8 @@ class Declared(BaseModel):
         wanted = _wanted(cls, info.field_name or "")
         if Secret in wanted:
             return value
-        _refuse_reference(value)
+        if not any(_is_model(part) for part in wanted):  # a nested declaration looks at its own values
+            _refuse_reference(value)
         if object not in wanted:
             _refuse_coercion(value, wanted)
         return value
