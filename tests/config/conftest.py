@@ -108,3 +108,9 @@ def rendered(loaded: Loaded) -> str:
 def corpus_render() -> Callable[[Loaded], str]:
     """Give the way in which the corpus writes down what was told."""
     return rendered
+
+
+@pytest.fixture
+def kinds() -> Mapping[str, type[StrategyParams]]:
+    """Give the strategy kinds of these tests."""
+    return KINDS
