@@ -11,18 +11,7 @@ import pytest
 from pydantic import Field
 
 from autotrader.config.load import LoadCache, Loaded, load
-from autotrader.config.model import Declared
 from autotrader.config.strategy import ExpressionStr, SingleExchange, StrategyParams
-
-
-class MomentumSettings(Declared):
-    fast: int = Field(default=12, ge=2, description="Bars of the fast average.")
-    lookback: int = Field(default=24, ge=2, description="Bars looked back.")
-
-
-class Momentum(SingleExchange):
-    kind: Literal["momentum"] = "momentum"
-    params: MomentumSettings = Field(default_factory=MomentumSettings, description="Its settings.")
 
 
 class Rules(SingleExchange):
@@ -34,13 +23,14 @@ class Rules(SingleExchange):
     exit_long: ExpressionStr | None = Field(default=None, description="When to sell.")
     enter_short: ExpressionStr | None = Field(default=None, description="When to sell short.")
     exit_short: ExpressionStr | None = Field(default=None, description="When to buy back.")
+    exposure: ExpressionStr | None = Field(default=None, description="The share to hold, -1 to 1.")
 
     def wants_shorts(self) -> bool:
         return self.enter_short is not None
 
 
-KINDS: Mapping[str, type[StrategyParams]] = {"momentum": Momentum, "rules": Rules}
-PLANNED = ("arbitrage", "scalping", "mean_reversion", "grid", "volume_weighted", "pairs_trading")
+KINDS: Mapping[str, type[StrategyParams]] = {"rules": Rules}
+PLANNED = frozenset({"arbitrage", "scalping", "mean_reversion", "momentum", "grid", "volume_weighted", "pairs_trading"})
 
 RULES = """\
 kind: rules

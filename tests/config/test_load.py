@@ -6,6 +6,7 @@ import os
 import random
 import socket
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,8 @@ from autotrader.config import folder as folder_module
 from autotrader.config import load as load_module
 from autotrader.config.files import read_regular
 from autotrader.config.load import LoadCache
+from autotrader.config.model import Declared
+from autotrader.config.strategy import SingleExchange
 from autotrader.core.units import Money
 
 CONTRACT_DEFAULT = """\
@@ -378,3 +381,32 @@ def test_no_tree_of_values_crashes_the_loader(folder, loading, corpus_render, tr
     assert (loaded.declarations is None) == bool(loaded.problems)
     assert corpus_render(loaded) or loaded.declarations
     (root / name).unlink()
+
+
+class MomentumSettings(Declared):
+    fast: int = 12
+    lookback: int = 24
+
+
+class Momentum(SingleExchange):
+    kind: Literal["momentum"] = "momentum"
+    params: MomentumSettings = MomentumSettings()
+
+
+def test_an_error_reads_as_the_contract_shows_it(folder):
+    text = """\
+kind: momentum
+exchange: paper
+params:
+    lokback: 20
+symbols: [BTC/USDT]
+timeframe: 1h
+capital: 15%
+on_remove: close
+"""
+    (problem,) = load_module.load(folder({"strategies.d/btc.yaml": text}), {"momentum": Momentum}, environ={}).problems
+    assert problem.render() == (
+        "strategies.d/btc.yaml:4:5: error: unknown key 'lokback' in a momentum strategy; did you mean 'lookback'?\n"
+        "  4 |     lokback: 20\n"
+        "    |     ^^^^^^^"
+    )
