@@ -410,3 +410,9 @@ on_remove: close
         "  4 |     lokback: 20\n"
         "    |     ^^^^^^^"
     )
+
+
+def test_a_folder_of_too_many_names_is_refused(folder, loading, monkeypatch):
+    monkeypatch.setattr(folder_module, "MAX_ENTRIES", 3)
+    root = folder({f"exchanges.d/e{i}.txt": "" for i in range(5)})
+    assert messages(loading(root)) == ["exchanges.d: the folder holds 3 names or more"]

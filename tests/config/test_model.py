@@ -144,3 +144,14 @@ def test_an_expressions_error_stands_where_the_expression_is_wrong(folder, text,
     if place != (7, 8):
         start = problem.column - 1
         assert problem.snippet[start : start + problem.length] == "rsii"
+
+
+def test_a_union_with_a_word_offers_the_word(folder):
+    class Auto(SingleExchange):
+        kind: Literal["toy"] = "toy"
+        lower: Decimal | Literal["auto"] = "auto"
+
+    root = folder({"strategies.d/a.yaml": COMMON + "lower: atuo\n"})
+    (problem,) = load(root, {"toy": Auto}, environ={}).problems
+    assert problem.message == "'lower' must be a number, not text"
+    assert problem.hint == "or did you mean 'auto'?"

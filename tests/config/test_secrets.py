@@ -123,3 +123,34 @@ def test_a_load_gives_the_redactor_of_its_secrets(folder, loading):
     loaded = loading(root, environ={"PASSWORD": VALUE})
     assert loaded.redactor(f"login {VALUE}") == "login ${env:PASSWORD}"
     assert loaded.declarations.daemon.dashboard.password.reveal() == VALUE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dashboard:\n  password:@VALUE\n",
+        "dashboard:\n  password: @VALUE\n",
+        "dashboard:\n  password: !VALUE x\n",
+        "dashboard:\n  password: *VALUE\n",
+        "dashboard:\n  password: [VALUE(a, b)]\n",
+        "dashboard: {password:VALUE, port: 1}\n",
+        "dashboard: {port: 1, password:VALUE}\n",
+        "dashboard:\n  password: 'VALUE\n",
+        "dashboard:\n  password: {VALUE: 1}\n",
+        "dashboard:\n  password:\n    - VALUE\n    - VALUE: 1\n      VALUE: 2\n",
+        "dashboard_password: VALUE\n",
+        "dashboard:\n  password: |\n    VALUE\n   VALUE\n",
+        "pasword:VALUE\n",
+        "dashboard: {token: VALUE, token: VALUE}\n",
+    ],
+)
+def test_no_message_repeats_a_secret_however_it_is_miswritten(folder, loading, corpus_render, text):
+    told = corpus_render(loading(folder({"autotrader.yaml": text.replace("VALUE", VALUE)})))
+    assert told
+    assert VALUE not in told
+    assert VALUE[:7] not in told
+
+
+def test_a_number_as_a_secret_is_not_repeated_either(folder, loading, corpus_render):
+    told = corpus_render(loading(folder({"autotrader.yaml": f"dashboard:\n  password: {'987654' * 8}\n"})))
+    assert "98765" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from autotrader.core.errors import Problem
 MAIN = "autotrader.yaml"
 SECTIONS = ("strategies", "models", "exchanges", "risk")
 MAX_FILES = 10_000
+MAX_ENTRIES = 100_000
+"""How many names of one folder are looked at, other files included; a folder of more holds no declarations."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIXES = (".yaml", ".yml")
@@ -58,7 +61,7 @@ def _section(root: Path, section: str, problems: list[Problem]) -> list[Found]:
     folder = f"{section}.d"
     try:
         with os.scandir(root / folder) as entries:
-            names = sorted(entry.name for entry in entries)
+            names = sorted(entry.name for entry in islice(entries, MAX_ENTRIES))
     except FileNotFoundError:
         if os.path.lexists(root / folder):
             problems.append(Problem(folder, 0, 0, "this symlink points to nothing", "mend or remove it"))
@@ -69,6 +72,9 @@ def _section(root: Path, section: str, problems: list[Problem]) -> list[Found]:
     except OSError as error:
         text = f"the folder cannot be listed: {(error.strerror or 'unknown error').lower()}"
         problems.append(Problem(folder, 0, 0, text, "give the daemon's user the right to read it"))
+        return []
+    if len(names) == MAX_ENTRIES:
+        problems.append(Problem(folder, 0, 0, f"the folder holds {MAX_ENTRIES} names or more", "move the others away"))
         return []
     files: dict[str, Found] = {}
     for name in names:

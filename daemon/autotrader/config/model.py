@@ -27,9 +27,7 @@ class Declared(BaseModel):
     that says so; they are refused by name and offered by did-you-mean.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, use_attribute_docstrings=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
     planned: ClassVar[Mapping[str, str]] = {}
 
     @field_validator("*", mode="before")

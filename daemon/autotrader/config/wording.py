@@ -133,7 +133,7 @@ def _unknown_key(place: Place, model: type[Declared], noun: str) -> Said:
         return message, f"did you mean '{meant}'?"
     for keys, inner in nested(model):
         if name in fields_of(inner) and name != "kind" and inner is not owner:
-            here = keys == tuple(place.path[:-1])
+            here = keys == tuple(place.path[:-1]) and kinds_of([inner])
             return (
                 message,
                 f"it belongs to  kind: {kinds_of([inner])[0]}" if here else f"it belongs under '{'.'.join(keys)}'",
