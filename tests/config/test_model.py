@@ -155,3 +155,19 @@ def test_a_union_with_a_word_offers_the_word(folder):
     (problem,) = load(root, {"toy": Auto}, environ={}).problems
     assert problem.message == "'lower' must be a number, not text"
     assert problem.hint == "or did you mean 'auto'?"
+
+
+def test_a_validators_message_cannot_drive_a_terminal(folder):
+    class Echo(SingleExchange):
+        kind: Literal["toy"] = "toy"
+        word: str = ""
+
+        @field_validator("word")
+        @classmethod
+        def _refuse(cls, value):
+            raise ValueError(f"{value * 5000} is bad; no {value}")
+
+    root = folder({"strategies.d/a.yaml": COMMON + 'word: "x\\e[2J"\n'})
+    (problem,) = load(root, {"toy": Echo}, environ={}).problems
+    assert "\x1b" not in problem.render()
+    assert len(problem.render()) < 3000

@@ -9,12 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotrader.config.model import Declared
-from autotrader.config.nodes import Mapping, Scalar, Sequence, Span, inside, lines_of, snippet
+from autotrader.config.nodes import Mapping, Scalar, Sequence, Span, inside, lines_of, safe, snippet
 from autotrader.config.schema_walk import Place, fields_of, follow
 from autotrader.config.secrets import Secret
 from autotrader.config.wording import did_you_mean, say, shown, spaced
 from autotrader.config.yaml import MAX_PROBLEMS, Document, Flaw
 from autotrader.core.errors import Problem
+
+LONGEST_MESSAGE = 1000
 
 _SECRET_KEY = re.compile(r"(?i)^(\W*)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*)(['\"]?\s*:\s*)(.*)$")
 _SECRET_INLINE = re.compile(r"(?i)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*['\"]?\s*:\s*)(?!['\"]?\$\{)\S.*$")
@@ -36,6 +38,7 @@ class Reporter:
 
     def at(self, span: Span, message: str, hint: str = "", severity: str = "error") -> Problem:
         """Return a problem at a place of the file, with the line it stands on."""
+        message, hint = safe(message)[:LONGEST_MESSAGE], safe(hint)[:LONGEST_MESSAGE]
         shown_lines = self._masked()
         line = snippet(shown_lines, span.line, span.column)
         if span.line < len(shown_lines) and (hidden := self._hidden(span.line)):
@@ -99,13 +102,7 @@ class Reporter:
             _suggested(place) for one, place in zip(errors, places, strict=True) if one["type"] == "extra_forbidden"
         }
         for one, loc, place in zip(errors, locs, places, strict=True):
-            if place.broken or (place.key is not None and place.key.broken):
-                continue
-            if one["type"] == "missing" and (_incomplete(place) or place.absent in meant):
-                continue
-            if one["type"] in ("too_short", "too_long") and any(
-                other[: len(loc)] == loc and other != loc for other in locs
-            ):
+            if _follows(one["type"], loc, place, locs, meant):
                 continue
             problem = self._problem(dict(one), place, model, noun)
             spot = (problem.line, problem.column, place.absent if one["type"] == "missing" else "")
@@ -164,6 +161,17 @@ def _types(place: Place) -> tuple[Any, ...]:
 def _by_its_key(place: Place) -> bool:
     """Whether a message belongs below the key rather than its value: lists, mappings, secrets, missing keys."""
     return bool(place.absent) or place.at_key or Secret in _types(place) or not isinstance(place.node, Scalar)
+
+
+def _follows(
+    kind: str, loc: tuple[str | int, ...], place: Place, locs: list[tuple[str | int, ...]], meant: set[str]
+) -> bool:
+    """Whether an error only follows from another one that is told: a broken value, a misspelt key, a bad item."""
+    if place.broken or (place.key is not None and place.key.broken):
+        return True
+    if kind == "missing":
+        return _incomplete(place) or place.absent in meant
+    return kind in ("too_short", "too_long") and any(other[: len(loc)] == loc and other != loc for other in locs)
 
 
 def _incomplete(place: Place) -> bool:

@@ -57,7 +57,7 @@ def say(error: dict[str, Any], place: Place, model: type[Declared], noun: str) -
         return _wrong_member(place, noun, value)
     if kind == "value_error":
         message, _, hint = str(context["error"]).partition("; ")
-        return shown_long(message), hint
+        return message, hint
     name = _called(place)
     if kind in _TYPES:
         what = shown(value) if kind == "int_from_float" else called(value)
@@ -74,7 +74,7 @@ def say(error: dict[str, Any], place: Place, model: type[Declared], noun: str) -
         return f"{start} is not {what}", form_hint
     if kind == "string_too_short":
         return f"{name} is empty", "give it a value, or remove the line"
-    return f"{name}: {shown_long(error['msg'][:1].lower() + error['msg'][1:])}", ""
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}", ""
 
 
 _TYPES = {
@@ -113,11 +113,6 @@ def _called(place: Place) -> str:
     if not place.path:
         return "the file"
     return f"an item of '{place.name}'" if isinstance(place.path[-1], int) else f"'{place.name}'"
-
-
-def shown_long(text: str) -> str:
-    """Return a message that others composed, bounded and harmless to a terminal."""
-    return safe(text)[:300]
 
 
 def _unknown_key(place: Place, model: type[Declared], noun: str) -> Said:
