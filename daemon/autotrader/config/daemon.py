@@ -42,7 +42,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-PathStr = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+PathStr = Annotated[str, Field(min_length=1, max_length=1000)]
 """A path, relative to the configuration folder."""
 
 

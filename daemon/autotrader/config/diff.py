@@ -70,8 +70,14 @@ def changes(old: str, new: str) -> tuple[Change, ...]:
     return tuple(
         Change(path, before.get(path, ""), after.get(path, ""))
         for path in sorted(paths)
-        if before.get(path) != after.get(path)
+        if before.get(path) != after.get(path) and not _grew(path, before, after)
     )
+
+
+def _grew(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether an empty mapping merely got its first keys, or lost its last; they tell it themselves."""
+    here, there = (before, after) if path in before else (after, before)
+    return here[path] == "{}" and path not in there and any(other.startswith(f"{path}.") for other in there)
 
 
 def _section(section: str, old: Mapping[str, str], new: Mapping[str, str]) -> SectionDiff:

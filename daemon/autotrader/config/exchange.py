@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from autotrader.config.daemon import PathStr
 from autotrader.config.model import Declared, trouble
 from autotrader.config.types import (
+    FOLDER_PATTERN,
     CurrencyStr,
     DurationOrZeroMs,
     FractionOrZero,
@@ -31,7 +32,7 @@ class Replay(Declared):
         default=None, description="The folder of recorded history; left out: the daemon's `data`."
     )
     exchange: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        pattern=FOLDER_PATTERN,
         description="Whose history: a folder under candles/.",
         examples=["binance"],
     )

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from autotrader.config.nodes import safe
 from autotrader.config.yaml import Flaw
 
 _READ_ATTEMPTS = 3
@@ -84,7 +85,9 @@ def _irregular(mode: int) -> Flaw:
 
 def _failure(path: Path | str, error: OSError) -> Flaw:
     if error.errno == errno.ENOENT and Path(path).is_symlink():
-        return Flaw(None, f"this symlink points to nothing ({Path(path).readlink()})", "mend or remove it")
+        return Flaw(
+            None, f"this symlink points to nothing ({safe(str(Path(path).readlink()))[:200]})", "mend or remove it"
+        )
     if error.errno == errno.ENOENT:
         return Flaw(None, "the file vanished while it was read", "nothing to do if it was being replaced")
     if error.errno == errno.ELOOP:

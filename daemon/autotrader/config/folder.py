@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,8 @@ from autotrader.core.errors import Problem
 MAIN = "autotrader.yaml"
 SECTIONS = ("strategies", "models", "exchanges", "risk")
 MAX_FILES = 10_000
+MAX_ENTRIES = 100_000
+"""How many names of one folder are looked at, other files included; a folder of more holds no declarations."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIXES = (".yaml", ".yml")
@@ -40,6 +44,7 @@ def listing(root: Path) -> Listing:
         missing = Problem(safe(str(root)), 0, 0, "this configuration folder does not exist", "name another with -c DIR")
         return Listing((), (missing,))
     files = _main(root, problems)
+    problems += _misspelt(root)
     for section in SECTIONS:
         files += _section(root, section, problems)
     if len(files) > MAX_FILES:
@@ -54,11 +59,31 @@ def _main(root: Path, problems: list[Problem]) -> list[Found]:
     return [Found("", "autotrader", MAIN)] if os.path.lexists(root / MAIN) else []
 
 
+def _misspelt(root: Path) -> list[Problem]:
+    """Warn of folders whose names are nearly a section's: what stands there is not read."""
+    sections = [f"{section}.d" for section in SECTIONS]
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in islice(entries, MAX_ENTRIES) if entry.name.endswith(".d")]
+    except OSError:  # the sections' own listing tells why
+        return []
+    close = {name: difflib.get_close_matches(name, sections, 1, 0.75) for name in sorted(set(names) - set(sections))}
+    return [
+        Problem(safe(name), 0, 0, "this folder is not read", f"did you mean {meant[0]}?", severity="warning")
+        for name, meant in close.items()
+        if meant
+    ]
+
+
 def _section(root: Path, section: str, problems: list[Problem]) -> list[Found]:
     folder = f"{section}.d"
     try:
         with os.scandir(root / folder) as entries:
-            names = sorted(entry.name for entry in entries)
+            looked = list(islice(entries, MAX_ENTRIES))
+            names = sorted(entry.name for entry in looked)
+            inner = sorted(
+                entry.name for entry in looked if entry.is_dir(follow_symlinks=False) and "." not in entry.name
+            )
     except FileNotFoundError:
         if os.path.lexists(root / folder):
             problems.append(Problem(folder, 0, 0, "this symlink points to nothing", "mend or remove it"))
@@ -70,6 +95,13 @@ def _section(root: Path, section: str, problems: list[Problem]) -> list[Found]:
         text = f"the folder cannot be listed: {(error.strerror or 'unknown error').lower()}"
         problems.append(Problem(folder, 0, 0, text, "give the daemon's user the right to read it"))
         return []
+    if len(names) == MAX_ENTRIES:
+        problems.append(Problem(folder, 0, 0, f"the folder holds {MAX_ENTRIES} names or more", "move the others away"))
+        return []
+    problems += [
+        Problem(f"{folder}/{safe(name)}", 0, 0, "folders inside are not read", "move its files up", severity="warning")
+        for name in inner
+    ]
     files: dict[str, Found] = {}
     for name in names:
         _consider(section, name, files, problems)

@@ -25,12 +25,12 @@ from autotrader.config.yaml import MAX_BYTES, Flaw
 from autotrader.core.errors import Problem
 
 RACY_NS = 100_000_000
-"""A file that changed this shortly before it was read is read again: a later write may bear the same stamp."""
+"""A file that changed this shortly before it was read is not trusted: a later write may bear the same stamp."""
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """Everything that one configuration folder declares, validated. `forms` holds the canonical text by `section/name`."""
+    """Everything that one configuration folder declares, validated; `forms` holds canonical texts by `section/name`."""
 
     daemon: DaemonSettings
     strategies: Mapping[str, StrategyParams]

@@ -27,9 +27,7 @@ class Declared(BaseModel):
     that says so; they are refused by name and offered by did-you-mean.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, use_attribute_docstrings=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
     planned: ClassVar[Mapping[str, str]] = {}
 
     @field_validator("*", mode="before")
@@ -38,7 +36,8 @@ class Declared(BaseModel):
         wanted = _wanted(cls, info.field_name or "")
         if Secret in wanted:
             return value
-        _refuse_reference(value)
+        if not any(_is_model(part) for part in wanted):  # a nested declaration looks at its own values
+            _refuse_reference(value)
         if object not in wanted:
             _refuse_coercion(value, wanted)
         return value

@@ -12,7 +12,7 @@ Plain = bool | int | Decimal | str | list["Plain"] | dict[str, "Plain"] | None
 
 SNIPPET_CHARACTERS = 160
 _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 class Span(NamedTuple):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from autotrader.config.model import Declared
-from autotrader.config.nodes import Mapping, Scalar, Sequence, Span, inside, lines_of, snippet
+from autotrader.config.nodes import Mapping, Scalar, Sequence, Span, inside, lines_of, safe, snippet
 from autotrader.config.schema_walk import Place, fields_of, follow
 from autotrader.config.secrets import Secret
 from autotrader.config.wording import did_you_mean, say, shown, spaced
 from autotrader.config.yaml import MAX_PROBLEMS, Document, Flaw
 from autotrader.core.errors import Problem
+
+LONGEST_MESSAGE = 1000
 
 _SECRET_KEY = re.compile(r"(?i)^(\W*)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*)(['\"]?\s*:\s*)(.*)$")
 _SECRET_INLINE = re.compile(r"(?i)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*['\"]?\s*:\s*)(?!['\"]?\$\{)\S.*$")
@@ -35,7 +38,11 @@ class Reporter:
 
     def at(self, span: Span, message: str, hint: str = "", severity: str = "error") -> Problem:
         """Return a problem at a place of the file, with the line it stands on."""
-        line = snippet(self._masked(), span.line, span.column)
+        message, hint = safe(message)[:LONGEST_MESSAGE], safe(hint)[:LONGEST_MESSAGE]
+        shown_lines = self._masked()
+        line = snippet(shown_lines, span.line, span.column)
+        if span.line < len(shown_lines) and (hidden := self._hidden(span.line)):
+            message, hint = hidden.sub("***", message), hidden.sub("***", hint)
         end = span.end_column if span.end_line == span.line else len(line)
         length = max(1, min(end, max(len(line), span.column + 1)) - span.column)
         return Problem(self._file, span.line + 1, span.column + 1, message, hint, line, length, severity)
@@ -86,7 +93,7 @@ class Reporter:
             return []
         errors = error.errors(include_url=False)[: 4 * MAX_PROBLEMS]
         locs = [tuple(one["loc"]) for one in errors]
-        found: dict[tuple[int, int], Problem] = {}
+        found: dict[tuple[int, int, str], Problem] = {}
         places = [
             follow(loc + tuple(one.get("ctx", {}).get("at", ())), root, model)
             for loc, one in zip(locs, errors, strict=True)
@@ -95,23 +102,15 @@ class Reporter:
             _suggested(place) for one, place in zip(errors, places, strict=True) if one["type"] == "extra_forbidden"
         }
         for one, loc, place in zip(errors, locs, places, strict=True):
-            if place.broken or (place.key is not None and place.key.broken):
+            if _follows(one["type"], loc, place, locs, meant):
                 continue
-            if one["type"] == "missing" and (_incomplete(place) or place.absent in meant):
-                continue
-            if one["type"] in ("too_short", "too_long") and any(
-                other[: len(loc)] == loc and other != loc for other in locs
-            ):
-                continue
-            self._merge(found, self._problem(dict(one), place, model, noun))
+            problem = self._problem(dict(one), place, model, noun)
+            spot = (problem.line, problem.column, place.absent if one["type"] == "missing" else "")
+            if spot not in found:
+                found[spot] = problem
+            elif one["type"] == "literal_error":  # a union's members complain in turn; a choice is the other way out
+                found[spot] = replace(found[spot], hint=f"or {problem.hint}")
         return list(found.values())[:MAX_PROBLEMS]
-
-    def _merge(self, found: dict[tuple[int, int], Problem], problem: Problem) -> None:
-        """Keep one problem a place, but every missing key: a union's members complain about one value in turn."""
-        place = (problem.line, problem.column)
-        if " is missing in " in problem.message:
-            place = (-len(found) - 1, 0)
-        found.setdefault(place, problem)
 
     def _problem(self, error: dict[str, Any], place: Place, model: type[Declared], noun: str) -> Problem:
         message, hint = say(error, place, model, noun)
@@ -124,6 +123,16 @@ class Reporter:
         elif isinstance(place.node, Mapping):
             span = Span(span.line, span.column, span.line, span.column + 1)
         return self.at(span, message, hint)
+
+    def _hidden(self, line: int) -> re.Pattern[str] | None:
+        """Return what matches the words that a line's snippet hides, cut short or not: a message must not tell them."""
+        raw, shown_line = lines_of(self._document.text)[line], self._masked()[line]
+        if raw == shown_line:
+            return None
+        kept = next((i for i, (a, b) in enumerate(zip(raw, shown_line, strict=False)) if a != b), len(shown_line))
+        hidden = raw[kept:]
+        starts = {word[:4] for word in (*re.findall(r"\w{3,}", hidden), *re.findall(r"[^\s'\"]{3,}", hidden))}
+        return re.compile("|".join(re.escape(start) + r"[^\s'\"]*" for start in starts)) if starts else None
 
     def _masked(self) -> list[str]:
         if self._shown_lines is None:
@@ -152,6 +161,17 @@ def _types(place: Place) -> tuple[Any, ...]:
 def _by_its_key(place: Place) -> bool:
     """Whether a message belongs below the key rather than its value: lists, mappings, secrets, missing keys."""
     return bool(place.absent) or place.at_key or Secret in _types(place) or not isinstance(place.node, Scalar)
+
+
+def _follows(
+    kind: str, loc: tuple[str | int, ...], place: Place, locs: list[tuple[str | int, ...]], meant: set[str]
+) -> bool:
+    """Whether an error only follows from another one that is told: a broken value, a misspelt key, a bad item."""
+    if place.broken or (place.key is not None and place.key.broken):
+        return True
+    if kind == "missing":
+        return _incomplete(place) or place.absent in meant
+    return kind in ("too_short", "too_long") and any(other[: len(loc)] == loc and other != loc for other in locs)
 
 
 def _incomplete(place: Place) -> bool:

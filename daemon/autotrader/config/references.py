@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from autotrader.config.nodes import Mapping as MappingNode
 from autotrader.config.nodes import Scalar
 from autotrader.config.problems import Reporter
 from autotrader.config.strategy import NotionalSize, SingleExchange, StrategyParams
-from autotrader.config.wording import did_you_mean, shown
+from autotrader.config.types import NAME_PATTERN
+from autotrader.config.wording import did_you_mean
 from autotrader.config.yaml import read
 from autotrader.core.errors import Problem
 from autotrader.core.units import split_symbol
@@ -68,8 +70,8 @@ def _refused(accepted: Accepted, names: Names) -> Iterator[Problem]:
         root = read(text.encode()).root if path in accepted.refused else None
         entry = root.entries.get("exchange") if isinstance(root, MappingNode) else None
         value = entry[1].value if entry and isinstance(entry[1], Scalar) else None
-        if isinstance(value, str) and value not in names.exchanges:
-            message = f"exchange '{shown(value)}' does not exist"
+        if isinstance(value, str) and re.match(NAME_PATTERN, value) and value not in names.exchanges:
+            message = f"exchange '{value}' does not exist"
             yield _report(accepted, path).key_or_top(
                 ("exchange",), message, _hint(value, names.exchanges, "exchanges.d")
             )

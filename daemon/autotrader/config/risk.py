@@ -11,9 +11,9 @@ from autotrader.config.types import DurationMs, Fraction, FractionBelowOne, Mone
 
 
 class Cooldown(Declared):
-    losses: int = Field(ge=1, le=1000, description="How many losing trades,")
-    within: DurationMs = Field(description="in which time,")
-    pause: DurationMs = Field(description="stop entries for how long.")
+    losses: int = Field(ge=1, le=1000, description="How many losing trades begin the rest.")
+    within: DurationMs = Field(description="The time in which they fall, as 6h.")
+    pause: DurationMs = Field(description="How long no entry is made, as 2h.")
 
 
 class RiskLimits(Declared):

@@ -38,6 +38,7 @@ def _any_of(models: Mapping[str, type[Declared]], title: str) -> dict[str, Any]:
     for kind in sorted(models):
         schema = _schema(models[kind])
         definitions |= schema.pop("$defs", {})
+        schema["properties"]["kind"] = {"const": kind, "description": "What it is."}
         schema["required"] = sorted({*schema.get("required", ()), "kind"})
         definitions[f"kind:{kind}"] = schema
         written = {"properties": {"kind": {"const": kind}}, "required": ["kind"]}

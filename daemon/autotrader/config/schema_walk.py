@@ -101,7 +101,7 @@ def kinds_of(models: list[type[Declared]]) -> list[str]:
 
 def choices(info: FieldInfo) -> list[str]:
     """Return the words that a field allows, where it allows only some."""
-    return [value for value in _literals(info.annotation) if isinstance(value, str)]
+    return [str(value) for value in _literals(info.annotation)]
 
 
 def _literals(annotation: Any) -> tuple[Any, ...]:

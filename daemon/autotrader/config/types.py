@@ -210,7 +210,7 @@ MoneyOrFraction = Annotated[
     Unit(
         _money_or_share,
         _shown,
-        lambda text: f"write {text} USDT, or {text}% of equity",
+        lambda text: f"write {text} USDT" + (f", or {text}% of equity" if 0 < Decimal(text) <= 100 else ""),
         rf"({_MONEY_PATTERN}|{_SHARE_PATTERN})",
         "1000 USDT",
         "25%",
@@ -241,6 +241,7 @@ SymbolStr = Annotated[
 """Base and quote."""
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+FOLDER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 CURRENCY_PATTERN = r"^[A-Z][A-Z0-9]{1,14}$"
 
 NameStr = Annotated[str, Field(pattern=NAME_PATTERN)]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from watchfiles import Change, awatch
 
 from autotrader.config.files import Signature, signature
-from autotrader.config.folder import MAIN, MAX_FILES, SECTIONS
+from autotrader.config.folder import MAIN, MAX_ENTRIES, MAX_FILES, SECTIONS
 from autotrader.core.clock import Clock
 
 DEBOUNCE_MS = 30
@@ -79,7 +80,7 @@ def signatures(root: Path) -> Seen:
         folder = f"{root}/{section}.d"
         try:
             with os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if entry.name.endswith((".yaml", ".yml"))]
+                names = [entry.name for entry in islice(entries, MAX_ENTRIES) if entry.name.endswith((".yaml", ".yml"))]
         except OSError:
             continue
         for name in names[: MAX_FILES - len(seen)]:

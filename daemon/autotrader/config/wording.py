@@ -9,7 +9,7 @@ from typing import Any
 from autotrader.config.model import Declared, called
 from autotrader.config.nodes import Mapping, plain, safe
 from autotrader.config.schema_walk import Place, choices, fields_of, kinds_of, models_of, nested
-from autotrader.config.types import CURRENCY_PATTERN, NAME_PATTERN
+from autotrader.config.types import CURRENCY_PATTERN, FOLDER_PATTERN, NAME_PATTERN
 
 SHOWN_CHARACTERS = 60
 Said = tuple[str, str]
@@ -57,21 +57,24 @@ def say(error: dict[str, Any], place: Place, model: type[Declared], noun: str) -
         return _wrong_member(place, noun, value)
     if kind == "value_error":
         message, _, hint = str(context["error"]).partition("; ")
-        return shown_long(message), hint
-    name = f"'{place.name}'" if place.name else "the file"
+        return message, hint
+    name = _called(place)
     if kind in _TYPES:
-        return f"{name} must be {_TYPES[kind]}, not {called(value)}", _type_hint(kind, place, value)
+        what = shown(value) if kind == "int_from_float" else called(value)
+        return f"{name} must be {_TYPES[kind]}, not {what}", _type_hint(kind, place, value)
     if kind in _BOUNDS:
         bound = context[_BOUND_KEYS[kind]]
         return f"{name} must be {_BOUNDS[kind]} {bound}, not {shown(value)}", ""
     if kind in ("too_short", "too_long"):
         bound = context.get("min_length", context.get("max_length"))
-        return f"{name} needs at {'least' if kind == 'too_short' else 'most'} {bound} of its items", ""
+        return f"{name} must have at {'least' if kind == 'too_short' else 'most'} {bound} item{'s' * (bound != 1)}", ""
     if kind == "string_pattern_mismatch":
-        return _wrong_form(name, str(context.get("pattern")), value)
+        what, form_hint = _FORMS.get(str(context["pattern"]), ("written as it must be", ""))
+        start = f"'{shown(value)}'" if place.at_key else f"{name} is '{shown(value)}', which"
+        return f"{start} is not {what}", form_hint
     if kind == "string_too_short":
         return f"{name} is empty", "give it a value, or remove the line"
-    return f"{name}: {shown_long(error['msg'][:1].lower() + error['msg'][1:])}", ""
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}", ""
 
 
 _TYPES = {
@@ -101,13 +104,15 @@ _BOUNDS = {
 _BOUND_KEYS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
 _FORMS = {
     NAME_PATTERN: ("a name", "names are lower-case letters, digits, - and _"),
+    FOLDER_PATTERN: ("the name of a folder", "write one that stands below candles/, as binance"),
     CURRENCY_PATTERN: ("a currency", "write its code in capitals, as USDT"),
 }
 
 
-def shown_long(text: str) -> str:
-    """Return a message that others composed, bounded and harmless to a terminal."""
-    return safe(text)[:300]
+def _called(place: Place) -> str:
+    if not place.path:
+        return "the file"
+    return f"an item of '{place.name}'" if isinstance(place.path[-1], int) else f"'{place.name}'"
 
 
 def _unknown_key(place: Place, model: type[Declared], noun: str) -> Said:
@@ -122,8 +127,12 @@ def _unknown_key(place: Place, model: type[Declared], noun: str) -> Said:
     if meant := did_you_mean(name, known):
         return message, f"did you mean '{meant}'?"
     for keys, inner in nested(model):
-        if name in fields_of(inner) and name != "kind":
-            return message, f"it belongs under '{'.'.join(keys)}'"
+        if name in fields_of(inner) and name != "kind" and inner is not owner:
+            here = keys == tuple(place.path[:-1]) and kinds_of([inner])
+            return (
+                message,
+                f"it belongs to  kind: {kinds_of([inner])[0]}" if here else f"it belongs under '{'.'.join(keys)}'",
+            )
     if len(place.path) > 1 and name in fields_of(model):
         return message, "it belongs at the top level, without indentation"
     return message, f"the keys here are {', '.join(fields_of(owner))}"
@@ -179,11 +188,6 @@ def _type_hint(kind: str, place: Place, value: Any) -> str:
     if _TYPES[kind].startswith("a mapping") and place.name:
         return f"write its keys indented below '{place.name}:'"
     return ""
-
-
-def _wrong_form(name: str, pattern: str, value: Any) -> Said:
-    form, hint = _FORMS.get(pattern, ("written as it must be", ""))
-    return f"{name} is '{shown(value)}', which is not {form}", hint
 
 
 def _either(options: list[str]) -> str:
