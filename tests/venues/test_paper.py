@@ -348,6 +348,7 @@ async def test_a_write_that_fails_changes_nothing_and_is_told(market, tmp_path):
     with sqlite3.connect(tmp_path / "a.db") as other:
         other.execute("DROP TRIGGER full")
     assert await trader.venue.order("e") is None
+    assert (await trader.bar()).bar.open == 100  # told again, from what the file holds
     await trader.venue.submit(market.request("e"))
     await trader.run()
     assert len(await trader.fills()) == 1

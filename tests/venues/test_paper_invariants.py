@@ -170,7 +170,7 @@ class Account(RuleBasedStateMachine):
     @rule(
         group=st.integers(0, 3),
         symbol=st.sampled_from(SYMBOLS),
-        guard=st.one_of(st.none(), st.builds(Guard, fractions)),
+        guard=st.one_of(st.none(), guards),
     )
     def replace_guard(self, group, symbol, guard):
         try:
