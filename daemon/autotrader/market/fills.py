@@ -18,6 +18,9 @@ from typing import NamedTuple
 RATE = 100_000_000
 """Fees, slippage and guard fractions are counted in parts of this: 1e-8."""
 
+MAX_FRACTION = 1000
+"""Bound of a fee, a slippage or a guard's fraction."""
+
 MAX_CASH = 2**62
 """Bound of every intermediate product, so that numba's 64-bit integers never wrap."""
 
@@ -37,13 +40,12 @@ def cash_unit(tick: Decimal, lot: Decimal, cash: Decimal) -> int:
 
 
 def scaled(fraction: Decimal | None) -> int:
-    """Return a fraction in parts of RATE, 0 for None. Raises ValueError where it is negative or finer than that."""
+    """Return a fraction in parts of RATE, 0 for None. Raises ValueError where it is not one."""
     if fraction is None:
         return 0
-    parts = fraction * RATE
-    if parts < 0 or parts != parts.to_integral_value():
-        raise ValueError(f"{fraction} is not a fraction of at most 8 decimals")
-    return int(parts)
+    if not fraction.is_finite() or not 0 <= fraction < MAX_FRACTION or fraction * RATE % 1:
+        raise ValueError(f"{fraction} is not a fraction below {MAX_FRACTION} of at most 8 decimals")
+    return int(fraction * RATE)
 
 
 def fits(lots: int, ticks: int, unit: int) -> bool:

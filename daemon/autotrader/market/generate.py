@@ -48,7 +48,7 @@ CACHED_DAYS = 512
 VOL_MEMORY, VOL_NOISE = 0.96, 0.16
 """The AR(1) chain of log volatility, by day: half-life 17 days, spread 0.57."""
 
-PULL = 0.002
+PULL = 0.01
 """The share of its distance from the base price that a log price gives back in a day."""
 
 
@@ -169,13 +169,17 @@ class Generated:
         open_, close = prices[:-1], prices[1:]
         high = np.maximum(open_, close) * np.exp(wicks[0])
         low = np.minimum(open_, close) * np.exp(-wicks[1])
-        volume = (
-            random.lognormal(0.0, 0.7, MINUTES) * _asset(base).turnover / (_asset(base).dollars * np.exp(level[1:]))
-        )
+        traded = _asset(base).turnover / (_asset(base).dollars * np.exp(level[1:]))
         ts = GENESIS_MS + day * DAY_MS + np.arange(MINUTES, dtype=np.int64) * BASE_MS
         per_price = float(1 / self.tick(symbol))
-        tidy = [np.maximum(np.rint(column * per_price), 1.0) / per_price for column in (open_, high, low, close)]
-        return Columns(ts, *tidy, np.round(volume, 6))
+        return Columns(
+            ts,
+            _whole(open_, per_price),
+            _whole(high, per_price),
+            _whole(low, per_price),
+            _whole(close, per_price),
+            np.round(random.lognormal(0.0, 0.7, MINUTES) * traded, 6),
+        )
 
     def _pair(self, symbol: str) -> tuple[str, str]:
         if symbol not in self._symbols:
@@ -233,6 +237,12 @@ def _asset(name: str) -> Asset:
         return ASSETS[name]
     digest = zlib.crc32(name.encode())
     return Asset(0.5 * 400 ** (digest / 2**32), 0.03, 1.2, 20_000)
+
+
+def _whole(prices: Floats, per_price: float) -> Floats:
+    """Return prices in whole ticks, at least one."""
+    whole: Floats = np.maximum(np.rint(prices * per_price), 1.0) / per_price
+    return whole
 
 
 def _random(seed: int, purpose: str, day: int) -> np.random.Generator:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.core.errors import OrderRejected
+from autotrader.core.units import plain
 from autotrader.execution.orders import BUY, SELL, Guard, OrderRequest
 from autotrader.market import fills
 from autotrader.venues.paper_ledger import NO_MONEY, OPPOSITE, Ledger
@@ -113,7 +114,9 @@ def _check_money(request: OrderRequest, ledger: Ledger, market: Admission, lots:
     price = market.last_ticks if request.price is None else expected
     bare = fills.cost(lots, price, traded.unit, request.side)
     least = ledger.rates.min_notional
-    _demand(bare >= least, f"notional {bare * STEP:f} is below the minimum of {least * STEP:f} {traded.quote}")
+    _demand(
+        bare >= least, f"notional {plain(bare * STEP)} is below the minimum of {plain(least * STEP)} {traded.quote}"
+    )
     if not ledger.swap and request.side == SELL:
         _demand(lots <= ledger.free(traded.base), NO_MONEY)
         return lots

@@ -7,14 +7,16 @@ from decimal import Decimal
 
 import numpy as np
 
+from autotrader.core.clock import DAY_MS
 from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.market.bars import BarSource, Columns
 from autotrader.venues.paper_match import Candle
 from autotrader.venues.paper_state import Key
 
-WINDOW = 2048
-"""Bars held of one series."""
+WINDOW_MS = 14 * DAY_MS
+MIN_WINDOW, MAX_WINDOW = 16, 2048
+"""Bars held of one series: two weeks of them, within bounds."""
 
 
 class Cursor:
@@ -23,6 +25,7 @@ class Cursor:
     def __init__(self, source: BarSource, key: Key, tick: Decimal) -> None:
         self._source, self._key = source, key
         self.length_ms = timeframe_ms(key.timeframe)
+        self._window = min(max(WINDOW_MS // self.length_ms, MIN_WINDOW), MAX_WINDOW)
         self._per_price = float(1 / tick)
         self._from_ms = 0
         self._ended = False
@@ -67,10 +70,10 @@ class Cursor:
         if ms < self._from_ms or not (self._ended or (self._opens and self._opens[-1] >= ms)):
             # from one bar before, since the same moment is asked for what closes and for what opens
             self._from_ms = ms - self.length_ms
-            window: Columns = self._source.after(*self._key, self._from_ms, WINDOW)
+            window: Columns = self._source.after(*self._key, self._from_ms, self._window)
             self._opens = window.ts.tolist()
             self._bars = window.rows()
-            self._ended = len(self._opens) < WINDOW
+            self._ended = len(self._opens) < self._window
         return bisect_left(self._opens, ms)
 
 
