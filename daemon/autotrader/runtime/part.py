@@ -12,7 +12,7 @@ from autotrader.features.program import Live, Program
 from autotrader.strategies.contract import BAR, FREE, Kind, Out, View, fresh_out
 from autotrader.strategies.contract import Leg as Declared
 
-ATR = "__atr"
+ATR = "size:atr"
 """The column that a volatility size reads; it follows the strategy's own columns."""
 
 
@@ -87,6 +87,8 @@ class Part:
             [one.last_exit for one in legs],
             budget,
             [1 if one.instrument.market == "swap" else 0 for one in legs],
+            [float(one.instrument.tick) for one in legs],
+            [float(one.instrument.lot) for one in legs],
             [FREE] * len(self.out.slot_leg),
             [0] * len(self.out.slot_leg),
             [0] * len(self.out.slot_leg),
