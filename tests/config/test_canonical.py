@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrader.config.canonical import canonical, digest, tree
@@ -77,6 +77,7 @@ LIMITS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(LIMITS)
 def test_a_canonical_form_validates_to_itself(limits):
     declared = RiskLimits.model_validate(limits)
@@ -85,12 +86,14 @@ def test_a_canonical_form_validates_to_itself(limits):
     assert canonical(again) == canonical(declared)
 
 
+@settings(deadline=None)
 @given(LIMITS, LIMITS)
 def test_forms_are_equal_exactly_when_the_meanings_are(one, other):
     first, second = RiskLimits.model_validate(one), RiskLimits.model_validate(other)
     assert (canonical(first) == canonical(second)) == (first == second)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=4))
 def test_the_hash_does_not_depend_on_order(forms):
     assert digest(dict(reversed(forms.items()))) == digest(forms)

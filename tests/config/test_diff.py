@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrader.config.diff import changes, diff
@@ -75,6 +75,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("xyz"), TREES, max_size=3))
 def test_nothing_differs_from_itself(tree):
     forms = {"autotrader": "{}", "strategies/a": json.dumps(tree)}
@@ -83,6 +84,7 @@ def test_nothing_differs_from_itself(tree):
     assert found.strategies.unchanged == ("a",)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("xyz"), TREES), st.dictionaries(st.sampled_from("xyz"), TREES))
 def test_two_texts_differ_in_some_value_exactly_when_they_differ(one, other):
     assert bool(changes(json.dumps(one), json.dumps(other))) == (one != other)

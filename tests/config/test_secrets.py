@@ -7,7 +7,7 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrader.config.canonical import canonical
@@ -112,6 +112,7 @@ def test_the_redactor_replaces_escaped_forms_too():
     assert redact(text) == '{"a": "${env:A}"} ${env:A} ${env:B}'
 
 
+@settings(deadline=None)
 @given(st.text(min_size=4, max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_a_redacted_text_never_holds_the_secret(value, before, after):
     redact = redactor({"${env:X}": value})

@@ -6,7 +6,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -68,17 +68,20 @@ def test_a_quantity_beyond_sense_is_refused_at_once(text):
     assert "no sensible quantity" in refusal(types.Share, text)[0]
 
 
+@settings(deadline=None)
 @given(st.decimals(min_value=Decimal("0.0001"), max_value=100, places=4))
 def test_a_share_shows_itself_as_it_parses(percent):
     share = parse(types.Share, f"{percent}%")
     assert parse(types.Share, types.show_share(share)) == share
 
 
+@settings(deadline=None)
 @given(st.integers(1, types.MAX_DURATION_MS))
 def test_a_duration_shows_itself_as_it_parses(duration_ms):
     assert parse(types.DurationMs, types.show_duration(duration_ms)) == duration_ms
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=30), st.integers(), st.booleans(), st.none(), st.lists(st.integers(), max_size=2)))
 def test_nothing_but_a_validation_error_comes_of_a_bad_value(value):
     for kind in (types.Share, types.DurationMs, types.MoneyOrFraction, types.Speed, types.TimeframeStr):

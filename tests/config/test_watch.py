@@ -87,19 +87,41 @@ async def test_the_polling_eye_sees_every_change_without_events(root, monkeypatc
         assert await waiting == Hint("poll")
 
 
-async def armed(source, root):
-    """Return when the events arrive: a probe file is written until one is seen."""
-    waiting = asyncio.ensure_future(anext(source))
-    for number in range(200):
-        (root / f"probe{number}.yaml").write_text("")
-        done, _ = await asyncio.wait([waiting], timeout=0.05)
-        if done:
-            break
-    await waiting
+class Ear:
+    """Listens to a watch; an answer that is still awaited is kept, not cancelled."""
+
+    def __init__(self, source):
+        self.source = source
+        self.answer = asyncio.ensure_future(anext(source))
+
+    async def within(self, seconds):
+        """Return the next hint, or nothing where none comes in that time."""
+        done, _ = await asyncio.wait([self.answer], timeout=seconds)
+        if not done:
+            return None
+        hint, self.answer = self.answer.result(), asyncio.ensure_future(anext(self.source))
+        return hint
+
+    async def armed(self, folder):
+        """Write probes until one is heard, then listen until all is quiet."""
+        for number in range(200):
+            (folder / f"probe{number}.yaml").write_text("")
+            if await self.within(0.05):
+                break
+        while await self.within(0.2):
+            pass
 
 
-async def next_hint(source):
-    return await asyncio.wait_for(anext(source), 20)
+@contextlib.asynccontextmanager
+async def listening(root):
+    source = watch(root, SystemClock(), poll_s=3600)
+    ear = Ear(source)
+    try:
+        yield ear
+    finally:
+        ear.answer.cancel()
+        await asyncio.gather(ear.answer, return_exceptions=True)
+        await source.aclose()
 
 
 def replace_over(root):
@@ -111,19 +133,21 @@ def replace_over(root):
     "change", [*(CHANGES[name] for name in ("written", "added", "removed", "main file")), replace_over]
 )
 async def test_the_systems_events_give_a_hint(root, change):
-    async with hints(root, SystemClock(), poll_s=3600) as source:
-        await armed(source, root)
+    async with listening(root) as ear:
+        await ear.armed(root)
         change(root)
-        assert await next_hint(source) == Hint("event")
+        assert await ear.within(20) == Hint("event")
 
 
 async def test_a_recreated_folder_is_watched_again(root):
-    async with hints(root, SystemClock(), poll_s=3600) as source:
-        await armed(source, root)
+    async with listening(root) as ear:
+        await ear.armed(root)
         shutil.rmtree(root / "strategies.d")
-        await next_hint(source)
+        assert await ear.within(20)
         (root / "strategies.d").mkdir()
-        await armed(source, root / "strategies.d")
+        await ear.armed(root / "strategies.d")
+        (root / "strategies.d" / "a.yaml").write_text("again")
+        assert await ear.within(20) == Hint("event")
 
 
 async def test_a_swapped_symlink_gives_a_hint(root, tmp_path_factory):
@@ -133,22 +157,21 @@ async def test_a_swapped_symlink_gives_a_hint(root, tmp_path_factory):
         (volume / version / "x.yaml").write_text(version)
     (volume / "..data").symlink_to("v1")
     (root / "exchanges.d").symlink_to(volume / "..data")
-    async with hints(root, SystemClock(), poll_s=3600) as source:
-        await armed(source, root)
+    async with listening(root) as ear:
+        await ear.armed(root)
         (volume / "..tmp").symlink_to("v2")
         os.replace(volume / "..tmp", volume / "..data")  # noqa: PTH105  what a kubelet does
-        assert await next_hint(source) == Hint("event")
+        assert await ear.within(20) == Hint("event")
 
 
 async def test_a_root_that_does_not_exist_yet_raises_nothing(tmp_path):
     root = tmp_path / "later"
-    async with hints(root, SystemClock(), poll_s=3600) as source:
-        waiting = asyncio.ensure_future(anext(source))
-        await asyncio.wait([waiting], timeout=0.05)
-        assert not waiting.done()
+    async with listening(root) as ear:
+        assert await ear.within(0.05) is None
         root.mkdir()
+        await ear.armed(root)
         (root / "autotrader.yaml").write_text("")
-        assert await asyncio.wait_for(waiting, 20)
+        assert await ear.within(20) == Hint("event")
 
 
 async def test_an_error_inside_reaches_the_consumer(root, monkeypatch):
@@ -158,13 +181,13 @@ async def test_an_error_inside_reaches_the_consumer(root, monkeypatch):
     monkeypatch.setattr(watch_module, "_poll", broken)
     async with hints(root, SystemClock()) as source:
         with pytest.raises(ZeroDivisionError):
-            await next_hint(source)
+            await asyncio.wait_for(anext(source), 20)
 
 
 async def test_closing_leaves_no_task_behind(root):
     before = asyncio.all_tasks()
-    async with hints(root, SystemClock()) as source:
-        await armed(source, root)
+    async with listening(root) as ear:
+        await ear.armed(root)
     assert asyncio.all_tasks() == before
 
 

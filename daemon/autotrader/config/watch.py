@@ -8,6 +8,7 @@ at the signatures of all files, which needs no events at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from itertools import islice
@@ -97,12 +98,13 @@ async def _events(root: Path, hints: asyncio.Queue[Hint], clock: Clock) -> None:
     """Follow the system's events, and watch anew whenever the directories are others than before."""
     first = True
     while True:
-        watched = await asyncio.to_thread(_identities, root)
-        try:
-            if watched:
-                await _follow(root, watched, hints, again=not first)
-        except (OSError, RuntimeError):  # a directory went away in between, or the system has no watch left
-            watched = {}
+        with contextlib.ExitStack() as held:
+            watched = await asyncio.to_thread(_hold, root, held)
+            try:
+                if watched:
+                    await _follow(root, watched, hints, again=not first)
+            except (OSError, RuntimeError):  # a directory went away in between, or the system has no watch left
+                watched = {}
         if not watched:
             await clock.sleep(REARM_MS / 1000)
         first = False
@@ -132,14 +134,24 @@ async def _follow(root: Path, watched: Identities, hints: asyncio.Queue[Hint], *
             return
 
 
-def _identities(root: Path) -> Identities:
-    """Return device and inode of each directory to watch: a recreated one bears the old name, not the old inode."""
+def _hold(root: Path, held: contextlib.ExitStack) -> Identities:
+    """Return the directories to watch, each held open: as long as it is, no new one can be given its inode."""
     found: Identities = {}
     for path in directories(root):
-        seen = signature(path)
-        if seen:
-            found[path] = (seen.device, seen.inode)
+        try:
+            handle = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:  # gone since it was listed; the next look tells
+            continue
+        held.callback(os.close, handle)
+        seen = os.fstat(handle)
+        found[path] = (seen.st_dev, seen.st_ino)
     return found
+
+
+def _identities(root: Path) -> Identities:
+    """Return device and inode of each directory that should be watched now."""
+    found = {path: signature(path) for path in directories(root)}
+    return {path: (seen.device, seen.inode) for path, seen in found.items() if seen}
 
 
 def _relevant(_: Change, path: str) -> bool:
