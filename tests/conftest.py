@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -78,3 +79,7 @@ def _drop(*_: Any) -> NoReturn:
 
 
 structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
+
+# Shared machines stall: a slow draw says nothing about the code under test.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
