@@ -44,9 +44,10 @@ class Loader:
     def _warn_history(self, replay: Replay, symbol: str, timeframe: str) -> str:
         from autotrader.market.history import source_timeframe
 
-        data = self.root / (replay.data or "var/data")
+        folder = replay.data or "var/data"
+        data = self.root / folder
         if not data.is_dir():
-            return f"there is no history at {replay.data}; name the folder that holds candles/"
+            return f"there is no history at {folder}; name the folder that holds candles/"
         if source_timeframe(data, replay.exchange, symbol, timeframe) is None:
             return f"the history of {replay.exchange} has no {symbol} bars from which {timeframe} bars can be made"
         return ""

@@ -5,32 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from pydantic import Field
 
 from autotrader.config.load import LoadCache, Loaded, load
-from autotrader.config.strategy import ExpressionStr, SingleExchange, StrategyParams
+from autotrader.config.strategy import StrategyParams
+from autotrader.strategies import registry
 
-
-class Rules(SingleExchange):
-    """A stand-in for the kind of the same name: its keys, but no expression is compiled."""
-
-    kind: Literal["rules"] = "rules"
-    let: Mapping[str, ExpressionStr] = Field(default_factory=dict, description="Names for expressions.")
-    enter_long: ExpressionStr | None = Field(default=None, description="When to buy.")
-    exit_long: ExpressionStr | None = Field(default=None, description="When to sell.")
-    enter_short: ExpressionStr | None = Field(default=None, description="When to sell short.")
-    exit_short: ExpressionStr | None = Field(default=None, description="When to buy back.")
-    exposure: ExpressionStr | None = Field(default=None, description="The share to hold, -1 to 1.")
-
-    def wants_shorts(self) -> bool:
-        return self.enter_short is not None
-
-
-KINDS: Mapping[str, type[StrategyParams]] = {"rules": Rules}
-PLANNED = frozenset({"arbitrage", "scalping", "mean_reversion", "momentum", "grid", "volume_weighted", "pairs_trading"})
+KINDS = registry.params()
+PLANNED = registry.PLANNED
 
 RULES = """\
 kind: rules
