@@ -296,3 +296,13 @@ async def test_opposite_entries_on_one_swap_do_not_both_fill(market):
     trader = await play(market, market.flat(4), *requests, market="swap")
     assert [row[0] for row in await trader.fills()] == ["a"]
     assert (await trader.venue.order("b")).reason == "opposite positions on one swap need hedge mode"
+
+
+async def test_the_guard_of_a_later_entry_replaces_the_one_before(market):
+    trader = await market.make(market.flat(8))
+    await trader.bar()
+    await trader.venue.submit(guarded(market, "e", stop=5))
+    await trader.venue.submit(guarded(market, "f", stop=9))
+    await trader.bar()
+    assert [(order.client_id, order.amount) for order in await trader.venue.open_orders()] == [("f-x", D(2))]
+    assert (await trader.venue.order("e-x")).reason == "replaced"
