@@ -285,7 +285,7 @@ class Ledger:
         return realised
 
     def _expire_reducing(self, name: str, except_id: str, ts_ms: int) -> None:
-        for order in list(self.orders.values()):
+        for order in sorted(self.orders.values()):
             if order.group_name == name and order.reduce_only and order.client_id != except_id:
                 self.finish(order, "expired", POSITION_CLOSED, ts_ms)
 
