@@ -296,3 +296,28 @@ async def test_opposite_entries_on_one_swap_do_not_both_fill(market):
     trader = await play(market, market.flat(4), *requests, market="swap")
     assert [row[0] for row in await trader.fills()] == ["a"]
     assert (await trader.venue.order("b")).reason == "opposite positions on one swap need hedge mode"
+
+
+async def test_the_guard_of_a_later_entry_replaces_the_one_before(market):
+    trader = await market.make(market.flat(8))
+    await trader.bar()
+    await trader.venue.submit(guarded(market, "e", stop=5))
+    await trader.venue.submit(guarded(market, "f", stop=9))
+    await trader.bar()
+    assert [(order.client_id, order.amount) for order in await trader.venue.open_orders()] == [("f-x", D(2))]
+    assert (await trader.venue.order("e-x")).reason == "replaced"
+
+
+async def test_nothing_is_settled_after_the_last_bar(market):
+    trader = await market.make(market.flat(4), market="swap", funding=[(3, 0.001), (500, 0.5)])
+    await trader.bar()
+    await trader.venue.submit(market.request("e"))
+    assert len([event for event in await trader.run() if isinstance(event, market.paid)]) == 1
+
+
+async def test_a_settlement_inside_a_long_bar_has_its_own_time(market):
+    trader = await market.make(market.flat(30), series=("10m",), market="swap", funding=[(13, 0.001)])
+    await trader.bar()
+    await trader.venue.submit(market.request("e", resolution="10m"))
+    [paid] = [event for event in await trader.run() if isinstance(event, market.paid)]
+    assert paid.ts_ms == market.T0 + 13 * market.MINUTE

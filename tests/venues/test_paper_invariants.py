@@ -261,5 +261,5 @@ class SwapAccount(Account):
 
 @pytest.mark.parametrize("machine", [Account, SwapAccount])
 def test_an_account_keeps_its_books(machine):
-    machine.TestCase.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+    machine.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
     machine.TestCase().runTest()

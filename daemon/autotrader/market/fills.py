@@ -18,7 +18,7 @@ from typing import NamedTuple
 RATE = 100_000_000
 """Fees, slippage and guard fractions are counted in parts of this: 1e-8."""
 
-MAX_FRACTION = 1000
+MAX_FRACTION = 100
 """Bound of a fee, a slippage or a guard's fraction."""
 
 MAX_CASH = 2**62

@@ -288,11 +288,13 @@ class PaperVenue:
 
     def _next_moment(self, now_ms: int) -> int | None:
         active = self._active()
-        moments = [self._cursor(key).close_after(now_ms) for key in self._wanted | active]
-        moments += [self._cursor(key).open_after(now_ms) for key in active]
-        if self.market == "swap":
-            moments += [self._settlement(symbol).after(now_ms) for symbol in self._symbols_held()]
-        return min((ms for ms in moments if ms is not None), default=None)
+        bars = [self._cursor(key).close_after(now_ms) for key in self._wanted | active]
+        bars += [self._cursor(key).open_after(now_ms) for key in active]
+        next_ms = min((ms for ms in bars if ms is not None), default=None)
+        if next_ms is None or self.market == "spot":
+            return next_ms  # where no bar follows, no time passes, and nothing is settled
+        settled = [self._settlement(symbol).after(now_ms) for symbol in self._symbols_held()]
+        return min([next_ms, *(ms for ms in settled if ms is not None)])
 
     def _close_bars(self, ms: int) -> None:
         active = self._active()
@@ -318,7 +320,7 @@ class PaperVenue:
             rate = self._settlement(symbol).rate(ms)
             if not rate:
                 continue
-            key = next(group.key for group in self._ledger.groups.values() if group.symbol == symbol)
+            key = min(group.key for group in self._ledger.groups.values() if group.symbol == symbol)
             cursor = self._cursor(key)
             price = cursor.close_before(ms)
             if price is not None:

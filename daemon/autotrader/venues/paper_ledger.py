@@ -257,6 +257,9 @@ class Ledger:
             order.group_name, order.symbol, order.resolution, 0, 0, 0, 0, 0.0, 0, 0, 0, ""
         )
         if order.guard_id and not order.reduce_only:
+            older = self.orders.get(group.guard_id)
+            if older is not None and order.guard_id != group.guard_id:
+                self.finish(older, "canceled", "replaced", ts_ms)
             group = group._replace(stop=order.stop, take=order.take, trail=order.trail, guard_id=order.guard_id)
         realised = 0
         if group.net * order.side < 0:
@@ -282,7 +285,7 @@ class Ledger:
         return realised
 
     def _expire_reducing(self, name: str, except_id: str, ts_ms: int) -> None:
-        for order in list(self.orders.values()):
+        for order in sorted(self.orders.values()):
             if order.group_name == name and order.reduce_only and order.client_id != except_id:
                 self.finish(order, "expired", POSITION_CLOSED, ts_ms)
 

@@ -1,4 +1,7 @@
-"""How bars meet a paper account's orders: at their open, inside them, and at settlements."""
+"""How bars meet a paper account's orders, at their open and inside them.
+
+Orders go by their sequence and positions by their names, so that a restart changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def open_bars(ledger: Ledger, opened: dict[Key, Candle], ts_ms: int) -> None:
             ledger.execute(order, price, maker=False, ts_ms=ts_ms)
     for key in sorted(opened):
         price = opened[key].open
-        for group in list(ledger.held.get(key, {}).values()):
+        for group in sorted(ledger.held.get(key, {}).values()):
             protect(ledger, group, (price, price, price), ts_ms)
 
 
@@ -55,10 +58,10 @@ def close_bar(ledger: Ledger, key: Key, bar: Candle, ts_ms: int) -> None:
 
     A resting exit and a stop inside one bar: the stop comes first, as with every take-profit.
     """
-    for group in list(ledger.held.get(key, {}).values()):
+    for group in sorted(ledger.held.get(key, {}).values()):
         protect(ledger, group, (bar.open, bar.high, bar.low), ts_ms)
     before = list(ledger.held.get(key, {}))
-    for order in list(ledger.working.get(key, {}).values()):
+    for order in sorted(ledger.working.get(key, {}).values()):
         if order.type != "limit" or order.from_ms > bar.ts_ms or order.client_id not in ledger.orders:
             continue
         if not fills.limit_in_bar(order.side, order.ticks, bar.high, bar.low):
