@@ -1,4 +1,4 @@
-"""The page's process, seen from the daemon, which holds the port, hands it over, and takes the page along when it ends."""
+"""The page's process, seen from the daemon, which holds the port, hands it over and takes the page along."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from autotrader.runtime.notify import Notifier
 from autotrader.runtime.recovery import recover
 from autotrader.runtime.reload import Reloader
 from autotrader.runtime.settings import limits_of
-from autotrader.runtime.warm import Prepared, catch_up, prepare
+from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
 from autotrader.strategies.contract import Kind
 from autotrader.venues.protocol import Venue
@@ -210,16 +210,21 @@ class Daemon:
                     )
                 )
         self.reloader.began(wanted, number)
-        for strategy in loop.strategies.values():
-            for part in strategy.parts:
-                known = bool(part.ts_ms)
-                until = {name: min(done[name] or at, at) for name, at in market.items()} if known else market
-                await catch_up(part, venues, until, fold=False)
-                if known:
-                    await catch_up(part, venues, market, fold=True)
+        await self._warm(done, market)
         await loop.finish(max(market.values(), default=0), None)
         for name, series in loop.wanted_series().items():
             await venues[name].subscribe(series)
+
+    async def _warm(self, done: Mapping[str, int], market: Mapping[str, int]) -> None:
+        """Warm every strategy up; one that had run before folds the bars that closed while nobody looked."""
+        venues = self.loop.desk.venues
+        now = Window(venues, market)
+        before = Window(venues, {name: min(done[name] or at, at) for name, at in market.items()})
+        for strategy in self.loop.strategies.values():
+            for part in strategy.parts:
+                if part.ts_ms:
+                    await catch_up(part, before, fold=False)
+                await catch_up(part, now, fold=bool(part.ts_ms))
 
     async def _prepare(self, wanted: Declarations, number: int) -> Prepared:
         return await prepare(wanted.strategies, wanted.strategies, self.seams.kinds, self.loop.desk.venues, number)

@@ -65,6 +65,7 @@ class TradingLoop:
         self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
         self.turns = 0
         self.beat_s = clock.monotonic_s()
+        self._equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
         self._due: list[tuple[Strategy, Part, int]] = []
         self._closed: list[Leg] = []
         self._dirty: list[tuple[Strategy, Part]] = []
@@ -142,6 +143,7 @@ class TradingLoop:
     async def _on_moment(self, account: Account, now_ms: int) -> None:
         if self.desk.unsettled:
             await self.desk.settle()
+        self._equities.clear()
         due, self._due = self._due, []
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
@@ -238,7 +240,10 @@ class TradingLoop:
 
     def share(self, strategy: Strategy, leg: Leg) -> Decimal:
         """Return the quote money that a strategy may use for one leg: its share of the exchange's equity, split."""
-        return strategy.params.capital * self.accounts[leg.exchange].equity() / strategy.width
+        equity = self._equities.get(leg.exchange)
+        if equity is None:
+            equity = self._equities[leg.exchange] = self.accounts[leg.exchange].equity()
+        return strategy.params.capital * equity / strategy.width
 
     def _reduce_to(self, leg: Leg, wanted: Decimal, now_ms: int) -> None:
         """Shrink a position to a smaller target, or leave it where the new target is on the other side."""

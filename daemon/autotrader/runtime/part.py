@@ -62,6 +62,13 @@ class Part:
         self.seen[leg, key] = closed_ms
         self.live[leg].update(key, bar)
 
+    def feed_all(self, leg: int, key: tuple[str, str], bars: Sequence[Bar], length_ms: int) -> None:
+        """Show a leg's features many bars of one series, none of them seen before."""
+        update = self.live[leg].update
+        for bar in bars:
+            update(key, bar)
+        self.seen[leg, key] = bars[-1].ts_ms + length_ms
+
     def due(self, leg: int, event: BarClosed) -> bool:
         """Say whether a step is due: this is the leg's own bar, and every other leg's bar of that close is there."""
         if BAR not in self.wakes or event.series != self.own_series(leg) or event.ts_ms <= self.ts_ms:

@@ -18,7 +18,7 @@ from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.plan import Plan, make_plan
 from autotrader.runtime.settings import limits_of
-from autotrader.runtime.warm import catch_up, prepare
+from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation
 from autotrader.strategies.contract import Kind
 from autotrader.venues.protocol import Venue
@@ -148,15 +148,10 @@ class Reloader:
         number = self.generation + 1
         venues = loop.desk.venues
         prepared = await prepare((*plan.starts, *plan.restarts), wanted.strategies, self.kinds, venues, number)
-        for strategy in prepared.strategies.values():
-            for part in strategy.parts:
-                await catch_up(part, venues, self._market(), fold=False)
+        await self._warm(prepared)
         async with loop.turn:
-            market = self._market()
-            for strategy in prepared.strategies.values():
-                for part in strategy.parts:
-                    await catch_up(part, venues, market, fold=False)
-            now_ms = max(market.values(), default=0)
+            await self._warm(prepared)
+            now_ms = max(self._market().values(), default=0)
             with undone_on_failure(loop), loop.journal.write():
                 loop.desk.generation = number
                 moved = install(loop, prepared, plan.stops, limits_of(wanted), {}, now_ms)
@@ -174,6 +169,14 @@ class Reloader:
                 await venues[name].subscribe(series)
 
     # the parts of it
+
+    async def _warm(self, prepared: Prepared) -> None:
+        """Show new strategies the bars up to now that they have not seen; other tasks have their turn in between."""
+        window = Window(self.loop.desk.venues, self._market())
+        for strategy in prepared.strategies.values():
+            for part in strategy.parts:
+                await catch_up(part, window, fold=False)
+            await asyncio.sleep(0)
 
     def _market(self) -> dict[str, int]:
         return {name: account.market_ms for name, account in self.loop.accounts.items()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autotrader.config.strategy import StrategyParams
-from autotrader.core.events import Bar
+from autotrader.core.events import Bar, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Reason
 from autotrader.market.instrument import Instrument
@@ -47,38 +47,72 @@ async def prepare(
     return prepared
 
 
-class _Fed(NamedTuple):
-    closed_ms: int
+class Window:
+    """Bars up to one moment of each exchange, asked for once however many strategies read them."""
+
+    def __init__(self, venues: Mapping[str, Venue], until: Mapping[str, int]) -> None:
+        self._venues = venues
+        self._until = until
+        self._known: dict[Series, tuple[int, Sequence[Bar]]] = {}
+
+    def end_ms(self, exchange: str) -> int:
+        """Return the moment up to which an exchange's bars are shown."""
+        return self._until.get(exchange, 0)
+
+    async def bars(self, series: Series, limit: int) -> Sequence[Bar]:
+        """Return the last `limit` bars that closed by then, oldest first."""
+        asked, known = self._known.get(series, (0, ()))
+        if asked < limit:
+            known = await self._venues[series.exchange].bars(series, end_ms=self.end_ms(series.exchange), limit=limit)
+            self._known[series] = limit, known
+        return known[max(0, len(known) - limit) :]
+
+
+class _Feed(NamedTuple):
+    """Bars of one series that a leg's program has not seen; `order` is their place among those that close together."""
+
     order: int
     leg: int
     key: tuple[str, str]
-    bar: Bar
+    length_ms: int
+    bars: Sequence[Bar]
 
 
-async def catch_up(part: Part, venues: Mapping[str, Venue], until: Mapping[str, int], *, fold: bool) -> None:
-    """Feed a part every bar that closed up to `until` (by exchange) and that it has not seen.
+async def catch_up(part: Part, window: Window, *, fold: bool) -> None:
+    """Feed a part every bar of the window that it has not seen.
 
     With `fold` each of those bars is stepped too, without orders: an exit that it causes is left to be done, an entry
     that it causes is dropped, for its moment has passed.
     """
-    fed = await _missing(part, venues, until)
-    fed.sort()
-    for place, one in enumerate(fed):
-        part.feed(one.leg, one.key, one.bar, one.closed_ms)
-        last = place + 1 == len(fed) or fed[place + 1].closed_ms != one.closed_ms
-        if fold and last and BAR in part.wakes and part.ts_ms < one.closed_ms:
-            part.step(BAR, one.leg, one.closed_ms, [0.0] * len(part.legs))
-            for leg, target, entry_id in zip(part.legs, part.out.target, part.out.entry, strict=True):
-                if target == 0.0 and (leg.position.amount or leg.orders):
-                    leg.exit_reason = leg.exit_reason or Reason.EXIT
-                leg.entry_id = entry_id or leg.entry_id
+    feeds = await _missing(part, window)
+    if len(feeds) == 1 and not fold:
+        (one,) = feeds
+        part.feed_all(one.leg, one.key, one.bars, one.length_ms)
+        return
+    rows = [(bar.ts_ms + one.length_ms, one.order, one.leg, one.key, bar) for one in feeds for bar in one.bars]
+    rows.sort()
+    for place, (closed_ms, _, leg, key, bar) in enumerate(rows):
+        part.feed(leg, key, bar, closed_ms)
+        last = place + 1 == len(rows) or rows[place + 1][0] != closed_ms
+        if fold and last and part.ts_ms < closed_ms:
+            _fold(part, leg, closed_ms)
 
 
-async def _missing(part: Part, venues: Mapping[str, Venue], until: Mapping[str, int]) -> list[_Fed]:
+def _fold(part: Part, leg: int, closed_ms: int) -> None:
+    if BAR not in part.wakes:
+        return
+    part.step(BAR, leg, closed_ms, [0.0] * len(part.legs))
+    for one, target, entry_id in zip(part.legs, part.out.target, part.out.entry, strict=True):
+        if target == 0.0 and (one.position.amount or one.orders):
+            one.exit_reason = one.exit_reason or Reason.EXIT
+        one.entry_id = entry_id or one.entry_id
+
+
+async def _missing(part: Part, window: Window) -> list[_Feed]:
     order = {tuple(key): place for place, key in enumerate(part.program.series)}
-    fed: list[_Fed] = []
+    found: list[_Feed] = []
     for series, feeds in part.series().items():
-        end_ms = until.get(series.exchange, 0)
+        end_ms = window.end_ms(series.exchange)
         length_ms = timeframe_ms(series.timeframe)
         for leg, key in feeds:
             seen_ms = part.seen.get((leg, key), 0)
@@ -89,12 +123,12 @@ async def _missing(part: Part, venues: Mapping[str, Venue], until: Mapping[str, 
                 limit = max(limit, min(MAX_ANCHORED_BARS, (end_ms - part.anchor_ms) // length_ms))
             if limit <= 0:
                 continue
-            bars = await venues[series.exchange].bars(series, end_ms=end_ms, limit=limit)
-            fed.extend(
-                _Fed(bar.ts_ms + length_ms, order[tuple(key)], leg, key, bar)
-                for bar in bars
-                if bar.ts_ms + length_ms > seen_ms
-            )
-            if bars and not part.anchor_ms and series == part.own_series(leg):
+            bars = await window.bars(series, limit)
+            if seen_ms:
+                bars = [bar for bar in bars if bar.ts_ms + length_ms > seen_ms]
+            if not bars:
+                continue
+            found.append(_Feed(order[tuple(key)], leg, key, length_ms, bars))
+            if not part.anchor_ms and series == part.own_series(leg):
                 part.anchor_ms = bars[0].ts_ms
-    return fed
+    return found
