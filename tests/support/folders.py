@@ -1,4 +1,4 @@
-"""Configuration folders for tests: small and valid, on recorded history where it is there, else on a generated market."""
+"""Configuration folders for tests: small and valid, on recorded history where it is there, else on generated bars."""
 
 from __future__ import annotations
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import HistoryError, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
-from autotrader.core.events import BarClosed
+from autotrader.core.events import BarClosed, BarsComplete
 from autotrader.execution.orders import Guard
 from autotrader.venues.paper import MAX_BARS
 
@@ -358,3 +359,22 @@ async def test_a_write_that_fails_changes_nothing_and_is_told(market, tmp_path):
 async def test_a_speed_that_is_not_above_zero_is_refused(market, speed):
     with pytest.raises(ValueError, match="above zero"):
         await market.make(rising(2), speed=speed)
+
+
+async def test_a_moment_is_complete_after_its_last_bar_and_before_anything_opens(market):
+    trader = await market.make({"BTC/USDT": rising(3), "ETH/USDT": rising(3)})
+    told = [await anext(trader.reader) for _ in range(3)]
+    assert [type(event) for event in told] == [BarClosed, BarClosed, BarsComplete]
+    await trader.venue.submit(market.request("e"))
+    assert isinstance(await anext(trader.reader), market.fill)
+
+
+async def test_fees_slippage_and_speed_are_adjusted_while_the_market_runs(market):
+    trader = await market.make(rising(5))
+    await trader.bar()
+    settings = replace(trader.venue._settings, slippage=D("0.01"), taker_fee=D("0.002"))
+    trader.venue.adjust(settings)
+    await trader.venue.submit(market.request("e"))
+    await trader.event()
+    (fill,) = await trader.venue.fills(0)
+    assert (fill.price, fill.fee) == (D("102.01"), D("0.20402"))
