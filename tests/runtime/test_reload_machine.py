@@ -6,6 +6,7 @@ Real files, the real runtime, the real paper venue; only the clock is the test's
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -295,6 +296,6 @@ def last_forms(reloader: Any) -> dict[str, str]:
 
 
 Reloads.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("EXAMPLES", "25")), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestReloads = Reloads.TestCase

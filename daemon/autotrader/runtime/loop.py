@@ -7,14 +7,14 @@ reloads take turns of their own, so nothing changes under a decision.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import structlog
 
 from autotrader.core.clock import Clock, iso
-from autotrader.core.events import BarClosed, BarsComplete, Series
+from autotrader.core.events import BarClosed, BarsComplete, BookChanged, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
@@ -28,12 +28,14 @@ from autotrader.runtime.desk import Desk
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.store.journal import Journal, StateRow
-from autotrader.strategies.contract import BAR
+from autotrader.strategies.contract import BAR, TIMER
 from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderChanged, VenueEvent
 
 ZERO = Decimal(0)
 SAMPLE_MARKET_MS = 60_000
 SAMPLE_WALL_S = 0.2
+NO_LEG = -1
+"""The leg that a timer concerns."""
 
 log = structlog.get_logger("loop")
 
@@ -62,11 +64,13 @@ class TradingLoop:
         self.killed = ""
         self.exits_only = ""
         self.routes: dict[Series, list[Route]] = {}
+        self.ticks: dict[tuple[str, str], list[tuple[Strategy, Part, int]]] = {}
         self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
         self.turns = 0
         self.beat_s = clock.monotonic_s()
         self._equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
-        self._due: list[tuple[Strategy, Part, int]] = []
+        self._timers: list[tuple[Strategy, Part]] = []
+        self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
         self._closed: list[Leg] = []
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
@@ -77,15 +81,20 @@ class TradingLoop:
 
     def rewire(self) -> None:
         """Rebuild who hears of which bars, in the order of the strategies' names."""
-        self.routes = {}
+        self.routes, self.ticks, self._timers = {}, {}, []
         for name in sorted(self.strategies):
             strategy = self.strategies[name]
             for part in strategy.parts:
+                if TIMER in part.wakes:
+                    self._timers.append((strategy, part))
+                for leg, declared in enumerate(part.declared):
+                    if declared.feed.kind != "bars":
+                        self.ticks.setdefault((declared.exchange, declared.symbol), []).append((strategy, part, leg))
                 for series, feeds in part.series().items():
                     self.routes.setdefault(series, []).append(Route(strategy, part, tuple(feeds)))
         self.upkeep = {}
-        for leg in self.desk.legs.values():
-            self.upkeep.setdefault((leg.exchange, leg.symbol, leg.timeframe), []).append(leg)
+        for one in self.desk.legs.values():
+            self.upkeep.setdefault((one.exchange, one.symbol, one.timeframe), []).append(one)
 
     def wanted_series(self) -> dict[str, set[Series]]:
         """Return the bars that each exchange must stream: what strategies read and what open positions need."""
@@ -109,6 +118,8 @@ class TradingLoop:
             match event:
                 case BarClosed():
                     self._on_bar(account, event)
+                case TradePrinted() | QuoteChanged() | BookChanged():
+                    await self._on_tick(account, event)
                 case BarsComplete():
                     await self._on_moment(account, event.ts_ms)
                 case FillHappened():
@@ -137,27 +148,51 @@ class TradingLoop:
                 part.feed(leg, key, event.bar, event.ts_ms)
             for leg in range(len(part.declared)):
                 if part.due(leg, event):
-                    self._due.append((route.strategy, part, leg))
+                    self._due.setdefault(account.name, []).append((route.strategy, part, leg))
         self._closed.extend(self.upkeep.get((event.exchange, event.symbol, event.timeframe), ()))
 
     async def _on_moment(self, account: Account, now_ms: int) -> None:
         if self.desk.unsettled:
             await self.desk.settle()
         self._equities.clear()
-        due, self._due = self._due, []
+        due = self._due.pop(account.name, [])
+        due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
-            if not strategy.error:
-                self._step(strategy, part, leg, now_ms)
+            self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
         closed, self._closed = self._closed, []
         for one in closed:
-            self._look_after(one, now_ms)
+            if self.desk.legs.get(one.key) is one:
+                self._look_after(one, now_ms)
         self._watch_equity(now_ms)
         await self.finish(now_ms, account)
 
-    def _step(self, strategy: Strategy, part: Part, leg: int, now_ms: int) -> None:
+    def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
+        """Yield the parts whose wake-up time has come, and take it from them."""
+        for strategy, part in self._timers:
+            if 0 < part.out.wake_ms[0] <= now_ms and part.declared[0].exchange == exchange:
+                part.out.wake_ms[0] = 0
+                yield strategy, part
+
+    async def _on_tick(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> None:
+        """Take a trade, a quote or a book to the legs that read it; who wakes on it decides at once."""
+        if (price := _price_of(event)) is not None:
+            account.prices[event.symbol] = price
+        self._equities.clear()
+        for strategy, part, leg in self.ticks.get((event.exchange, event.symbol), ()):
+            account.due_ms[event.symbol, part.declared[leg].feed.timeframe] = event.ts_ms
+            kind = part.tell(leg, event)
+            if kind in part.wakes:
+                self._step(strategy, part, kind, leg, event.ts_ms)
+        if self.desk.drafts or self._dirty:
+            self._watch_equity(event.ts_ms)
+            await self.finish(event.ts_ms, account)
+
+    def _step(self, strategy: Strategy, part: Part, event: int, leg: int, now_ms: int) -> None:
+        if strategy.error or self.strategies.get(strategy.name) is not strategy:
+            return  # a reload came between the bar and the end of its moment
         try:
-            changed = part.step(BAR, leg, now_ms, [float(self.share(strategy, one)) for one in part.legs])
+            changed = part.step(event, leg, now_ms, [float(self.share(strategy, one)) for one in part.legs])
         except Exception as error:  # noqa: BLE001 - one strategy's fault must not stop the others
             self._fail(strategy, f"{type(error).__name__}: {error}", now_ms)
             return
@@ -425,6 +460,18 @@ class TradingLoop:
             return
         self._sampled_ms, self._sampled_s = now_ms, wall_s
         self.journal.equity(now_ms, [(one.name, one.equity(), one.cash) for one in self.accounts.values()])
+
+
+def _price_of(event: TradePrinted | QuoteChanged | BookChanged) -> Decimal | None:
+    """Return the price that an event tells: the trade's, or the middle of bid and ask where both are there."""
+    match event:
+        case TradePrinted():
+            return Decimal(repr(event.price))
+        case QuoteChanged():
+            return Decimal(repr((event.bid + event.ask) / 2))
+        case BookChanged() if event.bids and event.asks:
+            return Decimal(repr((event.bids[0][0] + event.asks[0][0]) / 2))
+    return None
 
 
 def _plain(state: brk.Breakers) -> dict[str, Any]:

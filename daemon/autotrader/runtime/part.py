@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autotrader.core.events import Bar, BarClosed, Series
+from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, Series, TradePrinted
 from autotrader.execution.leg import Leg
 from autotrader.features.program import Live, Program
-from autotrader.strategies.contract import BAR, FREE, Kind, Out, View, fresh_out
+from autotrader.strategies.contract import BAR, BOOK, FREE, QUOTE, TRADE, Kind, Out, View, fresh_out
 from autotrader.strategies.contract import Leg as Declared
 
 ATR = "size:atr"
@@ -36,6 +36,9 @@ class Part:
         self.legs: list[Leg] = []
         self.live: list[Live] = [program.live() for _ in self.declared]
         self.seen: dict[tuple[int, tuple[str, str]], int] = {}
+        self.bids: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
+        self.asks: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
+        self._told_ms = [0] * len(self.declared)
         self._arrived: dict[int, int] = {}
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
 
@@ -48,8 +51,9 @@ class Part:
         """Return every stream of bars that the part reads, each with the legs and program keys it feeds."""
         routes: dict[Series, list[tuple[int, tuple[str, str]]]] = {}
         for leg, declared in enumerate(self.declared):
-            own = self.own_series(leg)
-            routes.setdefault(own, [])
+            if declared.feed.kind != "bars":
+                continue
+            routes.setdefault(self.own_series(leg), [])
             for symbol, timeframe in self.program.series:
                 series = Series(declared.exchange, symbol or declared.symbol, timeframe)
                 routes.setdefault(series, []).append((leg, (symbol, timeframe)))
@@ -59,7 +63,7 @@ class Part:
         """Show a closed bar to a leg's features; one that was seen already is passed over."""
         if closed_ms <= self.seen.get((leg, key), 0):
             return
-        self.seen[leg, key] = closed_ms
+        self.seen[leg, key] = self._told_ms[leg] = closed_ms
         self.live[leg].update(key, bar)
 
     def feed_all(self, leg: int, key: tuple[str, str], bars: Sequence[Bar], length_ms: int) -> None:
@@ -68,6 +72,20 @@ class Part:
         for bar in bars:
             update(key, bar)
         self.seen[leg, key] = bars[-1].ts_ms + length_ms
+
+    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> int:
+        """Show a trade, a quote or a book to a leg, and return which event of the contract it is."""
+        self._told_ms[leg] = event.ts_ms
+        match event:
+            case TradePrinted():
+                return TRADE
+            case QuoteChanged():
+                self.bids[leg], self.asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
+                return QUOTE
+            case BookChanged():
+                depth = self.declared[leg].feed.depth
+                self.bids[leg], self.asks[leg] = event.bids[:depth], event.asks[:depth]
+                return BOOK
 
     def due(self, leg: int, event: BarClosed) -> bool:
         """Say whether a step is due: this is the leg's own bar, and every other leg's bar of that close is there."""
@@ -84,9 +102,9 @@ class Part:
             leg,
             now_ms,
             [live.values() for live in self.live],
-            (),
-            (),
-            [0] * len(legs),
+            self.bids,
+            self.asks,
+            [now_ms - told_ms for told_ms in self._told_ms],
             [one.instrument.lots(one.position.amount) for one in legs],
             [float(one.position.entry_price or math.nan) for one in legs],
             [one.entry_id for one in legs],

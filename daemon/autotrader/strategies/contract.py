@@ -54,12 +54,12 @@ class Leg(NamedTuple):
 class View(NamedTuple):
     """All that a step may know, at one moment of market time.
 
-    `event` is BAR .. TIMER, `leg` the index of the leg it concerns, `now_ms` the market's UTC milliseconds.
-    Indexed by leg: `features[leg][column]` (NaN is undefined), `bids`/`asks[leg][level]` as (price, amount),
-    `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN while flat), `entry_id` and `entry_state` of
-    the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in quote units, `may_short` (1, or 0 on spot),
-    `tick` and `lot`, the steps of price and amount. Indexed by slot: `order_state`, `order_filled` and
-    `order_remaining` in lots.
+    `event` is BAR .. TIMER, `leg` the index of the leg it concerns (the last to arrive where several came together, 0
+    for TIMER), `now_ms` the market's UTC milliseconds. Indexed by leg: `features[leg][column]` (NaN is undefined),
+    `bids`/`asks[leg][level]` as (price, amount), `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN
+    while flat), `entry_id` and `entry_state` of the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in
+    quote units, `may_short` (1, or 0 on spot), `tick` and `lot`, the steps of price and amount. Indexed by slot:
+    `order_state`, `order_filled` and `order_remaining` in lots.
     """
 
     event: int
