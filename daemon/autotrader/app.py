@@ -8,12 +8,15 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotrader.config.exchange import Generate, Replay, SimulatedExchange
 from autotrader.config.load import Declarations, LoadCache, Loaded, load
 from autotrader.core.clock import Clock, SystemClock
 from autotrader.strategies import registry
+
+if TYPE_CHECKING:
+    from autotrader.runtime.logs import Redaction
 
 ZERO = Decimal(0)
 
@@ -128,8 +131,10 @@ def make_account(name: str, declarations: Declarations) -> Any:
     )
 
 
-def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = True) -> Any:
-    """Return the daemon of a configuration folder, not yet started."""
+def make_daemon(
+    root: Path, clock: Clock | None = None, *, with_page: bool = True, redaction: Redaction | None = None
+) -> Any:
+    """Return the daemon of a configuration folder, not yet started. `redaction` learns every secret that it loads."""
     from autotrader.config.watch import watch
     from autotrader.dashboard.process import start_page
     from autotrader.runtime.daemon import Daemon, Seams
@@ -137,6 +142,12 @@ def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = Tru
 
     clock = clock or SystemClock()
     loader = Loader(root)
+
+    def loading() -> Loaded:
+        loaded = loader()
+        if redaction is not None:
+            redaction.redact = loaded.redactor
+        return loaded
 
     async def hints() -> AsyncIterator[None]:
         async for _ in watch(root, clock):
@@ -152,7 +163,7 @@ def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = Tru
         Seams(
             root=root,
             kinds=registry.kinds(),
-            load=loader,
+            load=loading,
             load_texts=loader.texts,
             venue=lambda name, declarations: make_venue(root, clock, name, declarations),
             account=make_account,
@@ -165,9 +176,9 @@ def make_daemon(root: Path, clock: Clock | None = None, *, with_page: bool = Tru
     )
 
 
-async def run(root: Path) -> None:
+async def run(root: Path, redaction: Redaction) -> None:
     """Run the daemon of a configuration folder until it is told to stop."""
-    daemon = make_daemon(root)
+    daemon = make_daemon(root, redaction=redaction)
     await daemon.start()
     loop = daemon.loop
     page = f", dashboard at {daemon.page_url}" if daemon.page_url else ""
@@ -183,6 +194,6 @@ def run_forever(root: Path) -> None:
 
     from autotrader.runtime.logs import set_up
 
-    set_up(os.environ.get("AUTOTRADER_LOG", "info"))
+    redaction = set_up(os.environ.get("AUTOTRADER_LOG", "info"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(root))
+        runner.run(run(root, redaction))

@@ -191,6 +191,9 @@ class Daemon:
         number += changed
         prepared = await self._prepare(wanted, number)
         loop.desk.generation = number
+        loop.failed = dict(prepared.failed)
+        for name, why in sorted(loop.failed.items()):
+            log.error("a strategy cannot start; the others do", strategy=name, error=why)
         for name, venue in venues.items():
             await venue.subscribe(
                 {s for one in prepared.strategies.values() for s in one.series() if s.exchange == name}

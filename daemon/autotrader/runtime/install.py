@@ -27,11 +27,12 @@ def undone_on_failure(loop: TradingLoop) -> Iterator[None]:
     legs, groups, strategies = dict(desk.legs), dict(desk.groups), dict(loop.strategies)
     seats = {name: dict(account.legs) for name, account in loop.accounts.items()}
     values = [(leg, {slot: copy.copy(getattr(leg, slot)) for slot in Leg.__slots__}) for leg in legs.values()]
-    limits, drafts = loop.limits, list(desk.drafts)
+    limits, drafts, failed = loop.limits, list(desk.drafts), dict(loop.failed)
     try:
         yield
     except BaseException:
         desk.legs, desk.groups, desk.drafts, loop.strategies, loop.limits = legs, groups, drafts, strategies, limits
+        loop.failed = failed
         for name, kept in seats.items():
             loop.accounts[name].legs = kept
         for leg, kept_values in values:
@@ -57,11 +58,13 @@ def install(
     adopted = {s.params.adopts: name for name, s in prepared.strategies.items() if s.params.adopts}
     for name in removed:
         strategy = loop.strategies.pop(name, None)
+        loop.failed.pop(name, None)
         loop.journal.forget_states(name)
         for leg in [leg for leg in loop.desk.legs.values() if leg.owner == name]:
             fate = strategy.params.on_remove if strategy is not None else leg.on_remove
             retire(loop, leg, "adopt" if name in adopted else fate, now_ms)
     for name in sorted(prepared.strategies):
+        loop.failed.pop(name, None)
         moved += _seat(loop, prepared.strategies[name], prepared, states, now_ms)
     loop.limits = limits
     loop.rewire()

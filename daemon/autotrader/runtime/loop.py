@@ -58,6 +58,7 @@ class TradingLoop:
         self.turn = asyncio.Lock()
         self.accounts: dict[str, Account] = desk.accounts
         self.strategies: dict[str, Strategy] = {}
+        self.failed: dict[str, str] = {}
         self.limits = lim.Limits()
         self.breakers = brk.Breakers()
         self.paused: dict[str, str] = {}

@@ -147,7 +147,11 @@ class Reloader:
         loop = self.loop
         number = self.generation + 1
         venues = loop.desk.venues
-        prepared = await prepare((*plan.starts, *plan.restarts), wanted.strategies, self.kinds, venues, number)
+        names = {*plan.starts, *plan.restarts, *(loop.failed.keys() & wanted.strategies.keys())}
+        prepared = await prepare(sorted(names), wanted.strategies, self.kinds, venues, number)
+        if prepared.failed:
+            told = (f"strategies.d/{name}.yaml: {why}" for name, why in sorted(prepared.failed.items()))
+            raise ReloadRefused("\n".join(told))
         await self._warm(prepared)
         async with loop.turn:
             await self._warm(prepared)

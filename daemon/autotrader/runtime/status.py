@@ -25,7 +25,9 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "market_time": max((account.market_ms for account in loop.accounts.values()), default=0),
         "equity": text(loop.equity()),
         "dashboard": daemon.page_url,
-        "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)] + _orphans(loop),
+        "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)]
+        + [_failed(name, why) for name, why in sorted(loop.failed.items())]
+        + _orphans(loop),
         "exchanges": [
             {
                 "name": name,
@@ -114,6 +116,11 @@ def _strategy(loop: TradingLoop, name: str) -> dict[str, Any]:
         "error": strategy.error,
         "generation": strategy.generation,
     }
+
+
+def _failed(name: str, why: str) -> dict[str, Any]:
+    empty: dict[str, Any] = {"position": {}, "open_orders": 0, "pnl": "0", "last_decision": "", "generation": 0}
+    return {"name": name, "kind": "", "state": "failed", "symbols": [], "error": why} | empty
 
 
 def _orphans(loop: TradingLoop) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autotrader.config.strategy import StrategyParams
+from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
 from autotrader.core.events import Bar, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Reason
@@ -20,10 +21,11 @@ MAX_ANCHORED_BARS = 20_000
 
 
 class Prepared(NamedTuple):
-    """Strategies built beside the running ones, and the precision of what they trade."""
+    """Strategies built beside the running ones, the precision of what they trade, and why others could not be built."""
 
     strategies: dict[str, Strategy]
     instruments: dict[tuple[str, str], Instrument]
+    failed: dict[str, str]
 
 
 async def prepare(
@@ -33,17 +35,31 @@ async def prepare(
     venues: Mapping[str, Venue],
     generation: int,
 ) -> Prepared:
-    """Return the named strategies compiled, with the instruments they trade. Raises ExpressionError and VenueError."""
-    prepared = Prepared({}, {})
+    """Return the named strategies compiled, with the instruments they trade.
+
+    A strategy whose market cannot be had (a symbol that is not traded, bars that cannot be made) is told in `failed`.
+    Raises VenueUnavailable where a venue does not answer.
+    """
+    prepared = Prepared({}, {}, {})
+    probed: set[Series] = set()
     for name in names:
         params = declared[name]
         strategy = build_strategy(name, kinds[params.kind], params, generation)
-        for part in strategy.parts:
-            for leg in part.declared:
-                key = leg.exchange, leg.symbol
-                if key not in prepared.instruments:
-                    prepared.instruments[key] = await venues[leg.exchange].instrument(leg.symbol)
-        prepared.strategies[name] = strategy
+        try:
+            for part in strategy.parts:
+                for leg in part.declared:
+                    key = leg.exchange, leg.symbol
+                    if key not in prepared.instruments:
+                        prepared.instruments[key] = await venues[leg.exchange].instrument(leg.symbol)
+            for series in strategy.series() - probed:
+                await venues[series.exchange].bars(series, end_ms=0, limit=1)
+                probed.add(series)
+        except VenueUnavailable:
+            raise
+        except (VenueError, HistoryError) as error:
+            prepared.failed[name] = str(error)
+        else:
+            prepared.strategies[name] = strategy
     return prepared
 
 
