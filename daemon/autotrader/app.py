@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrader.config.exchange import Generate, Replay, SimulatedExchange
 from autotrader.config.load import Declarations, LoadCache, Loaded, load
+from autotrader.config.strategy import StrategyParams
 from autotrader.core.clock import Clock, SystemClock
 from autotrader.strategies import registry
 
@@ -24,13 +25,14 @@ ZERO = Decimal(0)
 class Loader:
     """Reads one configuration folder, again and again; what did not change is not read twice."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kinds: Mapping[str, type[StrategyParams]] | None = None) -> None:
         self.root = root
+        self._kinds = kinds if kinds is not None else registry.params()
         self._cache = LoadCache()
 
     def __call__(self) -> Loaded:
         """Return what the folder declares now."""
-        return load(self.root, registry.params(), registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
+        return load(self.root, self._kinds, registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
 
     def texts(self, texts: Mapping[str, str]) -> Loaded:
         """Return what texts that were once accepted declare; secrets are looked up where they lie now."""
@@ -42,7 +44,7 @@ class Loader:
                 target.write_text(text, encoding="utf-8")
             if (self.root / "secrets").is_dir():
                 (again / "secrets").symlink_to(self.root.resolve() / "secrets")
-            return load(again, registry.params(), registry.PLANNED)
+            return load(again, self._kinds, registry.PLANNED)
 
     def _warn_history(self, replay: Replay, symbol: str, timeframe: str) -> str:
         from autotrader.market.history import source_timeframe

@@ -296,6 +296,9 @@ def last_forms(reloader: Any) -> dict[str, str]:
 
 
 Reloads.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "25")), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("EXAMPLES", "25")),
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 TestReloads = Reloads.TestCase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,11 @@ class FusedVenue:
 class Harness:
     """One configuration folder and the daemon that runs it; `start`, `die` and `start` again as often as wanted."""
 
-    def __init__(self, root: Path, clock: VirtualClock | None = None) -> None:
+    def __init__(
+        self, root: Path, clock: VirtualClock | None = None, more_kinds: Mapping[str, Any] | None = None
+    ) -> None:
         self.root = root
+        self.kinds = {**registry.kinds(), **(more_kinds or {})}
         self.clock = clock or VirtualClock()
         self.fuse = Fuse()
         self.calls: Counter[str] = Counter()
@@ -91,7 +94,7 @@ class Harness:
 
     def _new(self) -> Daemon:
         clock: Clock = self.clock
-        loader = Loader(self.root)
+        loader = Loader(self.root, {name: kind.Params for name, kind in self.kinds.items()})
 
         def journal(path: Path, clock: Clock) -> Journal:
             made = FusedJournal.__new__(FusedJournal)
@@ -109,7 +112,7 @@ class Harness:
         return Daemon(
             Seams(
                 root=self.root,
-                kinds=registry.kinds(),
+                kinds=self.kinds,
                 load=loader,
                 load_texts=loader.texts,
                 venue=lambda name, declared: FusedVenue(

@@ -25,6 +25,7 @@ class Commands:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._known: dict[str, Command] = {
+            "ping": self._ping,
             "status": self._status,
             "positions": self._positions,
             "pause": self._pause,
@@ -46,6 +47,9 @@ class Commands:
                 f"'{command}' is not a command of this daemon; it knows {', '.join(sorted(self._known))}"
             )
         return await action(arguments)
+
+    async def _ping(self, _: dict[str, Any]) -> Any:
+        return "pong"
 
     async def _status(self, _: dict[str, Any]) -> Any:
         return status(self._daemon)
