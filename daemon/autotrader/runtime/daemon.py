@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from autotrader.config.diff import Diff
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.runtime.account import Account
@@ -28,8 +30,9 @@ from autotrader.runtime.lock import FileLock
 from autotrader.runtime.loop import TradingLoop, breakers_from
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.recovery import recover
-from autotrader.runtime.reload import Reloader
+from autotrader.runtime.reload import INVALID_START, Reloader
 from autotrader.runtime.settings import limits_of
+from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
 from autotrader.strategies.contract import Kind
@@ -134,7 +137,7 @@ class Daemon:
         if again.declarations is None:
             raise ConfigError((*loaded.problems, *again.problems))
         log.error("the files are not valid: the last accepted generation runs, exits only", generation=last.number)
-        return again.declarations, "the files were not valid at start-up; mend them and reload"
+        return again.declarations, INVALID_START
 
     def _known_store(self) -> Path | None:
         store = store_of(self.seams.root)
@@ -183,9 +186,10 @@ class Daemon:
             before = await asyncio.to_thread(self.seams.load_texts, last.texts)
             current = before.declarations or declarations
         number = last.number if last is not None else 0
-        self.reloader = Reloader(
-            loop, self.seams.kinds, self.seams.load, self.seams.clock, current, number, self._exchanges_changed
-        )
+        self.reloader = Reloader(loop, self.seams.kinds, self.seams.load, self.seams.clock, current, number, self)
+        pin = self.journal.flags().get("pinned", "")
+        if pin and pin == declarations.hash and current is not declarations:
+            declarations, self.reloader.pinned = current, pin
         wanted = self.reloader.with_waiting(declarations)
         changed = last is None or wanted.hash != last.hash
         number += changed
@@ -200,6 +204,7 @@ class Daemon:
             )
             loop.accounts[name].market_ms = venue.market_ms()
             await recover(loop, name)
+        await self._prices()
         done = {name: self.journal.progress_of(name).ts_ms for name in venues}
         market = {name: venue.market_ms() for name, venue in venues.items()}
         owners = {leg.owner for leg in loop.desk.legs.values() if not leg.owner.startswith(REMOVED)}
@@ -218,6 +223,15 @@ class Daemon:
         for name, series in loop.wanted_series().items():
             await venues[name].subscribe(series)
 
+    async def _prices(self) -> None:
+        """Learn the last price of everything that is owned, so that the equity is right before the first bar comes."""
+        for leg in self.loop.desk.legs.values():
+            if leg.position.amount:
+                venue, account = self.loop.desk.venues[leg.exchange], self.loop.accounts[leg.exchange]
+                series = Series(leg.exchange, leg.symbol, leg.timeframe)
+                for bar in await venue.bars(series, end_ms=venue.market_ms(), limit=1):
+                    account.prices[leg.symbol] = Decimal(repr(bar.close))
+
     async def _warm(self, done: Mapping[str, int], market: Mapping[str, int]) -> None:
         """Warm every strategy up; one that had run before folds the bars that closed while nobody looked."""
         venues = self.loop.desk.venues
@@ -230,7 +244,9 @@ class Daemon:
                 await catch_up(part, now, fold=bool(part.ts_ms))
 
     async def _prepare(self, wanted: Declarations, number: int) -> Prepared:
-        return await prepare(wanted.strategies, wanted.strategies, self.seams.kinds, self.loop.desk.venues, number)
+        kinds = self.seams.kinds
+        built = {name: build_strategy(name, kinds[p.kind], p, number) for name, p in wanted.strategies.items()}
+        return await prepare(built, self.loop.desk.venues)
 
     # what keeps it alive
 
@@ -275,24 +291,32 @@ class Daemon:
                 await self.seams.clock.sleep(due_s)
                 await self.reloader.reload("files", "a file stayed away")
 
-    async def _exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
-        section = difference.exchanges
-        for name in section.added:
-            await self._open(name, wanted)
-            self.loop.accounts[name].market_ms = self.loop.desk.venues[name].market_ms()
-            await recover(self.loop, name)
-            self._spawn(f"exchange {name}", self._follow(name))
-        for name in section.changed:
-            self.seams.adjust(self.loop.desk.venues[name], name, wanted)
-        for name in section.removed:
-            await self._close(name)
+    async def exchange_added(self, name: str, declarations: Declarations, series: set[Series]) -> None:
+        """Open an exchange that a reload brings, before its strategies warm up on it."""
+        await self._open(name, declarations)
+        venue = self.loop.desk.venues[name]
+        await venue.subscribe(series)
+        self.loop.accounts[name].market_ms = venue.market_ms()
+        await recover(self.loop, name)
 
-    async def _close(self, name: str) -> None:
+    async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
+        """Finish a reload that was accepted: new exchanges are followed, others adjusted or let go."""
+        for name in difference.exchanges.added:
+            self._spawn(f"exchange {name}", self._follow(name))
+        for name in difference.exchanges.changed:
+            self.seams.adjust(self.loop.desk.venues[name], name, wanted)
+        for name in difference.exchanges.removed:
+            await self.exchange_removed(name)
+
+    async def exchange_removed(self, name: str) -> None:
+        """Let an exchange go."""
         task = self._tasks.pop(f"exchange {name}", None)
         if task is not None:
             task.cancel()
-        await self.loop.desk.venues.pop(name).close()
-        self.loop.accounts.pop(name)
+        venue = self.loop.desk.venues.pop(name, None)
+        if venue is not None:
+            await venue.close()
+        self.loop.accounts.pop(name, None)
 
     # life and death
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
@@ -14,17 +14,20 @@ from autotrader.config.diff import Diff, diff
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, ReloadRefused
+from autotrader.core.events import Series
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.plan import Plan, make_plan
 from autotrader.runtime.settings import limits_of
+from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation
 from autotrader.strategies.contract import Kind
-from autotrader.venues.protocol import Venue
 
 REMOVAL_GRACE_S = 30.0
 TIMER_SLACK_S = 0.05
+
+INVALID_START = "the files were not valid at start-up; mend them and reload"
 
 log = structlog.get_logger("reload")
 
@@ -43,7 +46,12 @@ class Outcome(NamedTuple):
     waiting: tuple[str, ...] = ()
 
 
-VenueFactory = Callable[[str, Declarations], Venue]
+class Exchanges(Protocol):
+    """Who opens and closes exchanges for a reload."""
+
+    async def exchange_added(self, name: str, declarations: Declarations, series: set[Series]) -> None: ...
+    async def exchange_removed(self, name: str) -> None: ...
+    async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None: ...
 
 
 class Reloader:
@@ -57,7 +65,7 @@ class Reloader:
         clock: Clock,
         declarations: Declarations,
         generation: int,
-        on_exchanges: Callable[[Declarations, Diff], Any],
+        exchanges: Exchanges,
     ) -> None:
         self.loop = loop
         self.kinds = kinds
@@ -66,10 +74,10 @@ class Reloader:
         self.generation = generation
         self.last = Outcome(True, "applied", generation, "started", clock.now_ms())
         self._load = load
-        self._on_exchanges = on_exchanges
+        self._exchanges = exchanges
         self._serial = asyncio.Lock()
         self._missing: dict[str, float] = {}
-        self._pinned = ""
+        self.pinned = ""
         self.recheck = asyncio.Event()
 
     def with_waiting(self, disk: Declarations) -> Declarations:
@@ -92,7 +100,7 @@ class Reloader:
             loaded = await asyncio.to_thread(self._load)
             if loaded.declarations is None:
                 return self._reject("\n".join(problem.render() for problem in loaded.problems))
-            if loaded.declarations.hash == self._pinned:
+            if loaded.declarations.hash == self.pinned:
                 return self._conclude(Outcome(True, "unchanged", self.generation, "pinned by a rollback"))
             return await self._take_over(loaded.declarations, who, why, confirmed)
 
@@ -102,7 +110,7 @@ class Reloader:
             on_disk = (await asyncio.to_thread(self._load)).declarations
             outcome = await self._take_over(declarations, who, f"rollback to {number}", "", rollback=True)
             if outcome.ok:
-                self._pinned = on_disk.hash if on_disk is not None else "unreadable"
+                self._pin(on_disk.hash if on_disk is not None else "unreadable")
             return outcome
 
     async def plan(self) -> Plan:
@@ -126,6 +134,7 @@ class Reloader:
         late = tuple(f"{name}: {reason}" for name, reason in sorted(waiting.items()))
         if not plan.changes:
             return self._conclude(Outcome(True, "unchanged", self.generation, "nothing changed", waiting=late))
+        plan.refused.extend(self._needed(wanted))
         if plan.refused:
             return self._reject("\n".join(plan.refused) + "\nput it back, or restart the daemon")
         if plan.confirm and not confirmed and not rollback:
@@ -140,17 +149,35 @@ class Reloader:
         except AutotraderError as error:
             return self._reject(str(error))
         if not rollback:
-            self._pinned = ""
+            self._pin("")
         return self._conclude(Outcome(True, "applied", self.generation, "; ".join(plan.changes), waiting=late))
 
     async def _swap(self, wanted: Declarations, plan: Plan, who: str, why: str) -> None:
+        difference = diff(self.current, wanted)
+        try:
+            await self._apply(wanted, difference, plan, who, why)
+        except BaseException:
+            for name in difference.exchanges.added:
+                if self.current.exchanges.get(name) is None:
+                    await self._exchanges.exchange_removed(name)
+            raise
+
+    async def _apply(self, wanted: Declarations, difference: Diff, plan: Plan, who: str, why: str) -> None:
         loop = self.loop
         number = self.generation + 1
         venues = loop.desk.venues
         names = {*plan.starts, *plan.restarts, *(loop.failed.keys() & wanted.strategies.keys())}
-        prepared = await prepare(sorted(names), wanted.strategies, self.kinds, venues, number)
+        built = {
+            name: build_strategy(name, self.kinds[params.kind], params, number)
+            for name, params in wanted.strategies.items()
+            if name in names
+        }
+        for name in difference.exchanges.added:
+            series = {one for strategy in built.values() for one in strategy.series() if one.exchange == name}
+            await self._exchanges.exchange_added(name, wanted, series)
+        prepared = await prepare(built, venues)
         if prepared.failed:
-            told = (f"strategies.d/{name}.yaml: {why}" for name, why in sorted(prepared.failed.items()))
+            told = (f"strategies.d/{name}.yaml: {reason}" for name, reason in sorted(prepared.failed.items()))
             raise ReloadRefused("\n".join(told))
         await self._warm(prepared)
         async with loop.turn:
@@ -163,12 +190,11 @@ class Reloader:
                     Generation(number, self.clock.now_ms(), who, why, wanted.hash, dict(wanted.texts), plan.changes)
                 )
                 loop.journal.event(now_ms, "info", "reload", str(number), "; ".join(plan.changes)[:2000])
-            difference = diff(self.current, wanted)
             self.current, self.generation = wanted, number
             await loop.finish(now_ms, None)
             for leg, guard in moved:
                 await loop.desk.move_guard(leg, guard)
-            await self._on_exchanges(wanted, difference)
+            await self._exchanges.exchanges_changed(wanted, difference)
             for name, series in loop.wanted_series().items():
                 await venues[name].subscribe(series)
 
@@ -214,6 +240,14 @@ class Reloader:
         (since_s,) = self._missing.values()
         return max(0.0, REMOVAL_GRACE_S - (self.clock.monotonic_s() - since_s))
 
+    def _needed(self, wanted: Declarations) -> list[str]:
+        """Return the exchanges that cannot go, for positions are open or orders work there."""
+        busy = {leg.exchange for leg in self.loop.desk.legs.values() if leg.position.amount or leg.orders}
+        return [
+            f"exchanges.d/{name}.yaml cannot go: positions are open there; close them first"
+            for name in sorted(busy - set(wanted.exchanges))
+        ]
+
     def _with(self, disk: Declarations, waiting: Mapping[str, str]) -> Declarations:
         """Return the files' declarations with the strategies that still wait, and the exchanges that they need."""
         if not waiting:
@@ -237,10 +271,19 @@ class Reloader:
             if path in self.current.texts:
                 texts[path] = self.current.texts[path]
 
+    def _pin(self, digest: str) -> None:
+        """Remember, over restarts too, the files that a rollback overruled."""
+        if self.pinned != digest:
+            self.pinned = digest
+            with self.loop.journal.write():
+                self.loop.journal.flag("pinned", digest or None)
+
     def _reject(self, message: str) -> Outcome:
         return self._conclude(Outcome(False, "rejected", self.generation, message))
 
     def _conclude(self, outcome: Outcome) -> Outcome:
+        if outcome.ok and self.loop.exits_only == INVALID_START:
+            self.loop.exits_only = ""
         changed = (outcome.status, outcome.message) != (self.last.status, self.last.message)
         self.last = outcome._replace(at_ms=self.clock.now_ms())
         if outcome.status == "unchanged" or not changed:

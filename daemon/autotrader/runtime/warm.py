@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
 from autotrader.core.events import Bar, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Reason
 from autotrader.market.instrument import Instrument
 from autotrader.runtime.part import Part
-from autotrader.runtime.strategy import Strategy, build_strategy
-from autotrader.strategies.contract import BAR, Kind
+from autotrader.runtime.strategy import Strategy
+from autotrader.strategies.contract import BAR
 from autotrader.venues.protocol import Venue
 
 MAX_ANCHORED_BARS = 20_000
@@ -28,23 +27,15 @@ class Prepared(NamedTuple):
     failed: dict[str, str]
 
 
-async def prepare(
-    names: Iterable[str],
-    declared: Mapping[str, StrategyParams],
-    kinds: Mapping[str, Kind],
-    venues: Mapping[str, Venue],
-    generation: int,
-) -> Prepared:
-    """Return the named strategies compiled, with the instruments they trade.
+async def prepare(built: Mapping[str, Strategy], venues: Mapping[str, Venue]) -> Prepared:
+    """Return strategies with the precision of what they trade.
 
     A strategy whose market cannot be had (a symbol that is not traded, bars that cannot be made) is told in `failed`.
     Raises VenueUnavailable where a venue does not answer.
     """
     prepared = Prepared({}, {}, {})
     probed: set[Series] = set()
-    for name in names:
-        params = declared[name]
-        strategy = build_strategy(name, kinds[params.kind], params, generation)
+    for name, strategy in built.items():
         try:
             for part in strategy.parts:
                 for leg in part.declared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -336,26 +337,53 @@ class Journal:
     def generation(self, row: Generation) -> None:
         """Write an accepted generation."""
         self._db.execute(
-            "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                row.number,
-                row.at_ms,
-                row.who,
-                row.why,
-                row.hash,
-                orjson.dumps(row.texts).decode(),
-                orjson.dumps(row.changes).decode(),
-            ),
+            "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?)",
+            (row.number, row.at_ms, row.who, row.why, row.hash, orjson.dumps(row.changes).decode()),
+        )
+        before = self._files(row.number - 1)
+        now = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in row.texts.items()}
+        changed = {path: digest for path, digest in now.items() if before.get(path) != digest}
+        self._db.executemany(
+            "INSERT OR IGNORE INTO texts VALUES (?, ?)",
+            [(digest, row.texts[path]) for path, digest in changed.items()],
+        )
+        gone = dict.fromkeys(before.keys() - now.keys())
+        self._db.executemany(
+            "INSERT INTO generation_files VALUES (?, ?, ?)",
+            [(row.number, path, digest) for path, digest in (changed | gone).items()],
         )
 
+    def _files(self, number: int) -> dict[str, str]:
+        """Return the hash of each file of a generation."""
+        files: dict[str, str] = {}
+        rows = self._db.execute("SELECT path, text FROM generation_files WHERE number <= ? ORDER BY number", (number,))
+        for path, digest in rows:
+            if digest is None:
+                files.pop(path, None)
+            else:
+                files[path] = digest
+        return files
+
     def generations(self, number: int | None = None, limit: int = 1) -> list[Generation]:
-        """Return one generation, or the newest ones first."""
+        """Return one generation, or the newest ones first, with their files' texts."""
         where, values = ("WHERE number = ?", (number,)) if number is not None else ("", ())
         rows = self._db.execute(
             f"SELECT * FROM generations {where} ORDER BY number DESC LIMIT ?",
             (*values, limit),
-        )
-        return [Generation._make((*row[:5], orjson.loads(row[5]), orjson.loads(row[6]))) for row in rows]
+        ).fetchall()
+        texts = dict(self._db.execute("SELECT hash, text FROM texts")) if rows else {}
+        return [
+            Generation(
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                row[4],
+                {path: texts[digest] for path, digest in self._files(row[0]).items()},
+                orjson.loads(row[5]),
+            )
+            for row in rows
+        ]
 
     def flag(self, name: str, value: Any) -> None:
         """Write something small that must survive a restart; None removes it."""

@@ -19,18 +19,14 @@ def _first(connection: sqlite3.Connection) -> None:
     db.create_table("meta", {"key": str, "value": str}, pk="key")
     db.create_table(
         "generations",
-        {
-            "number": int,
-            "at_ms": int,
-            "who": str,
-            "why": str,
-            "hash": str,
-            "texts": str,
-            "changes": str,
-        },
+        {"number": int, "at_ms": int, "who": str, "why": str, "hash": str, "changes": str},
         pk="number",
-        not_null={"at_ms", "hash", "texts"},
+        not_null={"at_ms", "hash"},
     )
+    # A generation names only the files that differ from the one before, and each text is kept once: saving one file
+    # among a thousand costs one row.
+    db.create_table("generation_files", {"number": int, "path": str, "text": str}, pk=("number", "path"))
+    db.create_table("texts", {"hash": str, "text": str}, pk="hash")
     db.create_table(
         "decisions",
         {
