@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from autotrader.runtime.balances import take_balances
+from autotrader.runtime.status import status
 from support.books import disagreements
 from support.folders import folder, rules, write
 from support.harness import Harness
@@ -207,3 +209,101 @@ async def until_idle(one: Harness) -> None:
         await asyncio.sleep(0.005)
         if not one.daemon.reloader._serial.locked() and one.daemon.reloader.next_check_s() is None:
             return
+
+
+async def test_a_new_exchange_and_its_strategy_come_in_one_reload_and_go_again_when_flat(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)})
+    perp = (one.root / "exchanges.d/paper.yaml").read_text().replace("market: spot", "market: swap")
+    short = {"enter_short": "close > 0", "exit_short": "close < 0", "enter_long": "", "exit_long": ""}
+    write(
+        one.root,
+        {
+            "exchanges.d/perp.yaml": perp,
+            "strategies.d/s.yaml": rules(symbols="ETH/USDT", exchange="perp", **(short | {"exits": ""})),
+        },
+    )
+    outcome = await one.daemon.reloader.reload("test", "added")
+    assert outcome.status == "applied", outcome.message
+    await one.clock.settle()
+    await one.bars(2)
+    (leg,) = one.daemon.loop.strategies["s"].legs()
+    assert leg.position.amount < 0
+    (one.root / "exchanges.d/perp.yaml").unlink()
+    (one.root / "strategies.d/s.yaml").unlink()
+    plan = await one.daemon.reloader.plan()
+    refused = await one.daemon.reloader.reload("test", "gone", plan.hash)
+    assert "positions are open there" in refused.message
+    await one.daemon.commands.handle("close", {"name": "s"})
+    await one.daemon.commands.handle("pause", {})
+    await one.bars(2)
+    plan = await one.daemon.reloader.plan()
+    outcome = await one.daemon.reloader.reload("test", "gone", plan.hash)
+    assert outcome.status == "applied", outcome.message
+    assert set(one.daemon.loop.accounts) == {"paper"}
+
+
+async def test_a_rollback_pin_survives_a_restart(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)})
+    write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(NEVER | {"capital": "9%"}))})
+    await one.daemon.reloader.reload("test", "edited")
+    await one.daemon.commands.handle("rollback", {"generation": 1})
+    await one.die()
+    await one.start()
+    assert str(one.daemon.loop.strategies["a"].params.capital) == "0.08"
+
+
+async def test_mended_files_lift_exits_only(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)})
+    await one.die()
+    good = (one.root / "strategies.d/a.yaml").read_text()
+    write(one.root, {"strategies.d/a.yaml": "kind: rules"})
+    await one.start()
+    assert one.daemon.loop.exits_only
+    write(one.root, {"strategies.d/a.yaml": good})
+    await one.daemon.reloader.reload("test", "mended")
+    assert not one.daemon.loop.exits_only
+
+
+async def test_a_changed_balance_needs_a_restart_and_a_changed_fee_does_not(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)})
+    path = one.root / "exchanges.d/paper.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("10000", "20000"))
+    refused = await one.daemon.reloader.reload("test", "balance")
+    assert "'balances.USDT' changes only by a restart" in refused.message
+    path.write_text(text.replace("taker: 0.1%", "taker: 0.2%"))
+    assert (await one.daemon.reloader.reload("test", "fee")).status == "applied"
+
+
+async def test_loosened_limits_wait_for_a_confirmation_and_tightened_ones_do_not(harness) -> None:
+    files = {"autotrader.yaml": "reload: {confirm: loosening}\n", "risk.d/default.yaml": "max_order: 1000 USDT\n"}
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)}, **files)
+    write(one.root, {"risk.d/default.yaml": "max_order: 500 USDT\n"})
+    assert (await one.daemon.reloader.reload("test", "tighter")).status == "applied"
+    write(one.root, {"risk.d/default.yaml": "max_order: 2000 USDT\n"})
+    waits = await one.daemon.reloader.reload("test", "looser")
+    assert waits.status == "needs_confirmation"
+    assert one.daemon.loop.limits.max_order.amount == 500
+    assert (await one.daemon.reloader.reload("test", "agreed", waits.plan)).status == "applied"
+    assert one.daemon.loop.limits.max_order.amount == 2000
+
+
+async def test_a_strategy_that_cannot_start_does_not_stop_the_others(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
+    await one.die()
+    write(one.root, {"strategies.d/b.yaml": rules(symbols="BTC/USDT", **ALWAYS, timeframe="90s")})
+    await one.start()
+    assert set(one.daemon.loop.strategies) == {"a"}
+    states = {row["name"]: (row["state"], row["error"]) for row in status(one.daemon)["strategies"]}
+    assert states["b"][0] == "failed"
+    assert "90s" in states["b"][1]
+
+
+async def test_a_deposit_is_no_gain(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
+    await one.bars(2)
+    loop = one.daemon.loop
+    peak = loop.breakers.peak
+    loop.accounts["paper"].cash -= 100  # as if 100 USDT had come in since we looked
+    await take_balances(loop, "paper")
+    assert loop.breakers.peak == peak + 100

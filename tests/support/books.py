@@ -27,7 +27,8 @@ def _compared(ours: sqlite3.Connection, theirs: sqlite3.Connection, quote: str, 
     journal_fills = {
         row[0]: row
         for row in ours.execute(
-            "SELECT fill_id, client_id, strategy, symbol, group_id, side, amount, cost, fee FROM fills"
+            "SELECT fill_id, client_id, strategy, symbol, group_id, side, amount, cost, fee FROM fills "
+            "WHERE exchange = 'paper'"
         )
     }
     if venue_fills.keys() != journal_fills.keys():
@@ -41,7 +42,9 @@ def _compared(ours: sqlite3.Connection, theirs: sqlite3.Connection, quote: str, 
         summed[group, symbol] += side * Decimal(amount)
         cash += -side * Decimal(cost) - Decimal(fee)
     positions: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
-    for group, symbol, amount in ours.execute("SELECT json_extract(rest, '$.group'), symbol, amount FROM legs"):
+    for group, symbol, amount in ours.execute(
+        "SELECT json_extract(rest, '$.group'), symbol, amount FROM legs WHERE exchange = 'paper'"
+    ):
         positions[group, symbol] += Decimal(amount)
     for key in summed.keys() | positions.keys():
         if summed[key] != positions[key]:
@@ -61,7 +64,10 @@ def _compared(ours: sqlite3.Connection, theirs: sqlite3.Connection, quote: str, 
 
 def _orders(ours: sqlite3.Connection, theirs: sqlite3.Connection) -> list[str]:
     found = []
-    known = {row[0]: row[1:] for row in ours.execute("SELECT client_id, state, type, amount, filled FROM orders")}
+    known = {
+        row[0]: row[1:]
+        for row in ours.execute("SELECT client_id, state, type, amount, filled FROM orders WHERE exchange = 'paper'")
+    }
     lots = dict(theirs.execute("SELECT client_id, filled FROM orders WHERE type != 'guard'"))
     for client_id, filled in lots.items():
         if client_id not in known:
