@@ -416,3 +416,16 @@ def test_a_folder_of_too_many_names_is_refused(folder, loading, monkeypatch):
     monkeypatch.setattr(folder_module, "MAX_ENTRIES", 3)
     root = folder({f"exchanges.d/e{i}.txt": "" for i in range(5)})
     assert messages(loading(root)) == ["exchanges.d: the folder holds 3 names or more"]
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 200_000, "-" * 200_000, "pas" * 60_000, "a: " + "pas-" * 60_000, "{" * 30 + "k" * 200_000]
+)
+def test_one_endless_word_is_refused_like_any_other_text(folder, loading, text):
+    loaded = loading(folder({"strategies.d/a.yaml": text}))
+    assert [problem.file for problem in loaded.problems][:1] == ["strategies.d/a.yaml"]
+
+
+def test_a_secret_in_a_list_item_is_not_shown(folder, loading):
+    loaded = loading(folder({"strategies.d/a.yaml": "kind: rules\nlist:\n  - password: hunter22\n    x: 1\n"}))
+    assert "hunter22" not in "".join(problem.render() for problem in loaded.problems)

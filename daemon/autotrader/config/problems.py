@@ -17,9 +17,15 @@ from autotrader.config.yaml import MAX_PROBLEMS, Document, Flaw
 from autotrader.core.errors import Problem
 
 LONGEST_MESSAGE = 1000
+LONGEST_LINE = 500
+"""How much of a line is looked at for secrets, and so may be shown: patterns over a whole hostile line take minutes."""
 
-_SECRET_KEY = re.compile(r"(?i)^(\W*)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*)(['\"]?\s*:\s*)(.*)$")
-_SECRET_INLINE = re.compile(r"(?i)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*['\"]?\s*:\s*)(?!['\"]?\$\{)\S.*$")
+_SECRET_KEY = re.compile(
+    r"(?i)^((?:[^\w-]|-+\s)*)([\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*)(['\"]?\s*:\s*)(.*)$"
+)
+_SECRET_INLINE = re.compile(
+    r"(?i)((?<![\w-])[\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*['\"]?\s*:\s*)(?!['\"]?\$\{)\S.*$"
+)
 
 
 class Reporter:
@@ -126,7 +132,7 @@ class Reporter:
 
     def _hidden(self, line: int) -> re.Pattern[str] | None:
         """Return what matches the words that a line's snippet hides, cut short or not: a message must not tell them."""
-        raw, shown_line = lines_of(self._document.text)[line], self._masked()[line]
+        raw, shown_line = lines_of(self._document.text)[line][:LONGEST_LINE], self._masked()[line]
         if raw == shown_line:
             return None
         kept = next((i for i, (a, b) in enumerate(zip(raw, shown_line, strict=False)) if a != b), len(shown_line))
@@ -144,7 +150,8 @@ def masked(lines: list[str]) -> list[str]:
     """Return lines in which no value of a key that sounds like a secret can be read, continuation lines included."""
     result: list[str] = []
     hidden = -1
-    for line in lines:
+    for whole in lines:
+        line = whole[:LONGEST_LINE]
         indent = len(line) - len(line.lstrip())
         if hidden >= 0 and line.strip() and indent > hidden:
             result.append(" " * indent + "***")
