@@ -163,14 +163,14 @@ def fill_journal(root: Path, *, points: int = 1_500) -> None:
     """Write a month of a seeded, plausible life: equity, orders, fills, trades, events."""
     dice = random.Random(7)
     journal = Journal(store_of(root), ManualClock(NOW_MS))
-    equity, start_ms = 10_000.0, NOW_MS - points * 1_200_000
+    start_ms, walk = NOW_MS - points * 1_200_000, [10_000.0]
+    for at in range(points):
+        walk.append(walk[-1] + 1.2 * math.sin(at / 90) - 0.9 * math.cos(at / 37) + dice.gauss(0, 7.5))
+    slope = (10_342.17 - walk[-1]) / points
     with journal.write():
-        for at in range(points):
-            drift = 0.32 + 3.0 * math.sin(at / 90) - 2.2 * math.cos(at / 37)
-            equity += drift * 0.4 + dice.gauss(0, 7.5)
-            equity += (10_342.17 - equity) * (at / points) ** 6
-            ts_ms = start_ms + at * 1_200_000
-            journal.equity(ts_ms, [("paper", Decimal(str(round(equity, 2))), Decimal(5_000))])
+        for at, equity in enumerate(walk[:-1]):
+            value = Decimal(str(round(equity + slope * at, 2)))
+            journal.equity(start_ms + at * 1_200_000, [("paper", value, Decimal(5_000))])
         for number in range(60):
             _round_trip(journal, dice, number)
         _events(journal)

@@ -12,6 +12,14 @@ LINE = "#3987d6"  # readable on the light and on the dark panel: the canvas cann
 AXIS = "#8590a2"
 GRID = "rgba(133, 144, 162, 0.18)"
 MONEY = "v => v == null ? '' : v.toLocaleString('en-US', {minimumFractionDigits: 2, maximumFractionDigits: 2})"
+DATES = {  # by what changes at a tick; ISO dates are read alike in both languages
+    "year": "{yyyy}",
+    "month": "{yyyy}-{MM}",
+    "day": "{MM}-{dd}",
+    "hour": "{MM}-{dd} {HH}:{mm}",
+    "minute": "{HH}:{mm}",
+    "second": "{HH}:{mm}:{ss}",
+}
 FONT = "system-ui, 'Apple SD Gothic Neo', 'Malgun Gothic', 'Noto Sans CJK KR', 'Noto Sans KR', sans-serif"
 
 
@@ -39,7 +47,7 @@ def equity_curve(points: list[list[float]], name: str) -> dict[str, Any]:
             "type": "time",
             "axisLine": {"lineStyle": {"color": GRID}},
             "axisTick": {"show": False},
-            "axisLabel": {"color": AXIS, "fontSize": 11, "hideOverlap": True},
+            "axisLabel": {"color": AXIS, "fontSize": 11, "hideOverlap": True, "formatter": DATES},
         },
         "yAxis": {
             "type": "value",

@@ -18,7 +18,7 @@ def money(value: Number | None) -> str:
 
 
 def signed(value: Number | None) -> str:
-    """Return `+1,234.50`, `−12.00`, and zero without a sign."""
+    """Return money with its sign, and zero without one: `+1,234.50`, `0.00`."""
     if value is None:
         return NOTHING
     text = f"{Decimal(str(value)):+,.2f}"
@@ -32,6 +32,14 @@ def price(value: Number | None) -> str:
     exact = Decimal(str(value))
     places = 2 if abs(exact) >= 1_000 else 4 if abs(exact) >= 1 or not exact else 8
     return _minus(f"{exact:,.{places}f}")
+
+
+def fee(value: Number | None) -> str:
+    """Return a fee: four places, or eight where those would hide it."""
+    if value is None:
+        return NOTHING
+    exact = Decimal(str(value))
+    return _minus(f"{exact:,.{4 if abs(exact) >= Decimal('0.01') or not exact else 8}f}")
 
 
 def amount(value: Number | None) -> str:
@@ -78,7 +86,7 @@ def wall_ms(ts_ms: int, zone: ZoneInfo) -> int:
 def length(seconds: float) -> str:
     """Return a length of time in its two largest units: `3d 4h`, `5m 7s`."""
     left = int(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or parts:

@@ -29,7 +29,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
     ),
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # `no-referrer` would turn the Origin of our own forms into null
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
@@ -91,9 +91,7 @@ class Guard:
             return PlainTextResponse("requests on behalf of other sites are refused\n", 403)
         return None
 
-    async def _door(
-        self, sessions: Sessions, scope: Scope, headers: Headers, token: str, receive: Receive
-    ) -> Response:
+    async def _door(self, sessions: Sessions, scope: Scope, headers: Headers, token: str, receive: Receive) -> Response:
         words = Words(chosen(cookies(headers).get(LANGUAGE_COOKIE, ""), self._language))
         if scope["path"] == "/logout":
             if scope["method"] != "POST":
@@ -146,7 +144,7 @@ def same_host(origin: str, host: str) -> bool:
 
 def cookies(headers: Headers) -> dict[str, str]:
     """Return a request's cookies by name; those of a malformed header count as none."""
-    jar = SimpleCookie[str]()
+    jar = SimpleCookie()
     try:
         jar.load(headers.get("cookie", ""))
     except CookieError:

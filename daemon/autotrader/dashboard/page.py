@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -22,7 +22,6 @@ ICON: Final = (
     '<path d="M6 21l6-6 5 4 9-10" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" '
     'stroke-linejoin="round"/></svg>'
 )
-TABLES: Final = ("orders", "fills", "trades")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +139,7 @@ class Page:
             self._button("other_language", lambda: ui.run_javascript(f"{switch}; location.reload()"), "quiet")
             if login:
                 ui.html(
-                    '<form method="post" action="/logout"><button class="btn quiet">'
-                    f"{words('logout')}</button></form>",
+                    f'<form method="post" action="/logout"><button class="btn quiet">{words("logout")}</button></form>',
                     sanitize=False,
                 )
 
@@ -157,6 +155,7 @@ class Page:
         await self._feed.once()
 
     def _answered(self, key: str, answer: Answer) -> None:
+        kind: Literal["positive", "warning", "negative"]
         if answer.ok:
             result = {**answer.result}
             if "status" in result:

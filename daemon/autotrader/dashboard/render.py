@@ -1,26 +1,20 @@
-"""The page's panels as HTML text, made from a view. Pure; every value that comes from outside is escaped here."""
+"""The page's panels as HTML text, made from a view: header, banners, risk, reload, and the tables. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from autotrader.dashboard import figures as fig
-from autotrader.dashboard.view import Gauge, Reload, Risk, Row, View
+from autotrader.dashboard.markup import TONES, chip, pairs
+from autotrader.dashboard.tables import events, fills, orders, positions, strategies, trades
+from autotrader.dashboard.view import Gauge, Reload, Risk, View
 from autotrader.dashboard.words import Words
 
 NEAR_LIMIT = 0.8
-TONES: Mapping[str, str] = {
-    "watching": "calm", "in position": "live", "paused": "warn", "locked": "bad", "failed": "bad", "killed": "bad",
-    "held": "warn", "closing": "warn",
-    "intent": "calm", "sent": "calm", "open": "live", "partial": "live", "filled": "good", "canceled": "calm",
-    "rejected": "bad", "expired": "calm", "armed": "live",
-    "info": "calm", "warning": "warn", "error": "bad",
-    "applied": "good", "unchanged": "good", "needs_confirmation": "warn",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,173 +89,17 @@ def banners(view: View, words: Words) -> str:
         found.append(("bad", words("banner.killed", reason=view.risk.killed), ""))
     if view.risk.exits_only:
         found.append(("warn", words("banner.exits_only", reason=view.risk.exits_only), ""))
-    if view.reload.rejected:
-        found.append(("warn", words("banner.reload"), ""))
-    return "".join(
+    html = "".join(
         f'<div class="banner {tone}" role="alert"><b>{escape(text)}</b>'
         f"{f'<span>{escape(more)}</span>' if more else ''}</div>"
         for tone, text, more in found
     )
-
-
-# tables
-
-
-def strategies(view: View, words: Words) -> str:
-    """Return the strategies, one a row."""
-    columns = (
-        ("col.name", ""), ("col.kind", "wide"), ("col.state", ""), ("col.symbols", "wide"), ("col.position", "num"),
-        ("col.open_orders", "num wide"), ("col.pnl", "num"), ("col.last_decision", "wide"), ("col.error", "wide"),
-    )  # fmt: skip
-    rows = (
-        (
-            f"<b>{escape(row['name'])}</b>",
-            escape(row["kind"]),
-            chip(words.of("state", row["state"]), TONES.get(row["state"], "calm")),
-            escape(", ".join(row["symbols"])),
-            "<br>".join(_held(symbol, held) for symbol, held in row["position"].items()) or _dim(fig.NOTHING),
-            _count(row["open_orders"]),
-            gain(row["pnl"]),
-            _dim(row["last_decision"]),
-            f'<span class="trouble">{escape(row["error"])}</span>' if row["error"] else "",
+    if view.reload.rejected:  # its errors point at columns: they get the whole width
+        html += (
+            f'<div class="banner warn" role="alert"><b>{words("banner.reload")}</b>'
+            f'<pre tabindex="0">{escape(view.reload.message)}</pre></div>'
         )
-        for row in view.strategies
-    )
-    return table(words, "strategies", columns, rows, view.more_strategies)
-
-
-def positions(view: View, words: Words, zone: ZoneInfo) -> str:
-    """Return the open positions."""
-    columns = (
-        ("col.strategy", ""), ("col.exchange", "wide"), ("col.symbol", ""), ("col.amount", "num"),
-        ("col.entry_price", "num"), ("col.last_price", "num wide"), ("col.unrealized", "num"),
-        ("col.realized", "num wide"), ("col.stop", "num wide"), ("col.take", "num wide"), ("col.opened", "wide"),
-    )  # fmt: skip
-    rows = (
-        (
-            f"<b>{escape(row['strategy'])}</b>" + (f' {chip(row["locked"], "bad")}' if row.get("locked") else ""),
-            escape(row["exchange"]),
-            escape(row["symbol"]),
-            fig.amount(row["amount"]),
-            fig.price(row["entry_price"]),
-            fig.price(row["last_price"]),
-            gain(row["unrealized"]),
-            gain(row["realized"]),
-            fig.price(row["stop"]),
-            fig.price(row["take"]),
-            _moment(row["opened"], zone),
-        )
-        for row in view.positions
-    )
-    return table(words, "positions", columns, rows, view.more_positions)
-
-
-def orders(found: Iterable[Row], words: Words, zone: ZoneInfo) -> str:
-    """Return the newest orders."""
-    columns = (
-        ("col.time", ""), ("col.strategy", "wide"), ("col.symbol", ""), ("col.side", ""), ("col.type", "wide"),
-        ("col.price", "num wide"), ("col.amount", "num"), ("col.filled", "num wide"), ("col.state", ""),
-        ("col.reason", "wide"),
-    )  # fmt: skip
-    rows = (
-        (
-            _moment(row["created_ts"], zone),
-            escape(row["strategy"]),
-            escape(row["symbol"]),
-            _side(row["side"], words),
-            escape(words.of("type", row["type"])),
-            fig.price(row["price"] or row["average"]),
-            fig.amount(row["amount"]),
-            fig.amount(row["filled"]),
-            chip(words.of("order", row["state"]), TONES.get(row["state"], "calm")),
-            _dim(words.of("reason", row["reason"] or "")),
-        )
-        for row in found
-    )
-    return table(words, "orders", columns, rows)
-
-
-def fills(found: Iterable[Row], words: Words, zone: ZoneInfo) -> str:
-    """Return the newest fills."""
-    columns = (
-        ("col.time", ""), ("col.strategy", "wide"), ("col.symbol", ""), ("col.side", ""), ("col.price", "num"),
-        ("col.amount", "num"), ("col.fee", "num wide"), ("col.reason", "wide"),
-    )  # fmt: skip
-    rows = (
-        (
-            _moment(row["ts"], zone),
-            escape(row["strategy"]),
-            escape(row["symbol"]),
-            _side(row["side"], words),
-            fig.price(row["price"]),
-            fig.amount(row["amount"]),
-            f"{fig.price(row['fee'])} {_dim(row['fee_currency'])}",
-            _dim(words.of("reason", row["reason"] or "")),
-        )
-        for row in found
-    )
-    return table(words, "fills", columns, rows)
-
-
-def trades(found: Iterable[Row], words: Words, zone: ZoneInfo) -> str:
-    """Return the newest closed round trips."""
-    columns = (
-        ("col.time", ""), ("col.strategy", "wide"), ("col.symbol", ""), ("col.side", ""), ("col.amount", "num wide"),
-        ("col.entry_price", "num wide"), ("col.exit_price", "num"), ("col.fees", "num wide"), ("col.pnl", "num"),
-        ("col.reason", "wide"),
-    )  # fmt: skip
-    rows = (
-        (
-            _moment(row["exit_ts"], zone),
-            escape(row["strategy"]),
-            escape(row["symbol"]),
-            _side(row["side"], words),
-            fig.amount(row["amount"]),
-            fig.price(row["entry_price"]),
-            fig.price(row["exit_price"]),
-            fig.money(row["fees"]),
-            gain(row["pnl"]),
-            _dim(words.of("reason", row["reason"] or "")),
-        )
-        for row in found
-    )
-    return table(words, "trades", columns, rows)
-
-
-def events(found: Iterable[Row], words: Words, zone: ZoneInfo) -> str:
-    """Return the newest events, by the machine's clock: some happen while the market's stands still."""
-    columns = (("col.clock", ""), ("col.state", ""), ("col.kind", "wide"), ("col.subject", "wide"), ("col.message", "text"))
-    rows = (
-        (
-            _moment(row["at"], zone),
-            chip(words.of("level", row["level"]), TONES.get(row["level"], "calm")),
-            _dim(row["kind"]),
-            escape(row["subject"]),
-            escape(row["message"]),
-        )
-        for row in found
-    )
-    return table(words, "events", columns, rows)
-
-
-def table(
-    words: Words, name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], more: int = 0
-) -> str:
-    """Return a table of cells that are HTML already, or a quiet sentence where there is no row.
-
-    A column is its heading's key and the classes of its cells: `num` aligns figures, `wide` goes on a narrow screen.
-    """
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td class="{kind}">{cell}</td>' for (_, kind), cell in zip(columns, row, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    if not body:
-        return f'<p class="none">{words(f"none.{name}")}</p>'
-    top = "".join(f'<th scope="col" class="{kind}">{words(key)}</th>' for key, kind in columns)
-    rest = f'<p class="none">{words("more", count=more)}</p>' if more else ""
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{rest}"
+    return html
 
 
 # risk and reload
@@ -285,7 +123,7 @@ def risk(now: Risk, words: Words, zone: ZoneInfo) -> str:
         if held
     ]
     switch = chip(words("risk.on"), "bad") if now.killed else chip(words("risk.off"), "calm")
-    state = _pairs(
+    state = pairs(
         (words("risk.entries"), entries),
         (words("risk.kill_switch"), switch),
         (
@@ -312,29 +150,28 @@ def bar(gauge: Gauge, words: Words) -> str:
 
 
 def reload(last: Reload, words: Words, zone: ZoneInfo) -> str:
-    """Return how the last reload ended: a rejection with every error in its place, else what changed."""
+    """Return how the last reload ended and what waits; the errors of a rejected one stand in the banner."""
     if not last.status:
         return f'<p class="none">{fig.NOTHING}</p>'
-    parts = [
-        f'<p class="outcome">{chip(words.of("reload", last.status), TONES.get(last.status, "bad"))}'
-        f'<span class="dim">{fig.moment(last.at_ms, zone)}</span></p>'
-    ]
-    if last.status in {"rejected", "needs_confirmation"}:
-        parts.append(f'<pre class="errors" tabindex="0">{escape(last.message)}</pre>')
-    else:
+    outcome = chip(words.of("reload", last.status), TONES.get(last.status, "bad"))
+    parts = [f'<p class="outcome">{outcome}<span class="dim">{fig.moment(last.at_ms, zone)}</span></p>']
+    if last.status == "needs_confirmation":
+        parts.append(f"<p>{escape(last.message)}</p>")
+    elif not last.rejected:
         parts.append("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in last.message.split("; ")) + "</ul>")
     if last.waiting:
         lines = "".join(f"<li>{escape(line)}</li>" for line in last.waiting)
         parts.append(f"<h3>{words('reload.waiting')}</h3><ul>{lines}</ul>")
     if last.plan and last.status == "needs_confirmation":
-        parts.append(_pairs((words("reload.plan"), f"<code>{escape(last.plan)}</code>")))
+        parts.append(pairs((words("reload.plan"), f"<code>{escape(last.plan)}</code>")))
     return "".join(parts)
 
 
 def plan(document: Mapping[str, Any], words: Words) -> str:
     """Return a reload's plan as the daemon tells it, without what is empty."""
     keys = (
-        "refused", "confirm", "changes", "starts", "stops", "restarts", "positions", "cancels", "stops_moved", "waiting",
+        "refused", "confirm", "changes", "starts", "stops", "restarts", "positions", "cancels", "stops_moved",
+        "waiting",
     )  # fmt: skip
     parts = []
     for key in keys:
@@ -351,41 +188,3 @@ def plan(document: Mapping[str, Any], words: Words) -> str:
 
 def _line(entry: Any) -> str:
     return " · ".join(str(value) for value in entry.values()) if isinstance(entry, Mapping) else str(entry)
-
-
-# small parts
-
-
-def chip(text: str, tone: str) -> str:
-    """Return a state as a small coloured word; the colour repeats the word, it never replaces it."""
-    return f'<span class="chip {tone}">{escape(text)}</span>'
-
-
-def gain(value: Any) -> str:
-    """Return money with its sign, coloured by it."""
-    return f'<span class="{fig.direction(value)}">{fig.signed(value)}</span>'
-
-
-def _held(symbol: str, held: str) -> str:
-    return f"{fig.amount(held)} {_dim(symbol.partition('/')[0])}"
-
-
-def _side(side: str, words: Words) -> str:
-    tone = "up" if side in {"buy", "long"} else "down"
-    return f'<span class="{tone}">{escape(words.of("side", side))}</span>'
-
-
-def _count(number: int) -> str:
-    return str(number) if number else _dim(fig.NOTHING)
-
-
-def _dim(text: str) -> str:
-    return f'<span class="dim">{escape(text)}</span>'
-
-
-def _moment(ts_ms: int, zone: ZoneInfo) -> str:
-    return f'<time title="{fig.moment(ts_ms, zone)}">{fig.short_moment(ts_ms, zone)}</time>'
-
-
-def _pairs(*pairs: tuple[str, str]) -> str:
-    return "<dl>" + "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in pairs) + "</dl>"

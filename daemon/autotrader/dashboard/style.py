@@ -80,18 +80,22 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
 .btn.danger { color: var(--bad) !important; border-color: color-mix(in srgb, var(--bad) 45%, transparent) !important; }
 .btn.danger:hover { background: var(--bad-bg) !important; }
 .btn.final { background: var(--bad) !important; color: var(--panel) !important; border-color: transparent !important; }
-.btn.primary { background: var(--accent) !important; color: var(--panel) !important; border-color: transparent !important; }
+.btn.primary { background: var(--accent) !important; color: var(--panel) !important;
+  border-color: transparent !important; }
 
 .board { max-width: 1720px; margin: 0 auto; padding: 14px 20px 40px; display: grid; gap: 14px;
   grid-template-columns: repeat(12, minmax(0, 1fr)); }
 .banners { grid-column: 1 / -1; display: grid; gap: 8px; }
 .banners:empty, .banners:not(:has(.banner)) { display: none; }
 .banner { padding: 9px 14px; border-radius: 8px; display: flex; gap: 4px 14px; flex-wrap: wrap; align-items: baseline; }
-.banner.bad { background: var(--bad-bg); color: var(--bad); } .banner.warn { background: var(--warn-bg); color: var(--warn); }
+.banner.bad { background: var(--bad-bg); color: var(--bad); }
+.banner.warn { background: var(--warn-bg); color: var(--warn); }
+.banner pre { flex-basis: 100%; margin: 4px 0 2px; font: 12px/1.5 var(--mono); white-space: pre; overflow: auto;
+  max-height: 300px; color: var(--text); background: var(--panel); border-radius: 6px; padding: 9px 12px; }
 .banner span { font-family: var(--mono); font-size: 12px; overflow-wrap: anywhere; }
 
 .panel { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; min-width: 0; overflow: hidden;
-  display: flex; flex-direction: column; }
+  display: flex; flex-direction: column; container-type: inline-size; }
 .panel > header { display: flex; align-items: center; justify-content: space-between; gap: 8px; padding: 9px 14px 7px; }
 .panel h2 { font-size: 13px; }
 .panel header .dim { font-size: 11px; }
@@ -100,9 +104,10 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
 .wide-12 { grid-column: span 12; } .wide-8 { grid-column: span 8; } .wide-6 { grid-column: span 6; }
 .wide-4 { grid-column: span 4; }
 .side { grid-column: span 4; display: grid; gap: 14px; grid-template-rows: auto 1fr; min-width: 0; }
-.chart { height: 348px; width: 100%; padding: 0 6px; }
-.chart-tip { background: var(--panel) !important; color: var(--text) !important; border: 1px solid var(--line) !important;
-  border-radius: 8px !important; padding: 7px 10px !important; box-shadow: 0 4px 16px rgb(0 0 0 / 0.16) !important;
+.chart { flex: 1 1 348px; min-height: 348px; width: 100%; }
+.chart-tip:empty { display: none; }
+.chart-tip { background: var(--panel) !important; color: var(--text) !important;
+  border: 1px solid var(--line) !important; border-radius: 8px !important; padding: 7px 10px !important; box-shadow: 0 4px 16px rgb(0 0 0 / 0.16) !important;
   font-variant-numeric: tabular-nums; }
 .chart-tip * { color: var(--text) !important; font-size: 12px !important; }
 
@@ -111,22 +116,25 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
   font-weight: 500; color: var(--dim); padding: 4px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 .board td { padding: 4.5px 10px; border-bottom: 1px solid color-mix(in srgb, var(--line) 60%, transparent);
   white-space: nowrap; vertical-align: baseline; }
-.board tr:last-child td { border-bottom: 0; }
+.board tr:last-child td, .board tr:has(+ .note) td { border-bottom: 0; }
+.board .note td { padding-top: 0; }
 .board th:first-child, .board td:first-child { padding-left: 14px; }
 .board th:last-child, .board td:last-child { padding-right: 14px; }
 .board tbody tr:hover td { background: var(--hover); }
 .board td b { font-weight: 600; }
 .board .num { text-align: right; }
+.board .num + :not(.num) { padding-left: 20px; }
 .board td.text { white-space: normal; overflow-wrap: anywhere; min-width: 220px; }
-.trouble { color: var(--bad); white-space: normal; display: inline-block; min-width: 160px; max-width: 420px;
-  overflow-wrap: anywhere; }
+.trouble { color: var(--bad); white-space: normal; overflow-wrap: anywhere; }
 .none { color: var(--dim); padding: 4px 14px 12px; margin: 0; font-size: 12.5px; }
 .inner .none { padding: 4px 0 0; }
 
 .chip { display: inline-block; font-size: 11px; font-weight: 600; line-height: 1.5; padding: 0 7px; border-radius: 5px;
   white-space: nowrap; }
-.chip.good { background: var(--good-bg); color: var(--good); } .chip.live { background: var(--live-bg); color: var(--live); }
-.chip.calm { background: var(--calm-bg); color: var(--calm); } .chip.warn { background: var(--warn-bg); color: var(--warn); }
+.chip.good { background: var(--good-bg); color: var(--good); }
+.chip.live { background: var(--live-bg); color: var(--live); }
+.chip.calm { background: var(--calm-bg); color: var(--calm); }
+.chip.warn { background: var(--warn-bg); color: var(--warn); }
 .chip.bad { background: var(--bad-bg); color: var(--bad); }
 
 dl { margin: 0; display: grid; gap: 5px; }
@@ -144,8 +152,6 @@ dd .chip { white-space: normal; }
 .outcome .dim { font-size: 11.5px; }
 .panel h3, .sheet h3 { font-size: 12px; margin: 10px 0 3px; color: var(--dim); }
 .panel ul, .sheet ul { margin: 0; padding-left: 16px; font-size: 12.5px; overflow-wrap: anywhere; list-style: disc; }
-.errors { font: 12px/1.5 var(--mono); background: var(--page); border: 1px solid var(--line); border-radius: 7px;
-  padding: 9px 11px; margin: 0; overflow: auto; max-height: 240px; white-space: pre; color: var(--text); }
 code { font: 12px var(--mono); }
 
 .sheet { background: var(--panel) !important; color: var(--text) !important; border: 1px solid var(--line);
@@ -156,6 +162,8 @@ code { font: 12px var(--mono); }
 .sheet .choices { display: flex; justify-content: flex-end; gap: 8px; margin-top: 12px; flex-wrap: wrap; }
 .sheet .body { max-height: 60vh; overflow: auto; font-size: 13px; }
 
+@container (max-width: 960px) { .board .wider { display: none; } }
+@container (max-width: 600px) { .board .wide { display: none; } }
 @media (max-width: 1100px) {
   .wide-8, .wide-4, .wide-6, .side { grid-column: 1 / -1; }
   .side { grid-template-columns: 1fr 1fr; grid-template-rows: none; }
@@ -168,8 +176,7 @@ code { font: 12px var(--mono); }
   .brand { order: -2; } .connection { order: -1; }
   .board { padding: 10px 12px 32px; gap: 10px; }
   .side { grid-template-columns: minmax(0, 1fr); gap: 10px; }
-  .wide { display: none; }
-  .chart { height: 240px; }
+  .chart { flex-basis: 240px; min-height: 240px; }
   .board th, .board td { padding-left: 6px; padding-right: 6px; }
   .btn.q-btn, a.btn, button.btn { min-height: 40px; }
   .board td.text { min-width: 150px; }

@@ -37,7 +37,10 @@ TEXTS: Final[Mapping[str, Both]] = {
         "The daemon does not answer. What is shown here is what was last known.",
         "데몬이 응답하지 않습니다. 아래는 마지막으로 확인된 내용입니다.",
     ),
-    "too_many": Both("Too many pages are open; close one and load this again.", "열린 페이지가 너무 많습니다. 하나를 닫고 새로고침하세요."),
+    "too_many": Both(
+        "Too many pages are open; close one and load this again.",
+        "열린 페이지가 너무 많습니다. 하나를 닫고 새로고침하세요.",
+    ),
     "no_journal": Both("The journal cannot be read", "기록을 읽을 수 없습니다"),
     "banner.killed": Both("Kill switch is on: {reason}", "긴급 정지 상태: {reason}"),
     "banner.exits_only": Both("Exits only: {reason}", "청산만 허용: {reason}"),
@@ -59,7 +62,9 @@ TEXTS: Final[Mapping[str, Both]] = {
         "All entries are cancelled and every position is closed at the market. Nothing is entered until you unlock.",
         "모든 진입 주문을 취소하고 모든 포지션을 시장가로 청산합니다. 잠금을 해제할 때까지 진입하지 않습니다.",
     ),
-    "kill.count": Both("{positions} open positions, {orders} open orders", "보유 포지션 {positions}개, 미체결 주문 {orders}건"),
+    "kill.count": Both(
+        "{positions} open positions, {orders} open orders", "보유 포지션 {positions}개, 미체결 주문 {orders}건"
+    ),
     "kill.confirm": Both("Yes, close everything", "예, 모두 청산합니다"),
     "unlock.title": Both("Unlock trading?", "거래 잠금을 해제할까요?"),
     "unlock.text": Both(
@@ -67,9 +72,14 @@ TEXTS: Final[Mapping[str, Both]] = {
         "긴급 정지와 손실 잠금을 해제하고, 지금 총자산을 기준으로 손실을 다시 잽니다.",
     ),
     "unlock.confirm": Both("Yes, unlock", "예, 해제합니다"),
-    "done.pause": Both("Entries of all strategies are paused; exits go on.", "모든 전략의 진입을 멈췄습니다. 청산은 계속됩니다."),
+    "done.pause": Both(
+        "Entries of all strategies are paused; exits go on.", "모든 전략의 진입을 멈췄습니다. 청산은 계속됩니다."
+    ),
     "done.resume": Both("Entries of all strategies are allowed again.", "모든 전략의 진입을 다시 허용했습니다."),
-    "done.kill": Both("Kill switch is on: {closing} positions and entries are being ended.", "긴급 정지: 포지션과 진입 {closing}건을 정리하고 있습니다."),
+    "done.kill": Both(
+        "Kill switch is on: {closing} positions and entries are being ended.",
+        "긴급 정지: 포지션과 진입 {closing}건을 정리하고 있습니다.",
+    ),
     "done.unlock": Both("The kill switch and the loss locks are lifted.", "긴급 정지와 손실 잠금을 해제했습니다."),
     "done.reload": Both("Reload: {status}", "설정 반영: {status}"),
     "failed": Both("Not done: {error}", "실패: {error}"),
@@ -86,7 +96,10 @@ TEXTS: Final[Mapping[str, Both]] = {
     "reload": Both("Last reload", "마지막 설정 반영"),
     "newest": Both("newest {count}", "최근 {count}건"),
     "more": Both("and {count} more", "외 {count}개"),
-    "none.strategies": Both("No strategy is declared. Add a file to strategies.d.", "선언된 전략이 없습니다. strategies.d에 파일을 추가하세요."),
+    "none.strategies": Both(
+        "No strategy is declared. Add a file to strategies.d.",
+        "선언된 전략이 없습니다. strategies.d에 파일을 추가하세요.",
+    ),
     "none.positions": Both("No open position.", "보유 포지션이 없습니다."),
     "none.orders": Both("No order yet.", "아직 주문이 없습니다."),
     "none.fills": Both("No fill yet.", "아직 체결이 없습니다."),
@@ -172,8 +185,8 @@ TEXTS: Final[Mapping[str, Both]] = {
     "risk.paused_some": Both("paused: {names}", "일시정지: {names}"),
     "risk.blocked": Both("blocked", "차단"),
     "risk.kill_switch": Both("Kill switch", "긴급 정지"),
-    "risk.on": Both("on", "작동"),
-    "risk.off": Both("off", "해제"),
+    "risk.on": Both("on", "켜짐"),
+    "risk.off": Both("off", "꺼짐"),
     "risk.locks": Both("Loss locks", "손실 잠금"),
     "risk.no_locks": Both("none", "없음"),
     "risk.lock_drawdown": Both("drawdown, until unlock", "낙폭, 해제할 때까지"),
@@ -211,8 +224,10 @@ TEXTS: Final[Mapping[str, Both]] = {
     "login.password": Both("Password", "비밀번호"),
     "login.button": Both("Log in", "로그인"),
     "login.wrong": Both("That password is not right.", "비밀번호가 올바르지 않습니다."),
-    "login.wait": Both("Too many attempts. Try again in {seconds} s.", "시도가 너무 많습니다. {seconds}초 뒤에 다시 시도하세요."),
-}  # fmt: skip
+    "login.wait": Both(
+        "Too many attempts. Try again in {seconds} s.", "시도가 너무 많습니다. {seconds}초 뒤에 다시 시도하세요."
+    ),
+}
 
 
 class Words(NamedTuple):
