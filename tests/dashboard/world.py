@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import math
 import random
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,6 +161,33 @@ def daemon(root: Path, world: World) -> Iterator[World]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
         loop.close()
+
+
+class PageProcess:
+    """The page's own process, started as the daemon starts it. Its port answers once it is up: connecting waits."""
+
+    def __init__(self, root: Path, *, language: str = "en", password: str = "") -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        number = self.listener.fileno()
+        command = [sys.executable, "-m", "autotrader.dashboard"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(number,))
+        first = {"root": str(root), "fd": number, "language": language, "timezone": "Asia/Seoul", "password": password}
+        self.process.stdin.write(json.dumps(first).encode() + b"\n")
+        self.process.stdin.flush()
+        self.errors: str | None = None
+
+    def stop(self) -> str:
+        """End it, once, and return what it wrote to standard error."""
+        if self.errors is None:
+            if self.process.poll() is None:
+                self.process.terminate()
+            self.process.wait(10)
+            self.errors = self.process.stderr.read().decode()
+            for one in (self.process.stdin, self.process.stderr, self.listener):
+                one.close()
+        return self.errors
 
 
 def fill_journal(root: Path, *, points: int = 1_500) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -19,6 +20,7 @@ SESSION_COOKIE = "autotrader_session"
 LANGUAGE_COOKIE = "autotrader_language"
 MAX_FORM = 4_096
 POLICY_VIOLATION = 1008
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::\d{1,5})?")
 
 SECURITY_HEADERS: Mapping[str, str] = {
     # NiceGUI compiles its templates in the browser and styles inline; nothing may come from or go to elsewhere.
@@ -124,9 +126,10 @@ class Guard:
 
 def is_loopback(host: str) -> bool:
     """Return whether a Host header names this machine; the port may be a tunnel's."""
-    name = urlsplit(f"//{host}").hostname if host.isprintable() and host.isascii() else None
-    if name is None:
+    match = _HOST.fullmatch(host)
+    if match is None:
         return False
+    name = match[1].strip("[]").lower()
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

@@ -85,12 +85,12 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
 
 .board { max-width: 1720px; margin: 0 auto; padding: 14px 20px 40px; display: grid; gap: 14px;
   grid-template-columns: repeat(12, minmax(0, 1fr)); }
-.banners { grid-column: 1 / -1; display: grid; gap: 8px; }
+.banners { grid-column: 1 / -1; display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px; }
 .banners:empty, .banners:not(:has(.banner)) { display: none; }
 .banner { padding: 9px 14px; border-radius: 8px; display: flex; gap: 4px 14px; flex-wrap: wrap; align-items: baseline; }
 .banner.bad { background: var(--bad-bg); color: var(--bad); }
 .banner.warn { background: var(--warn-bg); color: var(--warn); }
-.banner pre { flex-basis: 100%; margin: 4px 0 2px; font: 12px/1.5 var(--mono); white-space: pre; overflow: auto;
+.banner pre { flex-basis: 100%; min-width: 0; margin: 4px 0 2px; font: 12px/1.5 var(--mono); white-space: pre; overflow: auto;
   max-height: 300px; color: var(--text); background: var(--panel); border-radius: 6px; padding: 9px 12px; }
 .banner span { font-family: var(--mono); font-size: 12px; overflow-wrap: anywhere; }
 
@@ -107,7 +107,8 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
 .chart { flex: 1 1 348px; min-height: 348px; width: 100%; }
 .chart-tip:empty { display: none; }
 .chart-tip { background: var(--panel) !important; color: var(--text) !important;
-  border: 1px solid var(--line) !important; border-radius: 8px !important; padding: 7px 10px !important; box-shadow: 0 4px 16px rgb(0 0 0 / 0.16) !important;
+  border: 1px solid var(--line) !important;
+  border-radius: 8px !important; padding: 7px 10px !important; box-shadow: 0 4px 16px rgb(0 0 0 / 0.16) !important;
   font-variant-numeric: tabular-nums; }
 .chart-tip * { color: var(--text) !important; font-size: 12px !important; }
 
