@@ -115,6 +115,17 @@ def test_a_strategys_error_has_a_row_of_its_own(snapshot):
     assert 'colspan="8"' in html
 
 
+def test_a_decision_is_told_in_the_declared_zone_and_language(snapshot):
+    snapshot.status["strategies"] = [snapshot.status["strategies"][1]]
+    assert "11-30 23:35:00 long ETH/USDT" in Checker(shown(snapshot).strategies).text
+    assert "11-30 23:35:00 롱 ETH/USDT" in Checker(shown(snapshot, Words("ko")).strategies).text
+
+
+def test_a_decision_of_an_unknown_form_is_shown_as_it_is(snapshot):
+    snapshot.status["strategies"][0]["last_decision"] = "rebalanced"
+    assert "rebalanced" in Checker(shown(snapshot).strategies).text
+
+
 def test_more_strategies_than_fit_are_counted(snapshot):
     one = snapshot.status["strategies"][0]
     snapshot.status["strategies"] = [{**one, "name": f"s{number}"} for number in range(MAX_STRATEGIES + 7)]

@@ -63,7 +63,12 @@ def visit(chromium, tmp_path):
         context.set_default_timeout(15_000)
         context.add_cookies([{"name": "autotrader_language", "value": language, "url": site.url}])
         page = context.new_page()
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                faults.append(f"{message.text} {message.location.get('url')}") if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: faults.append(request.url) if not ours(request.url, site) else None)
         page.goto(site.url)

@@ -34,7 +34,7 @@ def equity_curve(points: list[list[float]], name: str) -> dict[str, Any]:
         "useUTC": True,
         "animation": False,
         "textStyle": {"fontFamily": FONT},
-        "grid": {"left": 8, "right": 14, "top": 14, "bottom": 40, "containLabel": True},
+        "grid": {"left": 8, "right": 32, "top": 14, "bottom": 40, "containLabel": True},
         "tooltip": {
             "trigger": "axis",
             "axisPointer": {"type": "line", "lineStyle": {"color": AXIS, "type": "dashed"}},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import quote
 
-from autotrader.dashboard.style import LOGIN_STYLE
+from autotrader.dashboard.style import ICON, LOGIN_STYLE
 from autotrader.dashboard.words import Words
 
 
@@ -14,6 +15,7 @@ def login_page(words: Words, message: str) -> str:
     return (
         f'<!doctype html><html lang="{words.language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:image/svg+xml,{quote(ICON)}">'
         f"<title>{words('title')} · {words('login.title')}</title><style>{LOGIN_STYLE}</style></head>"
         f'<body><form method="post" action="/login"><h1>{words("title")}</h1>'
         f'<label for="password">{words("login.password")}</label>'

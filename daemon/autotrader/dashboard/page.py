@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -13,15 +13,9 @@ from nicegui import Client, ui
 from autotrader.dashboard import charts, render
 from autotrader.dashboard.feed import RECENT, Answer, Feed
 from autotrader.dashboard.guard import LANGUAGE_COOKIE
-from autotrader.dashboard.style import STYLE
+from autotrader.dashboard.style import ICON, STYLE
 from autotrader.dashboard.view import Snapshot, View, view_of
 from autotrader.dashboard.words import Language, Words, chosen
-
-ICON: Final = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f6fc4"/>'
-    '<path d="M6 21l6-6 5 4 9-10" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" '
-    'stroke-linejoin="round"/></svg>'
-)
 
 
 @dataclass(frozen=True, slots=True)

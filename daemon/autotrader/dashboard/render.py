@@ -38,7 +38,7 @@ def panels(view: View, words: Words, zone: ZoneInfo) -> Panels:
     return Panels(
         figures=head(view, words, zone),
         banners=banners(view, words),
-        strategies=strategies(view, words),
+        strategies=strategies(view, words, zone),
         positions=positions(view, words, zone),
         orders=orders(view.orders, words, zone),
         fills=fills(view.fills, words, zone),

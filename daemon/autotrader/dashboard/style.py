@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f6fc4"/>'
+    '<path d="M6 21l6-6 5 4 9-10" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" '
+    'stroke-linejoin="round"/></svg>'
+)
+
 TOKENS = """
 :root {
   --page: #f5f6f8; --panel: #ffffff; --line: #e4e7ec; --text: #182130; --dim: #626e82; --hover: #f6f8fb;
@@ -90,7 +96,8 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
 .banner { padding: 9px 14px; border-radius: 8px; display: flex; gap: 4px 14px; flex-wrap: wrap; align-items: baseline; }
 .banner.bad { background: var(--bad-bg); color: var(--bad); }
 .banner.warn { background: var(--warn-bg); color: var(--warn); }
-.banner pre { flex-basis: 100%; min-width: 0; margin: 4px 0 2px; font: 12px/1.5 var(--mono); white-space: pre; overflow: auto;
+.banner pre { flex-basis: 100%; min-width: 0; margin: 4px 0 2px; font: 12px/1.5 var(--mono);
+  white-space: pre; overflow: auto;
   max-height: 300px; color: var(--text); background: var(--panel); border-radius: 6px; padding: 9px 12px; }
 .banner span { font-family: var(--mono); font-size: 12px; overflow-wrap: anywhere; }
 
@@ -162,6 +169,13 @@ code { font: 12px var(--mono); }
 .sheet p { margin: 0; font-size: 13px; }
 .sheet .choices { display: flex; justify-content: flex-end; gap: 8px; margin-top: 12px; flex-wrap: wrap; }
 .sheet .body { max-height: 60vh; overflow: auto; font-size: 13px; }
+
+.q-notification { font: 13px/1.45 var(--sans); background: var(--panel) !important; color: var(--text) !important;
+  border: 1px solid var(--line); border-left: 4px solid var(--good); border-radius: 9px; max-width: 620px;
+  box-shadow: 0 8px 28px rgb(0 0 0 / 0.22); overflow-wrap: anywhere; }
+.q-notification.bg-negative { border-left-color: var(--bad); }
+.q-notification.bg-warning { border-left-color: var(--warn); }
+.q-notification.bg-positive .q-icon { color: var(--good); } .q-notification.bg-negative .q-icon { color: var(--bad); }
 
 @container (max-width: 960px) { .board .wider { display: none; } }
 @container (max-width: 600px) { .board .wide { display: none; } }

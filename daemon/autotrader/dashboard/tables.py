@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
@@ -11,8 +13,10 @@ from autotrader.dashboard.markup import TONES, chip, count, dim, gain, held, mom
 from autotrader.dashboard.view import Row, View
 from autotrader.dashboard.words import Words
 
+_DECISION = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\w+) (\S+)")
 
-def strategies(view: View, words: Words) -> str:
+
+def strategies(view: View, words: Words, zone: ZoneInfo) -> str:
     """Return the strategies, one a row; an error has a row of its own below, so that no screen is too narrow for it."""
     columns = (
         ("col.name", ""), ("col.kind", "wide"), ("col.state", ""), ("col.symbols", "wide"), ("col.position", "num"),
@@ -29,7 +33,7 @@ def strategies(view: View, words: Words) -> str:
                 "<br>".join(held(symbol, amount) for symbol, amount in row["position"].items()) or dim(fig.NOTHING),
                 count(row["open_orders"]),
                 gain(row["pnl"]),
-                dim(row["last_decision"]),
+                dim(_decision(row["last_decision"], words, zone)),
             )
         )
         if row["error"]:
@@ -160,3 +164,12 @@ def events(found: Iterable[Row], words: Words, zone: ZoneInfo) -> str:
 def _unless_quote(currency: str, symbol: str) -> str:
     """Return a fee's currency where it is not the one that the prices are in."""
     return "" if currency == symbol.partition("/")[2].partition(":")[0] else f" {dim(currency)}"
+
+
+def _decision(text: str, words: Words, zone: ZoneInfo) -> str:
+    """Return a decision, which the status tells as `2024-11-30 14:35:00 long BTC/USDT` in UTC, in the declared zone."""
+    match = _DECISION.fullmatch(text)
+    if match is None:
+        return text
+    moment_ms = int(datetime.fromisoformat(f"{match[1]}+00:00").timestamp() * 1000)
+    return f"{fig.short_moment(moment_ms, zone)} {words.of('side', match[2])} {match[3]}"
