@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -149,18 +149,17 @@ class Page:
         await self._feed.once()
 
     def _answered(self, key: str, answer: Answer) -> None:
-        kind: Literal["positive", "warning", "negative"]
         if answer.ok:
             result = {**answer.result}
             if "status" in result:
                 result["status"] = self._words.of("reload", result["status"])
-            text, kind = self._words(key, **result), "positive" if result.get("ok", True) else "warning"
+            text, kind = self._words(key, **result), "good" if result.get("ok", True) else "warn"
         else:
-            text, kind = self._words("failed", error=answer.error), "negative"
+            text, kind = self._words("failed", error=answer.error), "bad"
         if not self._client.has_socket_connection:
             return
         with self._client:
-            ui.notify(text, type=kind, position="top", multi_line=True, timeout=6_000)
+            ui.notify(text, classes=f"notice {kind}", position="top", multi_line=True, timeout=6_000)
 
     def _confirm(self, command: str) -> None:
         """Ask a second time, saying what will happen."""

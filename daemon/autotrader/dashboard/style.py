@@ -170,12 +170,10 @@ code { font: 12px var(--mono); }
 .sheet .choices { display: flex; justify-content: flex-end; gap: 8px; margin-top: 12px; flex-wrap: wrap; }
 .sheet .body { max-height: 60vh; overflow: auto; font-size: 13px; }
 
-.q-notification { font: 13px/1.45 var(--sans); background: var(--panel) !important; color: var(--text) !important;
+.notice.q-notification { font: 13px/1.45 var(--sans); background: var(--panel); color: var(--text);
   border: 1px solid var(--line); border-left: 4px solid var(--good); border-radius: 9px; max-width: 620px;
   box-shadow: 0 8px 28px rgb(0 0 0 / 0.22); overflow-wrap: anywhere; }
-.q-notification.bg-negative { border-left-color: var(--bad); }
-.q-notification.bg-warning { border-left-color: var(--warn); }
-.q-notification.bg-positive .q-icon { color: var(--good); } .q-notification.bg-negative .q-icon { color: var(--bad); }
+.notice.bad { border-left-color: var(--bad) !important; } .notice.warn { border-left-color: var(--warn) !important; }
 
 @container (max-width: 960px) { .board .wider { display: none; } }
 @container (max-width: 600px) { .board .wide { display: none; } }
