@@ -20,9 +20,9 @@ def worlds():
     return sys.modules[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no wider: its event loop must be gone when the tests of other modules run theirs
 def chromium():
-    """A browser for the whole session. Install it with `apt-get install chromium`."""
+    """A browser. Install it with `apt-get install chromium`."""
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium")

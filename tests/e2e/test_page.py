@@ -151,6 +151,12 @@ def test_killing_and_unlocking_each_take_two_steps(visit, site, world):
         page.get_by_role("button", name="Yes, close everything").click()
         see(page, "Kill switch is on: 3 positions and entries are being ended.")
         see(page, "Kill switch is on: killed by a person")
+        notice = page.locator(".notice .q-notification__message")
+        colours = (
+            "el => [el, el.closest('.notice')].map(one => getComputedStyle(one)).map(s => [s.color, s.backgroundColor])"
+        )
+        (ink, _), (_, paper) = notice.first.evaluate(colours)
+        assert (ink, paper) == ("rgb(24, 33, 48)", "rgb(255, 255, 255)")
         assert page.get_by_role("button", name="Kill", exact=True).is_disabled()
         page.get_by_role("button", name="Unlock", exact=True).click()
         page.get_by_role("button", name="Yes, unlock").click()

@@ -173,6 +173,7 @@ code { font: 12px var(--mono); }
 .notice.q-notification { font: 13px/1.45 var(--sans); background: var(--panel); color: var(--text);
   border: 1px solid var(--line); border-left: 4px solid var(--good); border-radius: 9px; max-width: 620px;
   box-shadow: 0 8px 28px rgb(0 0 0 / 0.22); overflow-wrap: anywhere; }
+.notice .q-notification__message { color: var(--text); }
 .notice.bad { border-left-color: var(--bad) !important; } .notice.warn { border-left-color: var(--warn) !important; }
 
 @container (max-width: 960px) { .board .wider { display: none; } }
