@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ from autotrader.core.paths import store_of
 from autotrader.dashboard import feed as fd
 from autotrader.dashboard.feed import CURVE_EVERY_S, CURVE_POINTS, MAX_COMMANDS, MAX_VIEWERS, RECENT, Feed, Source
 from autotrader.dashboard.view import Snapshot, view_of
+from autotrader.runtime.control import socket_path
 
 
 class Asked:
@@ -161,3 +163,23 @@ async def test_commands_to_a_daemon_that_hangs_are_bounded_and_hold_up_no_readin
     hanging.set()
     assert all(answer.ok for answer in await asyncio.gather(*waiting))
     feed.close()
+
+
+def test_a_daemon_that_dies_in_the_middle_of_its_answer_is_a_silent_one(tmp_path):
+    path = socket_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def die():
+            client, _ = listener.accept()
+            with client:
+                client.recv(1024)
+                client.sendall(b'{"ok": true, "res')
+
+        dying = threading.Thread(target=die)
+        dying.start()
+        snapshot = Source(tmp_path).read(Snapshot())
+        dying.join(5)
+    assert "in the middle of its answer" in snapshot.trouble

@@ -1,4 +1,4 @@
-"""The page's process, seen from the daemon: it holds the port, hands it over, keeps it alive."""
+"""The page's process, seen from the daemon, which holds the port, hands it over and takes the page along."""
 
 from __future__ import annotations
 
@@ -86,9 +86,7 @@ async def start_page(root: Path, settings: DaemonSettings) -> PageProcess | None
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=64)
     except OSError as error:
-        log.error(  # noqa: TRY400 - the address is the news, not the traceback
-            "there is no dashboard: its address cannot be had", host=host, port=port, error=str(error),
-            remedy="set another dashboard.port in autotrader.yaml (0 takes a free one) and restart",
-        )  # fmt: skip
+        remedy = "set another dashboard.port in autotrader.yaml (0 takes a free one) and restart"
+        log.warning("there is no dashboard", host=host, port=port, error=str(error), remedy=remedy)
         return None
     return PageProcess(root, settings, listener)
