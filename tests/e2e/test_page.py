@@ -127,12 +127,14 @@ def test_the_page_follows_the_systems_theme(visit, site, world):
     assert colours == {"rgb(245, 246, 248)", "rgb(13, 17, 23)"}
 
 
-@pytest.mark.parametrize("width", [390, 768, 1024, 1600])
+@pytest.mark.parametrize("width", [390, 768, 1024, 1440, 1600])
 def test_nothing_sticks_out_of_the_screen(visit, site, world, width):
     world.status["reload"].update(ok=False, status="rejected", message="x" * 400)
     with visit(site, width=width, shot=f"width-{width}") as page:
         see(page, "The last reload was rejected")
         assert page.evaluate("document.documentElement.scrollWidth") == width
+        cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+        assert page.evaluate(cut) == 0
 
 
 def test_what_a_strategy_says_is_never_markup(visit, site, world):

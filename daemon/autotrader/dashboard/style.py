@@ -126,12 +126,10 @@ body { background: var(--page) !important; color: var(--text) !important; font: 
   white-space: nowrap; vertical-align: baseline; }
 .board tr:last-child td, .board tr:has(+ .note) td { border-bottom: 0; }
 .board .note td { padding-top: 0; }
-.board th:first-child, .board td:first-child { padding-left: 14px; }
-.board th:last-child, .board td:last-child { padding-right: 14px; }
 .board tbody tr:hover td { background: var(--hover); }
 .board td b { font-weight: 600; }
 .board .num { text-align: right; }
-.board .num + :not(.num) { padding-left: 20px; }
+.board .num + :not(.num) { padding-left: 18px; }
 .board td.text { white-space: normal; overflow-wrap: anywhere; min-width: 220px; }
 .trouble { color: var(--bad); white-space: normal; overflow-wrap: anywhere; }
 .none { color: var(--dim); padding: 4px 14px 12px; margin: 0; font-size: 12.5px; }
@@ -177,7 +175,17 @@ code { font: 12px var(--mono); }
 .notice.bad { border-left-color: var(--bad) !important; } .notice.warn { border-left-color: var(--warn) !important; }
 
 @container (max-width: 960px) { .board .wider { display: none; } }
+@container (max-width: 800px) {
+  .board th, .board td { padding-left: 7px; padding-right: 7px; }
+  .board .num + :not(.num) { padding-left: 14px; }
+}
 @container (max-width: 600px) { .board .wide { display: none; } }
+@container (max-width: 420px) {
+  .board table { font-size: 11.5px; }
+  .board th, .board td, .board .num + :not(.num) { padding-left: 4px; padding-right: 4px; }
+}
+.board tr > :first-child { padding-left: 14px !important; }
+.board tr > :last-child { padding-right: 14px !important; }
 @media (max-width: 1100px) {
   .wide-8, .wide-4, .wide-6, .side { grid-column: 1 / -1; }
   .side { grid-template-columns: 1fr 1fr; grid-template-rows: none; }
@@ -191,7 +199,6 @@ code { font: 12px var(--mono); }
   .board { padding: 10px 12px 32px; gap: 10px; }
   .side { grid-template-columns: minmax(0, 1fr); gap: 10px; }
   .chart { flex-basis: 240px; min-height: 240px; }
-  .board th, .board td { padding-left: 6px; padding-right: 6px; }
   .btn.q-btn, a.btn, button.btn { min-height: 40px; }
   .board td.text { min-width: 150px; }
 }
