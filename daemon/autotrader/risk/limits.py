@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
+from autotrader.core.units import plain
+
 
 class Cap(NamedTuple):
     """A bound: an absolute amount of quote money, or a share of equity."""
@@ -18,6 +20,9 @@ class Cap(NamedTuple):
     def of(self, equity: Decimal) -> Decimal:
         """Return the bound in quote money."""
         return self.amount if self.amount is not None else (self.share or Decimal(0)) * equity
+
+    def __str__(self) -> str:
+        return plain(self.amount) if self.amount is not None else f"{plain((self.share or Decimal(0)) * 100)}%"
 
 
 class Cooldown(NamedTuple):

@@ -124,7 +124,10 @@ def ask(root: Path, command: str, arguments: dict[str, Any] | None = None, timeo
             raise ControlError(f"the daemon in {root} cannot be reached: {error}") from error
     if not chunks:
         raise ControlError(f"the daemon in {root} closed the connection without an answer")
-    answer = orjson.loads(b"".join(chunks))
+    try:
+        answer = orjson.loads(b"".join(chunks))
+    except orjson.JSONDecodeError:
+        raise ControlError(f"the daemon in {root} ended in the middle of its answer") from None
     if not answer["ok"]:
         raise ControlError(answer["error"])
     return answer["result"]

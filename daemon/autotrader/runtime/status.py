@@ -70,7 +70,27 @@ def risk(loop: TradingLoop) -> dict[str, Any]:
             key: str(value) for key, value in loop.limits._asdict().items() if value is not None and key != "on_breach"
         },
         "on_breach": loop.limits.on_breach,
+        "used": _used(loop),
     }
+
+
+def _used(loop: TradingLoop) -> dict[str, dict[str, str | None]]:
+    """Return what the account-wide limits are measured on, each with its bound now; None where none is declared."""
+    limits, breakers, equity = loop.limits, loop.breakers, loop.equity()
+    held = {(leg.exchange, leg.symbol) for leg in loop.desk.legs.values() if leg.position.amount}
+    gross = sum((account.gross() for account in loop.accounts.values()), ZERO)
+    measured = {
+        "max_daily_loss": (max(ZERO, breakers.day_start - equity), limits.max_daily_loss, breakers.day_start),
+        "max_drawdown": (max(ZERO, breakers.peak - equity), limits.max_drawdown, breakers.peak),
+        "max_exposure": (gross, limits.max_exposure, equity),
+    }
+    used: dict[str, dict[str, str | None]] = {
+        key: {"value": text(value), "bound": text(cap.of(base)) if cap else None}
+        for key, (value, cap, base) in measured.items()
+    }
+    most = limits.max_open_positions
+    used["max_open_positions"] = {"value": str(len(held)), "bound": str(most) if most else None}
+    return used
 
 
 def positions(loop: TradingLoop) -> list[dict[str, Any]]:

@@ -36,6 +36,12 @@ EQUITY = (
     "SELECT ts, equity FROM (SELECT ts_ms AS ts, SUM(CAST(equity AS REAL)) AS equity FROM equity "
     "GROUP BY ts_ms ORDER BY ts_ms DESC LIMIT ?) ORDER BY ts"
 )
+EQUITY_CURVE = (  # the whole history in a bounded number of points: the last moment of each of N equal stretches
+    "WITH span AS (SELECT MIN(ts_ms) AS since, MAX(ts_ms) - MIN(ts_ms) + 1 AS length FROM equity), "
+    "shown AS (SELECT MAX(ts_ms) AS ts_ms FROM equity, span GROUP BY (ts_ms - since) * ? / length) "
+    "SELECT ts_ms AS ts, SUM(CAST(equity AS REAL)) AS equity FROM equity JOIN shown USING (ts_ms) "
+    "GROUP BY ts_ms ORDER BY ts_ms"
+)
 
 
 class Reader:
