@@ -48,6 +48,13 @@ def test_a_systemd_credential_goes_first(tmp_path):
     assert source.look_up("${file:token}").reveal() == "from-systemd"
 
 
+def test_a_file_that_cannot_even_be_looked_at_is_told_as_what_it_is(tmp_path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "token").symlink_to("token")
+    message, _ = refusal(SecretSource(tmp_path, {}), "${file:token}")
+    assert message == "secrets/token is no secret: this symlink leads back to itself"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(tmp_path, mode):
     secret_file(tmp_path, mode=mode)

@@ -114,10 +114,10 @@ class SecretSource:
 
     def _from_file(self, name: str) -> str:
         credentials = self._environ.get("CREDENTIALS_DIRECTORY")
-        if credentials and (Path(credentials) / name).exists():
+        if credentials and _lies_there(Path(credentials) / name):
             return _text(read_regular(Path(credentials) / name, MAX_SECRET_BYTES), name, private=False)
         path = self._root / "secrets" / name
-        if not path.exists():
+        if not _lies_there(path):
             hint = f"create secrets/{name} with the value and chmod 600 it"
             raise LookupError(f"there is no secret file secrets/{name}", hint)
         return _text(read_regular(path, MAX_SECRET_BYTES), name, private=True)
@@ -138,6 +138,17 @@ def redactor(values: Mapping[str, str]) -> Redactor:
         return str
     pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
     return lambda text: pattern.sub(lambda match: forms[match[0]], text)
+
+
+def _lies_there(path: Path) -> bool:
+    """Whether there is such a file; one that may not even be looked for is left to the reading, which tells why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _text(found: tuple[bytes, object, int] | Flaw, name: str, *, private: bool) -> str:

@@ -256,7 +256,7 @@ class Daemon:
                 await work
             except asyncio.CancelledError:
                 raise
-            except BaseException as error:
+            except BaseException as error:  # whatever it is: it is told, kept as the failure, and ends the daemon
                 log.critical("a task failed; the daemon stops and recovers by starting again", task=name, exc_info=True)
                 self.failure = error
                 self.stopping.set()
