@@ -56,7 +56,7 @@ schemas: $(VENV)/.run  ## write schemas/*.json again after a change of the confi
 
 .PHONY: bench
 bench: $(VENV)/.dev  ## measure what README promises
-	$(BIN)/python tools/bench.py $(ARGS)
+	$(BIN)/python tests/bench/run.py $(ARGS)
 
 .PHONY: install
 install:  ## install as a systemd service (as root)
