@@ -193,7 +193,6 @@ TEXTS: Final[Mapping[str, Both]] = {
     "risk.lock_daily": Both("daily loss, until the next UTC day", "일일 손실, 다음 UTC 날짜까지"),
     "risk.lock_cooldown": Both("cooldown until {time}", "{time}까지 휴식"),
     "risk.no_limits": Both("No limit is declared in risk.d.", "risk.d에 선언된 한도가 없습니다."),
-    "risk.unlimited": Both("no limit", "한도 없음"),
     "limit.max_daily_loss": Both("Daily loss", "일일 손실"),
     "limit.max_drawdown": Both("Drawdown", "낙폭"),
     "limit.max_exposure": Both("Exposure", "노출"),
