@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -34,7 +35,10 @@ class PageProcess:
     async def _keep(self) -> None:
         wait_s = FIRST_WAIT_S
         while True:
+            began_s = time.monotonic()
             code = await self._once()
+            if time.monotonic() - began_s > MAX_WAIT_S:
+                wait_s = FIRST_WAIT_S
             log.warning("the dashboard's process ended; it is started again", code=code, in_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, MAX_WAIT_S)
