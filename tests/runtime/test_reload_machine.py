@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from autotrader.core.errors import AutotraderError
+from autotrader.core.errors import AutotraderError, StoreError
 from autotrader.execution.leg import REMOVED
 from support.books import disagreements
 from support.folders import folder, rules
@@ -206,29 +207,37 @@ class Reloads(RuleBasedStateMachine):
     def crash_and_restart(self) -> None:
         self.run(self._restart())
 
-    @rule(step=st.integers(0, 12))
-    def crash_in_a_reload(self, step: int) -> None:
+    @rule(step=st.integers(0, 12), where=st.sampled_from(["", "commit", "order"]))
+    def crash_in_a_reload(self, step: int, where: str) -> None:
         assert self.one is not None
-        self.one.fuse.left = step
-        try:
+        self.one.fuse.light(step, where)
+        with suppress(Crash):
             self.run(self.daemon.reloader.reload("test", "crashing"))
-        except Crash:
-            pass
-        else:
-            self.one.fuse.left = None
-            if self.daemon.failure is None:
-                return
-        self.run(self._restart())
-
-    @rule(step=st.integers(0, 25), bars=st.integers(1, 3))
-    def crash_while_trading(self, step: int, bars: int) -> None:
-        assert self.one is not None
-        self.one.fuse.left = step
-        self.run(self.one.bars(bars))
-        burned = self.one.fuse.left is not None and self.one.fuse.left < 0
-        self.one.fuse.left = None
-        if burned:
+        if self.one.fuse.out():
             self.run(self._restart())
+
+    @rule(step=st.integers(0, 12), bars=st.integers(1, 3), where=st.sampled_from(["", "commit", "order"]))
+    def crash_while_trading(self, step: int, bars: int, where: str) -> None:
+        assert self.one is not None
+        self.one.fuse.light(step, where)
+        self.run(self.one.bars(bars))
+        if self.one.fuse.out():
+            self.run(self._restart())
+
+    @rule(step=st.integers(0, 3))
+    def the_disk_is_full_in_a_reload(self, step: int) -> None:
+        """A write that fails is the reload's own, which is refused, or a later one, which ends the daemon: it recovers."""
+        assert self.one is not None
+        before, generation = dict(self.daemon.loop.strategies), self.daemon.reloader.generation
+        self.one.fuse.light(step, "commit", StoreError)
+        outcome = self.run(self.daemon.reloader.reload("test", "no room"))
+        if not self.one.fuse.out():
+            return
+        if self.daemon.failure is not None:
+            self.run(self._restart())
+        elif not outcome.ok:
+            assert self.daemon.loop.strategies == before
+            assert self.daemon.reloader.generation == generation
 
     async def _restart(self) -> None:
         assert self.one is not None

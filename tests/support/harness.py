@@ -22,34 +22,51 @@ class Crash(BaseException):
 
 
 class Fuse:
-    """Counts steps and burns through at the one that was asked for."""
+    """Counts steps and burns through at the one that was asked for.
+
+    `where` says which steps count (commits, orders, or all of them), `what` is raised.
+    """
 
     def __init__(self) -> None:
         self.left: int | None = None
-        self.steps = 0
+        self.where = ""
+        self.what: type[BaseException] = Crash
+        self.burned = 0
 
-    def step(self) -> None:
-        self.steps += 1
-        if self.left is None:
+    def light(self, left: int, where: str = "", what: type[BaseException] = Crash) -> None:
+        self.left, self.where, self.what = left, where, what
+
+    def out(self) -> bool:
+        """Take the fuse away; True if it burned."""
+        burned = self.left is not None and self.left < 0
+        self.left = None
+        return burned
+
+    def step(self, where: str) -> None:
+        if self.left is None or self.left < 0 or self.where not in {"", where}:
+            if self.left is not None and self.left < 0 and self.what is Crash:
+                raise Crash  # the dead do nothing more
             return
         self.left -= 1
         if self.left < 0:
-            raise Crash
+            self.burned += 1
+            raise self.what("the disk is full")
 
 
 class FusedJournal(Journal):
-    """A journal that may die before or after any commit."""
+    """A journal that may fail before a commit, or die before or after it."""
 
     fuse: Fuse
 
     def _commit(self) -> None:
         try:
-            self.fuse.step()
-        except Crash:
+            self.fuse.step("commit")
+        except BaseException:
             self._db.execute("ROLLBACK")
             raise
         super()._commit()
-        self.fuse.step()
+        if self.fuse.what is Crash:
+            self.fuse.step("commit")
 
 
 ORDERS = frozenset({"submit", "cancel", "guard"})
@@ -70,10 +87,10 @@ class FusedVenue:
         async def counted(*args: Any, **kwargs: Any) -> Any:
             self._calls[name] += 1
             if name in ORDERS:
-                self._fuse.step()
+                self._fuse.step("order")
             result = await found(*args, **kwargs)
             if name in ORDERS:
-                self._fuse.step()
+                self._fuse.step("order")
             return result
 
         return counted
@@ -145,7 +162,7 @@ class Harness:
     async def die(self) -> None:
         """End as kill -9 does: nothing is finished, nothing more is written; the kernel lets go of the locks."""
         daemon = self.daemon
-        self.fuse.left = None
+        self.fuse.out()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

@@ -257,11 +257,16 @@ class Daemon:
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # whatever it is: it is told, kept as the failure, and ends the daemon
-                log.critical("a task failed; the daemon stops and recovers by starting again", task=name, exc_info=True)
-                self.failure = error
-                self.stopping.set()
+                log.critical("a task failed", task=name, exc_info=True)
+                self.fatal(error)
 
         self._tasks[name] = asyncio.create_task(watched(), name=name)
+
+    def fatal(self, error: BaseException) -> None:
+        """Stop, because what follows could not be trusted; starting again recovers."""
+        log.critical("the daemon stops and recovers by starting again", error=str(error))
+        self.failure = error
+        self.stopping.set()
 
     async def _follow(self, name: str) -> None:
         """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""

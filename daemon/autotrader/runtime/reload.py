@@ -15,6 +15,8 @@ from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, ReloadRefused
 from autotrader.core.events import Series
+from autotrader.execution.leg import Leg
+from autotrader.execution.orders import Guard
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.plan import Plan, make_plan
@@ -46,12 +48,13 @@ class Outcome(NamedTuple):
     waiting: tuple[str, ...] = ()
 
 
-class Exchanges(Protocol):
-    """Who opens and closes exchanges for a reload."""
+class Host(Protocol):
+    """What a reload needs of the daemon around it."""
 
     async def exchange_added(self, name: str, declarations: Declarations, series: set[Series]) -> None: ...
     async def exchange_removed(self, name: str) -> None: ...
     async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None: ...
+    def fatal(self, error: BaseException) -> None: ...
 
 
 class Reloader:
@@ -65,7 +68,7 @@ class Reloader:
         clock: Clock,
         declarations: Declarations,
         generation: int,
-        exchanges: Exchanges,
+        host: Host,
     ) -> None:
         self.loop = loop
         self.kinds = kinds
@@ -74,7 +77,7 @@ class Reloader:
         self.generation = generation
         self.last = Outcome(True, "applied", generation, "started", clock.now_ms())
         self._load = load
-        self._exchanges = exchanges
+        self._host = host
         self._serial = asyncio.Lock()
         self._missing: dict[str, float] = {}
         self.pinned = ""
@@ -138,11 +141,10 @@ class Reloader:
         if plan.refused:
             return self._reject("\n".join(plan.refused) + "\nput it back, or restart the daemon")
         if plan.confirm and not confirmed and not rollback:
-            message = (
-                f"{'; '.join(plan.confirm)}: look at `autotrader plan`, then `autotrader reload --plan {plan.hash}`"
-            )
+            whole = self._plan(disk, {}).hash  # a person who confirms, confirms what still waits too
+            message = f"{'; '.join(plan.confirm)}: look at `autotrader plan`, then `autotrader reload --plan {whole}`"
             return self._conclude(
-                Outcome(False, "needs_confirmation", self.generation, message, plan=plan.hash, waiting=late)
+                Outcome(False, "needs_confirmation", self.generation, message, plan=whole, waiting=late)
             )
         try:
             await self._swap(wanted, plan, who, why)
@@ -159,7 +161,7 @@ class Reloader:
         except BaseException:
             for name in difference.exchanges.added:
                 if self.current.exchanges.get(name) is None:
-                    await self._exchanges.exchange_removed(name)
+                    await self._host.exchange_removed(name)
             raise
 
     async def _apply(self, wanted: Declarations, difference: Diff, plan: Plan, who: str, why: str) -> None:
@@ -174,7 +176,7 @@ class Reloader:
         }
         for name in difference.exchanges.added:
             series = {one for strategy in built.values() for one in strategy.series() if one.exchange == name}
-            await self._exchanges.exchange_added(name, wanted, series)
+            await self._host.exchange_added(name, wanted, series)
         prepared = await prepare(built, venues)
         if prepared.failed:
             told = (f"strategies.d/{name}.yaml: {reason}" for name, reason in sorted(prepared.failed.items()))
@@ -191,12 +193,22 @@ class Reloader:
                 )
                 loop.journal.event(now_ms, "info", "reload", str(number), "; ".join(plan.changes)[:2000])
             self.current, self.generation = wanted, number
-            await loop.finish(now_ms, None)
-            for leg, guard in moved:
-                await loop.desk.move_guard(leg, guard)
-            await self._exchanges.exchanges_changed(wanted, difference)
-            for name, series in loop.wanted_series().items():
-                await venues[name].subscribe(series)
+            try:
+                await self._follow_up(wanted, difference, moved, now_ms)
+            except AutotraderError as error:
+                # Accepted and written, but not carried out to the end: starting again does what is left of it.
+                self._host.fatal(error)
+
+    async def _follow_up(
+        self, wanted: Declarations, difference: Diff, moved: list[tuple[Leg, Guard]], now_ms: int
+    ) -> None:
+        """Tell the exchanges of what was accepted: orders, stops, subscriptions."""
+        await self.loop.finish(now_ms, None)
+        for leg, guard in moved:
+            await self.loop.desk.move_guard(leg, guard)
+        await self._host.exchanges_changed(wanted, difference)
+        for name, series in self.loop.wanted_series().items():
+            await self.loop.desk.venues[name].subscribe(series)
 
     # the parts of it
 
