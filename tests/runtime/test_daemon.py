@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autotrader.core.errors import StoreError
 from autotrader.runtime.balances import take_balances
 from autotrader.runtime.status import status
 from support.books import disagreements
@@ -307,3 +308,19 @@ async def test_a_deposit_is_no_gain(harness) -> None:
     loop.accounts["paper"].cash -= 100  # as if 100 USDT had come in since we looked
     await take_balances(loop, "paper")
     assert loop.breakers.peak == peak + 100
+
+
+async def test_a_full_disk_refuses_the_reload_and_leaves_everything_as_it_was(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS), "b": rules(symbols="ETH/USDT", **ALWAYS)})
+    await one.bars(2)
+    loop = one.daemon.loop
+    before = dict(loop.strategies)
+    legs = {leg.key: (leg.guard, leg.position, leg.owner) for leg in loop.desk.legs.values()}
+    write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(ALWAYS | {"exits": "{stop_loss: 30%}"}))})
+    one.fuse.light(0, "commit", StoreError)
+    outcome = await one.daemon.reloader.reload("test", "no room")
+    assert one.fuse.out()
+    assert (outcome.status, outcome.message) == ("rejected", "the disk is full")
+    assert loop.strategies == before
+    assert {leg.key: (leg.guard, leg.position, leg.owner) for leg in loop.desk.legs.values()} == legs
+    assert (await one.daemon.reloader.reload("test", "room again")).status == "applied"

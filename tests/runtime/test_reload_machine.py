@@ -226,7 +226,7 @@ class Reloads(RuleBasedStateMachine):
 
     @rule(step=st.integers(0, 3))
     def the_disk_is_full_in_a_reload(self, step: int) -> None:
-        """A write that fails is the reload's own, which is refused, or a later one, which ends the daemon: it recovers."""
+        """A write that fails is the reload's own, which is refused, or a later one, which ends the daemon."""
         assert self.one is not None
         before, generation = dict(self.daemon.loop.strategies), self.daemon.reloader.generation
         self.one.fuse.light(step, "commit", StoreError)
