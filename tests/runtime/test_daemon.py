@@ -324,3 +324,13 @@ async def test_a_full_disk_refuses_the_reload_and_leaves_everything_as_it_was(ha
     assert loop.strategies == before
     assert {leg.key: (leg.guard, leg.position, leg.owner) for leg in loop.desk.legs.values()} == legs
     assert (await one.daemon.reloader.reload("test", "room again")).status == "applied"
+
+
+async def test_a_strategy_that_never_decided_keeps_its_features_to_the_last_bit_over_a_restart(harness) -> None:
+    slow = {"enter_long": "close > 10 * ema(close, 7)", "exit_long": "close < ema(close, 7)", "exits": ""}
+    one = await harness({"a": rules(symbols="BTC/USDT", **slow, more='let: {mean: "ema(close, 7)"}\n')})
+    await one.bars(300)
+    values = one.daemon.loop.strategies["a"].parts[0].live[0].values()[:]
+    await one.die()
+    await one.start()
+    assert one.daemon.loop.strategies["a"].parts[0].live[0].values() == values

@@ -233,15 +233,16 @@ class Daemon:
                     account.prices[leg.symbol] = Decimal(repr(bar.close))
 
     async def _warm(self, done: Mapping[str, int], market: Mapping[str, int]) -> None:
-        """Warm every strategy up; one that had run before folds the bars that closed while nobody looked."""
+        """Warm every strategy up; one that ran before folds the bars that closed while nobody looked."""
         venues = self.loop.desk.venues
         now = Window(venues, market)
         before = Window(venues, {name: min(done[name] or at, at) for name, at in market.items()})
         for strategy in self.loop.strategies.values():
             for part in strategy.parts:
-                if part.ts_ms:
+                ran = part.anchor_ms > 0
+                if ran:
                     await catch_up(part, before, fold=False)
-                await catch_up(part, now, fold=bool(part.ts_ms))
+                await catch_up(part, now, fold=ran)
 
     async def _prepare(self, wanted: Declarations, number: int) -> Prepared:
         kinds = self.seams.kinds

@@ -126,6 +126,8 @@ def _seat(
             part.anchor_ms = row.anchor_ms
         else:
             part.adopt_legs()
+            part.ts_ms = now_ms  # it decides on what closes from now on
+            loop.remember(strategy, part)
     for leg in [leg for leg in loop.desk.legs.values() if leg.owner == strategy.name and leg.key not in seated]:
         retire(loop, leg, strategy.params.on_remove, now_ms)
     loop.strategies[strategy.name] = strategy

@@ -199,9 +199,13 @@ class TradingLoop:
             return
         if not changed:
             return
-        self._dirty.append((strategy, part))
+        self.remember(strategy, part)
         for index, one in enumerate(part.legs):
             self.consider(strategy, part, index, one, now_ms)
+
+    def remember(self, strategy: Strategy, part: Part) -> None:
+        """Have a part's State written with this turn."""
+        self._dirty.append((strategy, part))
 
     def _fail(self, strategy: Strategy, message: str, now_ms: int) -> None:
         strategy.error = message

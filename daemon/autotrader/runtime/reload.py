@@ -13,7 +13,7 @@ from autotrader.config.canonical import digest
 from autotrader.config.diff import Diff, diff
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
-from autotrader.core.errors import AutotraderError, ReloadRefused
+from autotrader.core.errors import AutotraderError, ReloadRefused, StoreError
 from autotrader.core.events import Series
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Guard
@@ -303,6 +303,9 @@ class Reloader:
         level = "info" if outcome.ok else "warning"
         getattr(log, level)(outcome.status, generation=outcome.generation, message=outcome.message)
         if not outcome.ok:
-            with self.loop.journal.write(durable=False):
-                self.loop.journal.event(0, level, "reload", outcome.status, outcome.message[:4000])
+            try:
+                with self.loop.journal.write(durable=False):
+                    self.loop.journal.event(0, level, "reload", outcome.status, outcome.message[:4000])
+            except StoreError as error:
+                log.warning("the outcome of a reload could not be journalled", error=str(error))
         return self.last
