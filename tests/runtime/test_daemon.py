@@ -141,7 +141,7 @@ async def test_kill_flattens_locks_and_survives_reload_and_restart(harness) -> N
     await one.die()
     await one.start()
     await one.bars(3)
-    assert one.daemon.loop.killed
+    assert one.daemon.loop.trader.killed
     assert all(not leg.position.amount for leg in one.daemon.loop.desk.legs.values())
     await one.daemon.commands.handle("unlock", {})
     await one.bars(2)
@@ -169,7 +169,7 @@ async def test_a_restart_onto_invalid_files_runs_the_last_generation_with_exits_
     write(one.root, {"strategies.d/b.yaml": "kind: rules"})
     await one.start()
     assert set(one.daemon.loop.strategies) == {"a", "b"}
-    assert one.daemon.loop.exits_only
+    assert one.daemon.loop.trader.exits_only
     assert any(leg.position.amount for leg in one.daemon.loop.desk.legs.values())
 
 
@@ -259,10 +259,10 @@ async def test_mended_files_lift_exits_only(harness) -> None:
     good = (one.root / "strategies.d/a.yaml").read_text()
     write(one.root, {"strategies.d/a.yaml": "kind: rules"})
     await one.start()
-    assert one.daemon.loop.exits_only
+    assert one.daemon.loop.trader.exits_only
     write(one.root, {"strategies.d/a.yaml": good})
     await one.daemon.reloader.reload("test", "mended")
-    assert not one.daemon.loop.exits_only
+    assert not one.daemon.loop.trader.exits_only
 
 
 async def test_a_changed_balance_needs_a_restart_and_a_changed_fee_does_not(harness) -> None:
@@ -284,9 +284,9 @@ async def test_loosened_limits_wait_for_a_confirmation_and_tightened_ones_do_not
     write(one.root, {"risk.d/default.yaml": "max_order: 2000 USDT\n"})
     waits = await one.daemon.reloader.reload("test", "looser")
     assert waits.status == "needs_confirmation"
-    assert one.daemon.loop.limits.max_order.amount == 500
+    assert one.daemon.loop.trader.limits.max_order.amount == 500
     assert (await one.daemon.reloader.reload("test", "agreed", waits.plan)).status == "applied"
-    assert one.daemon.loop.limits.max_order.amount == 2000
+    assert one.daemon.loop.trader.limits.max_order.amount == 2000
 
 
 async def test_a_strategy_that_cannot_start_does_not_stop_the_others(harness) -> None:
@@ -304,10 +304,10 @@ async def test_a_deposit_is_no_gain(harness) -> None:
     one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS)})
     await one.bars(2)
     loop = one.daemon.loop
-    peak = loop.breakers.peak
+    peak = loop.trader.breakers.peak
     loop.accounts["paper"].cash -= 100  # as if 100 USDT had come in since we looked
     await take_balances(loop, "paper")
-    assert loop.breakers.peak == peak + 100
+    assert loop.trader.breakers.peak == peak + 100
 
 
 async def test_a_full_disk_refuses_the_reload_and_leaves_everything_as_it_was(harness) -> None:

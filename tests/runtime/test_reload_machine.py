@@ -274,7 +274,7 @@ class Reloads(RuleBasedStateMachine):
     def the_kill_switch_survives(self) -> None:
         if self.one is None:
             return
-        assert bool(self.daemon.loop.killed) == self.killed
+        assert bool(self.daemon.loop.trader.killed) == self.killed
 
     @invariant()
     def nothing_failed(self) -> None:

@@ -163,7 +163,7 @@ async def test_each_limit_stands_in_front_of_the_order(trading, risk: str, limit
 async def test_a_breach_closes_everything_where_it_says_so_and_locks_until_unlock(trading) -> None:
     one = await trading(risk="max_drawdown: 0.02%\non_breach: close\n", **ALWAYS)
     loop = one.daemon.loop
-    await one.until(lambda: loop.breakers.drawdown_locked)
+    await one.until(lambda: loop.trader.breakers.drawdown_locked)
     await one.bars(3)
     assert not leg(one).position.amount
     assert trades(one) == ["breach"]

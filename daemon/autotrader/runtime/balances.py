@@ -19,7 +19,7 @@ async def book_missed(loop: TradingLoop, exchange: str) -> int:
     """Book the fills that the venue has and the journal has not; return how many."""
     missed = await loop.desk.venues[exchange].fills(loop.journal.progress_of(exchange).fill_id)
     for fill in missed:
-        loop.book(fill)
+        loop.trader.book(fill)
     return len(missed)
 
 
@@ -40,7 +40,7 @@ async def take_balances(loop: TradingLoop, exchange: str, *, explained: bool = F
     if account.budget is not None:
         account.cash = account.budget + desk.journal.cash_flow(exchange)
     elif account.known and not explained and total != account.cash:
-        loop.money_moved(exchange, total - account.cash)
+        loop.trader.money_moved(exchange, total - account.cash)
         account.cash = total
     else:
         account.cash = total

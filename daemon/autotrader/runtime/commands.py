@@ -60,27 +60,27 @@ class Commands:
     async def _pause(self, arguments: dict[str, Any]) -> Any:
         loop, name = self._daemon.loop, self._strategy(arguments)
         async with loop.turn:
-            loop.paused[name] = str(arguments.get("reason") or "paused by a person")
+            loop.trader.paused[name] = str(arguments.get("reason") or "paused by a person")
             self._keep(f"entries of {name or 'all strategies'} are paused", "pause", arguments)
-        return {"paused": dict(loop.paused)}
+        return {"paused": dict(loop.trader.paused)}
 
     async def _resume(self, arguments: dict[str, Any]) -> Any:
         loop, name = self._daemon.loop, self._strategy(arguments)
         async with loop.turn:
             if not name:
-                loop.paused.clear()
-                loop.exits_only = ""
-            loop.paused.pop(name, None)
+                loop.trader.paused.clear()
+                loop.trader.exits_only = ""
+            loop.trader.paused.pop(name, None)
             if name in loop.strategies:
                 loop.strategies[name].error = ""
             self._keep(f"entries of {name or 'all strategies'} are allowed again", "resume", arguments)
-        return {"paused": dict(loop.paused)}
+        return {"paused": dict(loop.trader.paused)}
 
     async def _close(self, arguments: dict[str, Any]) -> Any:
         loop, name = self._daemon.loop, self._strategy(arguments)
         async with loop.turn:
             now_ms = self._now_ms()
-            count = loop.leave_all(Reason.CLOSE, now_ms, name)
+            count = loop.trader.leave_all(Reason.CLOSE, now_ms, name)
             self._keep(f"{count} positions of {name or 'all strategies'} are being closed", "close", arguments)
             await loop.finish(now_ms, None)
         return {"closing": count}
@@ -89,21 +89,21 @@ class Commands:
         loop = self._daemon.loop
         async with loop.turn:
             now_ms = self._now_ms()
-            loop.killed = str(arguments.get("reason") or "killed by a person")
+            loop.trader.killed = str(arguments.get("reason") or "killed by a person")
             with loop.journal.write():
-                loop.journal.flag("killed", loop.killed)
-            count = loop.leave_all(Reason.KILL, now_ms)
+                loop.journal.flag("killed", loop.trader.killed)
+            count = loop.trader.leave_all(Reason.KILL, now_ms)
             self._keep(
                 f"kill switch: {count} positions and entries are being ended; locked until unlock", "kill", arguments
             )
             await loop.finish(now_ms, None)
-        return {"killed": loop.killed, "closing": count}
+        return {"killed": loop.trader.killed, "closing": count}
 
     async def _unlock(self, arguments: dict[str, Any]) -> Any:
         loop = self._daemon.loop
         async with loop.turn:
-            loop.killed = ""
-            loop.breakers = brk.unlocked(loop.breakers, loop.equity())
+            loop.trader.killed = ""
+            loop.trader.breakers = brk.unlocked(loop.trader.breakers, loop.trader.equity())
             self._keep("kill switch and loss locks are lifted", "unlock", arguments)
             await loop.finish(self._now_ms(), None)
         return {"killed": ""}
@@ -151,6 +151,6 @@ class Commands:
     def _keep(self, message: str, kind: str, arguments: dict[str, Any]) -> None:
         loop = self._daemon.loop
         with loop.journal.write():
-            loop.journal.flag("paused", loop.paused or None)
-            loop.journal.flag("killed", loop.killed or None)
+            loop.journal.flag("paused", loop.trader.paused or None)
+            loop.journal.flag("killed", loop.trader.killed or None)
             loop.journal.event(self._now_ms(), "info", kind, str(arguments.get("who") or "command line"), message)

@@ -152,14 +152,14 @@ class Daemon:
 
     def _flags(self, exits_only: str) -> None:
         flags = self.journal.flags()
-        self.loop.paused = dict(flags.get("paused", {}))
-        self.loop.killed = flags.get("killed", "")
+        self.loop.trader.paused = dict(flags.get("paused", {}))
+        self.loop.trader.killed = flags.get("killed", "")
         if "breakers" in flags:
-            self.loop.breakers = breakers_from(flags["breakers"])
+            self.loop.trader.breakers = breakers_from(flags["breakers"])
         unready = int(flags.get("starts", 0))
         if unready >= MAX_UNREADY_STARTS:
             exits_only = exits_only or f"the last {unready} starts failed; `autotrader resume` lets entries in again"
-        self.loop.exits_only = exits_only
+        self.loop.trader.exits_only = exits_only
         with self.journal.write():
             self.journal.flag("starts", unready + 1)
 
@@ -180,7 +180,7 @@ class Daemon:
     async def _begin(self, declarations: Declarations, last: Generation | None) -> None:
         """Run the declarations as the journal left them: states restored, what happened meanwhile made good."""
         loop, venues = self.loop, self.loop.desk.venues
-        loop.limits = limits_of(declarations)
+        loop.trader.limits = limits_of(declarations)
         current = declarations
         if last is not None and last.hash != declarations.hash:
             before = await asyncio.to_thread(self.seams.load_texts, last.texts)

@@ -27,11 +27,17 @@ def undone_on_failure(loop: TradingLoop) -> Iterator[None]:
     legs, groups, strategies = dict(desk.legs), dict(desk.groups), dict(loop.strategies)
     seats = {name: dict(account.legs) for name, account in loop.accounts.items()}
     values = [(leg, {slot: copy.copy(getattr(leg, slot)) for slot in Leg.__slots__}) for leg in legs.values()]
-    limits, drafts, failed = loop.limits, list(desk.drafts), dict(loop.failed)
+    limits, drafts, failed = loop.trader.limits, list(desk.drafts), dict(loop.failed)
     try:
         yield
     except BaseException:
-        desk.legs, desk.groups, desk.drafts, loop.strategies, loop.limits = legs, groups, drafts, strategies, limits
+        desk.legs, desk.groups, desk.drafts, loop.strategies, loop.trader.limits = (
+            legs,
+            groups,
+            drafts,
+            strategies,
+            limits,
+        )
         loop.failed = failed
         for name, kept in seats.items():
             loop.accounts[name].legs = kept
@@ -66,7 +72,7 @@ def install(
     for name in sorted(prepared.strategies):
         loop.failed.pop(name, None)
         moved += _seat(loop, prepared.strategies[name], prepared, states, now_ms)
-    loop.limits = limits
+    loop.trader.limits = limits
     loop.rewire()
     return moved
 
@@ -79,7 +85,7 @@ def retire(loop: TradingLoop, leg: Leg, fate: str, now_ms: int) -> None:
     _cancel_entry(loop, leg, now_ms)
     loop.desk.rename(leg, REMOVED + leg.owner.removeprefix(REMOVED))
     if fate == "close":
-        loop.leave(leg, Reason.REMOVED, now_ms)
+        loop.trader.leave(leg, Reason.REMOVED, now_ms)
 
 
 def _cancel_entry(loop: TradingLoop, leg: Leg, now_ms: int) -> None:

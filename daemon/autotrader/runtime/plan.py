@@ -75,7 +75,7 @@ def make_plan(
         for leg in legs
         if leg.position.amount
     ]
-    looser = list(loosened(loop.limits, limits_of(new), loop.equity()))
+    looser = list(loosened(loop.trader.limits, limits_of(new), loop.trader.equity()))
     confirm = []
     mode = new.daemon.reload.confirm
     if mode == "loosening" and looser:

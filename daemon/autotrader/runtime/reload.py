@@ -294,8 +294,8 @@ class Reloader:
         return self._conclude(Outcome(False, "rejected", self.generation, message))
 
     def _conclude(self, outcome: Outcome) -> Outcome:
-        if outcome.ok and self.loop.exits_only == INVALID_START:
-            self.loop.exits_only = ""
+        if outcome.ok and self.loop.trader.exits_only == INVALID_START:
+            self.loop.trader.exits_only = ""
         changed = (outcome.status, outcome.message) != (self.last.status, self.last.message)
         self.last = outcome._replace(at_ms=self.clock.now_ms())
         if outcome.status == "unchanged" or not changed:

@@ -23,7 +23,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "generation": reloader.generation,
         "uptime_s": round(daemon.seams.clock.monotonic_s() - daemon.started_s, 1),
         "market_time": max((account.market_ms for account in loop.accounts.values()), default=0),
-        "equity": text(loop.equity()),
+        "equity": text(loop.trader.equity()),
         "dashboard": daemon.page_url,
         "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)]
         + [_failed(name, why) for name, why in sorted(loop.failed.items())]
@@ -56,27 +56,27 @@ def status(daemon: Daemon) -> dict[str, Any]:
 
 def risk(loop: TradingLoop) -> dict[str, Any]:
     """Return what the gate and the breakers say now."""
-    breakers = loop.breakers
+    breakers, limits = loop.trader.breakers, loop.trader.limits
     return {
-        "killed": loop.killed,
-        "paused": dict(loop.paused),
-        "exits_only": loop.exits_only,
+        "killed": loop.trader.killed,
+        "paused": dict(loop.trader.paused),
+        "exits_only": loop.trader.exits_only,
         "drawdown_locked": breakers.drawdown_locked,
         "daily_loss_day": breakers.daily_loss_day,
         "cooldown_until": breakers.cooldown_until_ms,
         "day_start_equity": text(breakers.day_start),
         "peak_equity": text(breakers.peak),
         "limits": {
-            key: str(value) for key, value in loop.limits._asdict().items() if value is not None and key != "on_breach"
+            key: str(value) for key, value in limits._asdict().items() if value is not None and key != "on_breach"
         },
-        "on_breach": loop.limits.on_breach,
+        "on_breach": limits.on_breach,
         "used": _used(loop),
     }
 
 
 def _used(loop: TradingLoop) -> dict[str, dict[str, str | None]]:
     """Return what the account-wide limits are measured on, each with its bound now; None where none is declared."""
-    limits, breakers, equity = loop.limits, loop.breakers, loop.equity()
+    limits, breakers, equity = loop.trader.limits, loop.trader.breakers, loop.trader.equity()
     held = {(leg.exchange, leg.symbol) for leg in loop.desk.legs.values() if leg.position.amount}
     gross = sum((account.gross() for account in loop.accounts.values()), ZERO)
     measured = {
@@ -178,9 +178,9 @@ def _pnl(loop: TradingLoop, legs: list[Leg]) -> Decimal:
 def _state(loop: TradingLoop, name: str, legs: list[Leg]) -> str:
     if loop.strategies[name].error:
         return "failed"
-    if loop.killed:
+    if loop.trader.killed:
         return "killed"
-    if "" in loop.paused or name in loop.paused or loop.exits_only:
+    if "" in loop.trader.paused or name in loop.trader.paused or loop.trader.exits_only:
         return "paused"
     if any(leg.locked for leg in legs):
         return "locked"

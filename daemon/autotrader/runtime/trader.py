@@ -1,0 +1,261 @@
+"""From what strategies want to the orders that follow: entries through the gate, ways out, and what waits between.
+
+Nothing here is sent or written: orders are drafted on the desk, and leave with the turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import structlog
+
+from autotrader.core.clock import iso
+from autotrader.execution.leg import REMOVED, Leg
+from autotrader.execution.orders import BUY, SELL, Fill, Reason
+from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
+from autotrader.execution.sizing import Room, entry_amount
+from autotrader.risk import breakers as brk
+from autotrader.risk import limits as lim
+from autotrader.runtime.desk import Desk
+from autotrader.runtime.part import Part
+from autotrader.runtime.strategy import Strategy
+from autotrader.store.journal import Journal
+
+ZERO = Decimal(0)
+
+log = structlog.get_logger("trader")
+
+
+class Trader:
+    """Decides about orders. Owns the limits, the breakers and the locks; touched in the trading loop's turn only."""
+
+    def __init__(self, journal: Journal, desk: Desk) -> None:
+        self.journal = journal
+        self.desk = desk
+        self.accounts = desk.accounts
+        self.limits = lim.Limits()
+        self.breakers = brk.Breakers()
+        self.paused: dict[str, str] = {}
+        self.killed = ""
+        self.exits_only = ""
+        self.equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
+
+    # from wants to orders
+
+    def consider(self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int) -> None:
+        """Compare what a step wants of a leg with what the leg has, and draft the difference."""
+        target, entry_id = part.out.target[index], part.out.entry[index]
+        if target == 0.0:
+            if (leg.position.amount or leg.working("entry")) and not leg.exit_reason:
+                self.leave(leg, Reason.EXIT, now_ms)
+            return
+        if entry_id == leg.entry_id:
+            return
+        self._enter(strategy, part, index, leg, now_ms)
+
+    def leave(self, leg: Leg, reason: str, now_ms: int) -> None:
+        """Draft the way out of a leg's position and entry."""
+        if not leg.exit_reason:
+            leg.first_sent_ms = now_ms
+        leg.exit_reason = reason
+        steps = leave(leg, self._price(leg), now_ms)
+        if steps != NOTHING:
+            self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
+
+    def _enter(self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int) -> None:
+        target, entry_id = part.out.target[index], part.out.entry[index]
+        account = self.accounts[leg.exchange]
+        price = self._price(leg)
+        leg.entry_id, leg.exposure = entry_id, target
+        strategy.last_decision = f"{iso(now_ms)} {'long' if target > 0 else 'short'} {leg.symbol}"
+        refusal = self.blocked(leg, now_ms)
+        if refusal is not None:
+            self._refuse(leg, refusal, now_ms)
+            return
+        share = self.share(strategy, leg)
+        room = Room(share, account.available() + self._freed(leg, price), account.cost)
+        atr = part.atr(index)
+        amount = entry_amount(
+            strategy.size,
+            target,
+            room,
+            price,
+            leg.instrument,
+            Decimal(repr(atr)) if atr == atr else None,  # noqa: PLR0124 - NaN
+        )
+        wanted = amount if target > 0 else -amount
+        change = wanted - leg.position.amount
+        if leg.position.amount and (change > 0) != (leg.position.amount > 0):
+            self._reduce_to(leg, wanted, now_ms)
+            return
+        leg.target = wanted
+        side = BUY if change > 0 else SELL
+        limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.kind == "limit" else None
+        notional = abs(change) * price
+        if not change or notional < leg.instrument.min_notional or abs(change) < leg.instrument.min_amount:
+            rules = leg.instrument
+            bound = f"{rules.min_notional} {rules.quote}, {rules.min_amount} {rules.base}"
+            self._refuse(leg, lim.Refusal("minimum", bound, f"{abs(change)} {rules.base}"), now_ms)
+            return
+        refusal = self._gate(leg, side * notional, limit or price, now_ms)
+        if refusal is not None:
+            self._refuse(leg, refusal, now_ms)
+            return
+        cancel = tuple(order.client_id for order in leg.working("entry"))
+        place = Place("entry", side, abs(change), limit, Reason.ENTRY)
+        self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": str(share)})
+
+    def share(self, strategy: Strategy, leg: Leg) -> Decimal:
+        """Return the quote money that a strategy may use for one leg: its share of the exchange's equity, split."""
+        equity = self.equities.get(leg.exchange)
+        if equity is None:
+            equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
+        return strategy.params.capital * equity / strategy.width
+
+    def _reduce_to(self, leg: Leg, wanted: Decimal, now_ms: int) -> None:
+        """Shrink a position to a smaller target, or leave it where the new target is on the other side."""
+        same_side = wanted and (wanted > 0) == (leg.position.amount > 0)
+        amount = abs(leg.position.amount) - (abs(wanted) if same_side else ZERO)
+        if not same_side:
+            self.leave(leg, Reason.EXIT, now_ms)
+        elif amount:
+            leg.target = wanted
+            side = SELL if leg.position.amount > 0 else BUY
+            place = Place("exit", side, amount, None, Reason.EXIT)
+            self.desk.draft(leg, Steps((), place), now_ms, "reduce", {"to": str(wanted)})
+
+    def _freed(self, leg: Leg, price: Decimal) -> Decimal:
+        """Return the money that the leg's own position already took: a new size may use it again."""
+        return abs(leg.position.amount) * price
+
+    def _price(self, leg: Leg) -> Decimal:
+        return self.accounts[leg.exchange].prices.get(leg.symbol, leg.position.entry_price or ZERO)
+
+    def _refuse(self, leg: Leg, refusal: lim.Refusal, now_ms: int) -> None:
+        """Draft nothing, but write why: the limit, its bound, the value and the order that was refused."""
+        detail = {"limit": refusal.limit, "bound": refusal.bound, "value": refusal.value, "exposure": leg.exposure}
+        leg.exposure = 0.0 if not leg.position.amount else leg.exposure
+        self.desk.draft(leg, NOTHING, now_ms, "refused", detail)
+
+    # the gate
+
+    def blocked(self, leg: Leg, now_ms: int) -> lim.Refusal | None:
+        """Return why no entry is allowed on a leg now, whatever its size."""
+        if self.killed:
+            return lim.Refusal("kill", "locked", f"killed: {self.killed}")
+        if self.exits_only:
+            return lim.Refusal("exits_only", "locked", self.exits_only)
+        for name in ("", leg.owner):
+            if name in self.paused:
+                return lim.Refusal("pause", "paused", self.paused[name] or "paused")
+        if leg.locked:
+            return lim.Refusal("holdings", "locked", leg.locked)
+        return brk.closed(self.breakers, now_ms)
+
+    def _gate(self, leg: Leg, notional: Decimal, price: Decimal, now_ms: int) -> lim.Refusal | None:
+        account = self.accounts[leg.exchange]
+        nets = {name: one.exposures() for name, one in self.accounts.items()}
+        held = frozenset((name, symbol) for name, symbols in nets.items() for symbol in symbols)
+        due_ms = account.due_ms.get((leg.symbol, leg.timeframe), now_ms)
+        seen = lim.Account(
+            self.equity(),
+            nets[leg.exchange].get(leg.symbol, ZERO),
+            sum((one.gross() for one in self.accounts.values()), ZERO),
+            held,
+            self.desk.recent_orders(now_ms),
+            self._price(leg),
+            due_ms,
+            max(now_ms, account.market_ms),
+        )
+        return lim.check(self.limits, lim.Entry(leg.exchange, leg.symbol, notional, price), seen)
+
+    # what goes on while nothing is decided
+
+    def look_after(self, leg: Leg, now_ms: int) -> None:
+        """Go on with what a leg has under way: an exit that is not done, a holding time, a limit entry."""
+        if leg.exit_reason:
+            steps = leave(leg, self._price(leg), now_ms)
+            if steps != NOTHING:
+                self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
+        elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:
+            self.leave(leg, Reason.MAX_HOLDING, now_ms)
+        elif leg.orders and all(order.created_ms < now_ms for order in leg.orders.values()):
+            self._chase(leg, now_ms)
+
+    def _chase(self, leg: Leg, now_ms: int) -> None:
+        steps = chase(leg, self._price(leg), now_ms)
+        if steps == NOTHING:
+            return
+        if steps.place is not None:
+            moved = steps.place
+            working = leg.working("entry")
+            for order in working:
+                leg.orders.pop(order.client_id)
+            price = moved.price or self._price(leg)
+            refusal = self.blocked(leg, now_ms) or self._gate(leg, moved.side * moved.amount * price, price, now_ms)
+            for order in working:
+                leg.orders[order.client_id] = order
+            if refusal is not None:
+                self.desk.draft(leg, Steps(steps.cancel), now_ms, "refused", refusal._asdict())
+                return
+        self.desk.draft(leg, steps, now_ms, "reprice" if steps.place else "timeout", {})
+
+    def leave_all(self, reason: str, now_ms: int, owner: str = "") -> int:
+        """Draft the way out of every position and entry, or of one owner's; return how many."""
+        count = 0
+        for leg in self.desk.legs.values():
+            if (not owner or leg.owner in {owner, REMOVED + owner}) and (leg.position.amount or leg.orders):
+                self.leave(leg, reason, now_ms)
+                count += 1
+        return count
+
+    # money
+
+    def equity(self) -> Decimal:
+        """Return the equity of all exchanges."""
+        return sum((account.equity() for account in self.accounts.values()), ZERO)
+
+    def money_moved(self, exchange: str, amount: Decimal) -> None:
+        """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""
+        self.breakers = brk.moved(self.breakers, amount)
+        account = self.accounts[exchange]
+        with self.journal.write():
+            self.journal.event(
+                account.market_ms,
+                "info",
+                "money_moved",
+                exchange,
+                f"{amount:+f} {account.quote} without a fill of ours",
+            )
+
+    def watch_equity(self, now_ms: int) -> None:
+        """Show the breakers the equity as it is now."""
+        self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, self.equity())
+        self._tripped(breaches, now_ms)
+
+    def _tripped(self, breaches: Iterable[brk.Breach], now_ms: int) -> None:
+        for breach in breaches:
+            message = f"{breach.limit} is {breach.bound}, it came to {breach.value}"
+            log.warning("a breaker tripped", limit=breach.limit, bound=breach.bound, value=breach.value)
+            with self.journal.write(durable=False):
+                self.journal.event(now_ms, "warning", "breach", breach.limit, message)
+            if self.limits.on_breach == "close" and breach.limit != "cooldown":
+                self.leave_all(Reason.BREACH, now_ms)
+
+    def book(self, fill: Fill) -> None:
+        """Apply a fill and what follows from it: the closed trade's place in the breakers, a line in the log."""
+        applied = self.desk.on_fill(fill)
+        if applied.trade is not None:
+            self.breakers, breaches = brk.on_trade(self.breakers, self.limits, fill.ts_ms, applied.trade.pnl)
+            self._tripped(breaches, fill.ts_ms)
+        if applied.leg is not None:
+            log.info(
+                "fill",
+                strategy=applied.leg.owner,
+                symbol=fill.symbol,
+                side="buy" if fill.side > 0 else "sell",
+                amount=str(fill.amount),
+                price=str(fill.price),
+                reason=fill.reason,
+            )
