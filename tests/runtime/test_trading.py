@@ -142,8 +142,8 @@ async def test_a_refusal_is_journalled_with_limit_bound_value_and_order(trading)
     kind, detail = decisions(one)[0]
     assert kind == "refused"
     assert detail["limit"] == "max_order"
-    assert Decimal(detail["bound"]) == 100
-    assert abs(Decimal(detail["value"]) - 800) < 1
+    assert detail["bound"] == "100.00 USDT"
+    assert abs(Decimal(detail["value"].removesuffix(" USDT")) - 800) < 1
     assert one.calls["submit"] == 0
 
 

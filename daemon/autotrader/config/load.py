@@ -97,11 +97,11 @@ def load(
             entries[file.path] = entry
             problems += entry.checked.problems
     cache.keep(entries)
-    accepted, risks = _gather(found.files, entries)
+    accepted = _gather(found.files, entries)
     problems += cross_check(accepted, _names(found.files), warn_history)
     errors = sorted((one for one in problems if one.severity == "error"), key=_place)
     warnings = sorted((one for one in problems if one.severity != "error"), key=_place)
-    whole = None if errors else _declarations(found.files, entries, accepted, risks)
+    whole = None if errors else _declarations(found.files, entries, accepted)
     return Loaded(whole, tuple(errors), tuple(warnings), tuple(file.path for file in found.files), secrets.redactor())
 
 
@@ -137,7 +137,7 @@ def _names(files: tuple[Found, ...]) -> Names:
     return Names(by_section["strategies"], by_section["exchanges"], by_section["risk"])
 
 
-def _gather(files: tuple[Found, ...], entries: Mapping[str, _Entry]) -> tuple[Accepted, dict[str, RiskLimits]]:
+def _gather(files: tuple[Found, ...], entries: Mapping[str, _Entry]) -> Accepted:
     daemon: DaemonSettings | None = None
     strategies: dict[str, StrategyParams] = {}
     exchanges: dict[str, SimulatedExchange] = {}
@@ -152,6 +152,7 @@ def _gather(files: tuple[Found, ...], entries: Mapping[str, _Entry]) -> tuple[Ac
             exchanges[file.name] = declared
         elif isinstance(declared, RiskLimits):
             risks[file.name] = declared
+            paths[f"risk/{file.name}"] = file.path
         elif isinstance(declared, DaemonSettings):
             daemon = declared
     texts = {path: entry.checked.text for path, entry in entries.items()}
@@ -160,12 +161,10 @@ def _gather(files: tuple[Found, ...], entries: Mapping[str, _Entry]) -> tuple[Ac
         for file in files
         if file.section == "strategies" and file.path in entries and entries[file.path].checked.declared is None
     }
-    return Accepted(daemon, strategies, exchanges, paths, texts, refused), risks
+    return Accepted(daemon, strategies, exchanges, risks, paths, texts, refused)
 
 
-def _declarations(
-    files: tuple[Found, ...], entries: Mapping[str, _Entry], accepted: Accepted, risks: Mapping[str, RiskLimits]
-) -> Declarations:
+def _declarations(files: tuple[Found, ...], entries: Mapping[str, _Entry], accepted: Accepted) -> Declarations:
     daemon = accepted.daemon or DaemonSettings.model_validate({})
     forms = {f"{file.section}/{file.name}": entries[file.path].checked.form for file in files if file.section}
     forms["autotrader"] = canonical(daemon)
@@ -173,7 +172,7 @@ def _declarations(
         daemon=daemon,
         strategies=MappingProxyType(dict(accepted.strategies)),
         exchanges=MappingProxyType(dict(accepted.exchanges)),
-        risks=MappingProxyType(dict(risks)),
+        risks=MappingProxyType(dict(accepted.risks)),
         texts=MappingProxyType(dict(accepted.texts)),
         forms=MappingProxyType(forms),
         hash=digest(forms),

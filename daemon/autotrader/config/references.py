@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from autotrader.config.daemon import DaemonSettings
@@ -12,12 +12,13 @@ from autotrader.config.folder import MAIN
 from autotrader.config.nodes import Mapping as MappingNode
 from autotrader.config.nodes import Scalar
 from autotrader.config.problems import Reporter
+from autotrader.config.risk import RiskLimits
 from autotrader.config.strategy import NotionalSize, SingleExchange, StrategyParams
 from autotrader.config.types import NAME_PATTERN
 from autotrader.config.wording import did_you_mean
 from autotrader.config.yaml import read
 from autotrader.core.errors import Problem
-from autotrader.core.units import split_symbol
+from autotrader.core.units import Money, split_symbol
 
 WarnHistory = Callable[[Replay, str, str], str]
 """Says what a replay's history lacks for a symbol and a timeframe; nothing where it has them. Given by the app."""
@@ -37,6 +38,7 @@ class Accepted(NamedTuple):
     daemon: DaemonSettings | None
     strategies: Mapping[str, StrategyParams]
     exchanges: Mapping[str, SimulatedExchange]
+    risks: Mapping[str, RiskLimits]
     paths: Mapping[str, str]
     texts: Mapping[str, str]
     refused: Collection[str]
@@ -48,6 +50,7 @@ def cross_check(accepted: Accepted, names: Names, warn_history: WarnHistory | No
     if daemon and daemon.risk != "default" and daemon.risk not in names.risks:
         message = f"risk profile '{daemon.risk}' does not exist"
         yield _report(accepted, MAIN).key_or_top(("risk",), message, _hint(daemon.risk, names.risks, "risk.d"))
+    yield from _limits(accepted, account_currency(daemon, accepted.exchanges.values()))
     yield from _refused(accepted, names)
     adopters: dict[str, str] = {}
     told: dict[tuple[str, str, str], str] = {}
@@ -62,6 +65,23 @@ def cross_check(accepted: Accepted, names: Names, warn_history: WarnHistory | No
                 yield from _market(accepted, path, strategy, keys, exchange)
         if warn_history and isinstance(strategy, SingleExchange):
             yield from _history(accepted, path, strategy, warn_history, told)
+
+
+def account_currency(daemon: DaemonSettings | None, exchanges: Iterable[SimulatedExchange]) -> str:
+    """Return what equity and limits are counted in: as declared, else the one currency of all balances, else USDT."""
+    held = {name for exchange in exchanges for name, amount in exchange.balances.items() if amount}
+    return (daemon and daemon.currency) or (held.pop() if len(held) == 1 else "USDT")
+
+
+def _limits(accepted: Accepted, currency: str) -> Iterator[Problem]:
+    """Yield the limits whose money could not be compared with the equity."""
+    for name, risk in accepted.risks.items():
+        for key in type(risk).model_fields:
+            money = getattr(risk, key)
+            if isinstance(money, Money) and money.currency != currency:
+                message = f"this limit is in {money.currency}, but equity is counted in {currency}"
+                hint = f"write it in {currency}, or as a share of equity"
+                yield _report(accepted, accepted.paths[f"risk/{name}"]).key_or_top((key,), message, hint)
 
 
 def _refused(accepted: Accepted, names: Names) -> Iterator[Problem]:
@@ -120,8 +140,11 @@ def _market(
         if isinstance(exchange.source, Generate) and symbol not in exchange.source.symbols:
             hint = f"it has {', '.join(exchange.source.symbols[:10])}"
             yield _report(accepted, path).key_or_top(place, f"exchange '{name}' does not generate {symbol}", hint)
-        quote = split_symbol(symbol)[1]
-        if quote not in exchange.balances:
+        quote, counted = split_symbol(symbol)[1], account_currency(accepted.daemon, (exchange,))
+        if quote != counted:
+            message = f"{symbol} is paid in {quote}, but the money of '{name}' is counted in {counted}"
+            yield _report(accepted, path).key_or_top(place, message, f"trade a symbol that is paid in {counted}")
+        elif quote not in exchange.balances:
             message = f"exchange '{name}' holds no {quote} to trade {symbol} with"
             yield _report(accepted, path).key_or_top(place, message, "no entry can be paid", "warning")
         size = strategy.size

@@ -1,7 +1,8 @@
 """The life of an order, as a table.
 
 `intent` is durable before anything is sent; `sent` means that a request may have reached the venue. A timeout leaves
-an order `sent` until the venue answers for it. A fill after a cancel is legal: the venue was faster than we were.
+an order `sent` until the venue answers for it. A fill after a cancel is legal: the venue was faster than we were. So is
+one after a refusal: an order that a venue did not know was on its way, and money that moved is booked, not disputed.
 """
 
 from __future__ import annotations
@@ -67,14 +68,18 @@ TRANSITIONS: dict[tuple[OrderState, OrderEvent], OrderState] = {
     (S.OPEN, E.CANCEL): S.CANCELED,
     (S.OPEN, E.EXPIRE): S.EXPIRED,
     (S.OPEN, E.REJECT): S.REJECTED,
+    (S.OPEN, E.ABSENT): S.CANCELED,  # it was there once: its venue forgot it
     (S.PARTIAL, E.ACK): S.PARTIAL,
     (S.PARTIAL, E.FILL_PART): S.PARTIAL,
     (S.PARTIAL, E.FILL_ALL): S.FILLED,
     (S.PARTIAL, E.CANCEL): S.CANCELED,
     (S.PARTIAL, E.EXPIRE): S.EXPIRED,
+    (S.PARTIAL, E.ABSENT): S.CANCELED,
     (S.FILLED, E.ACK): S.FILLED,
     (S.FILLED, E.CANCEL): S.FILLED,
+    (S.FILLED, E.EXPIRE): S.FILLED,
     (S.CANCELED, E.CANCEL): S.CANCELED,
+    (S.CANCELED, E.EXPIRE): S.CANCELED,
     (S.CANCELED, E.ACK): S.CANCELED,
     (S.CANCELED, E.FILL_PART): S.CANCELED,
     (S.CANCELED, E.FILL_ALL): S.FILLED,
@@ -84,6 +89,8 @@ TRANSITIONS: dict[tuple[OrderState, OrderEvent], OrderState] = {
     (S.EXPIRED, E.FILL_PART): S.EXPIRED,
     (S.EXPIRED, E.FILL_ALL): S.FILLED,
     (S.REJECTED, E.REJECT): S.REJECTED,
+    (S.REJECTED, E.FILL_PART): S.REJECTED,
+    (S.REJECTED, E.FILL_ALL): S.FILLED,
     (S.ARMED, E.ACK): S.ARMED,
     (S.ARMED, E.FILL_PART): S.ARMED,
     (S.ARMED, E.FILL_ALL): S.FILLED,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.market.instrument import Instrument
+from autotrader.market.instrument import MAX_COUNT, Instrument
 
 
 class Size(NamedTuple):
@@ -31,10 +32,11 @@ def entry_amount(
 ) -> Decimal:
     """Return the unsigned amount of an entry, in whole lots; zero where nothing can be bought.
 
-    `exposure` scales the size, 0 to 1. `volatility` is risk x share / ATR. Whatever the size, the entry is clipped to
-    the share and to the money that is there, fee and slippage included.
+    `exposure` scales the size, -1 to 1, whatever its sign. `volatility` is risk x share / ATR; without a positive ATR
+    there is no size. Whatever the size, the entry is clipped to the share, to the money that is there, fee and slippage
+    included, and to what can be counted.
     """
-    if price <= 0 or room.share <= 0 or room.cash <= 0:
+    if price <= 0 or room.share <= 0 or room.cash <= 0 or not math.isfinite(exposure):
         return Decimal(0)
     match size.kind:
         case "percent":
@@ -44,10 +46,10 @@ def entry_amount(
         case "notional":
             wanted = size.value / price
         case "volatility":
-            wanted = size.value * room.share / atr if atr else Decimal(0)
+            wanted = size.value * room.share / atr if atr and atr.is_finite() and atr > 0 else Decimal(0)
         case _:
             raise ValueError(f"size '{size.kind}' is not known")
     wanted *= Decimal(repr(abs(exposure)))
     paid = price * (1 + room.cost)
-    amount = min(wanted, room.share / price, room.cash / paid)
+    amount = min(wanted, room.share / price, room.cash / paid, instrument.amount(MAX_COUNT))
     return instrument.amount(instrument.lots(amount))

@@ -1,6 +1,7 @@
 """Circuit breakers: a pure fold over equity and closed trades that decides when entries must stop.
 
 Days are UTC. A daily loss lifts with the next day, a cooldown with time, a drawdown only when a person unlocks it.
+Exchanges may tell of moments out of order: no older moment lifts a lock or begins a day again.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.core.clock import day_of
+from autotrader.core.clock import DAY_MS, day_of, iso
 from autotrader.risk.limits import Limits, Refusal
 
 MAX_LOSSES_KEPT = 1_000
@@ -37,7 +38,7 @@ class Breach(NamedTuple):
 def on_equity(state: Breakers, limits: Limits, now_ms: int, equity: Decimal) -> tuple[Breakers, tuple[Breach, ...]]:
     """Return the breakers after a new equity, and those that tripped with it."""
     breaches: list[Breach] = []
-    day = day_of(now_ms)
+    day = max(state.day, day_of(now_ms))
     if day > state.day:
         state = state._replace(day=day, day_start=equity)
     if equity > state.peak:
@@ -46,12 +47,12 @@ def on_equity(state: Breakers, limits: Limits, now_ms: int, equity: Decimal) -> 
         loss, bound = state.day_start - equity, limits.max_daily_loss.of(state.day_start)
         if loss > 0 and loss >= bound:
             state = state._replace(daily_loss_day=day)
-            breaches.append(Breach("max_daily_loss", f"{bound:.2f}", f"{loss:.2f}"))
+            breaches.append(Breach("max_daily_loss", *limits.max_daily_loss.told(bound, loss)))
     if limits.max_drawdown and not state.drawdown_locked:
         drawdown, bound = state.peak - equity, limits.max_drawdown.of(state.peak)
         if drawdown > 0 and drawdown >= bound:
             state = state._replace(drawdown_locked=True)
-            breaches.append(Breach("max_drawdown", f"{bound:.2f}", f"{drawdown:.2f}"))
+            breaches.append(Breach("max_drawdown", *limits.max_drawdown.told(bound, drawdown)))
     return state, tuple(breaches)
 
 
@@ -89,8 +90,8 @@ def closed(state: Breakers, now_ms: int) -> Refusal | None:
     """Return why no entry is allowed now, or None."""
     if state.drawdown_locked:
         return Refusal("max_drawdown", "locked", "locked until unlock")
-    if state.daily_loss_day and state.daily_loss_day == day_of(now_ms):
-        return Refusal("max_daily_loss", "locked", "locked until the next UTC day")
+    if state.daily_loss_day and day_of(now_ms) <= state.daily_loss_day:
+        return Refusal("max_daily_loss", "locked", f"locked until {iso((state.daily_loss_day + 1) * DAY_MS)} UTC")
     if now_ms < state.cooldown_until_ms:
-        return Refusal("cooldown", "paused", f"paused until {state.cooldown_until_ms}")
+        return Refusal("cooldown", "paused", f"paused until {iso(state.cooldown_until_ms)} UTC")
     return None

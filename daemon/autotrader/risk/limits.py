@@ -5,17 +5,20 @@ An order that only reduces an owned position never comes here. The gate refuses;
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
 from autotrader.core.units import plain
 
+CENT = Decimal("0.01")
+
 
 class Cap(NamedTuple):
-    """A bound: an absolute amount of quote money, or a share of equity."""
+    """A bound: an absolute amount of quote money, or a share of equity. `currency` is what messages count it in."""
 
     amount: Decimal | None = None
     share: Decimal | None = None
+    currency: str = ""
 
     def of(self, equity: Decimal) -> Decimal:
         """Return the bound in quote money."""
@@ -23,6 +26,12 @@ class Cap(NamedTuple):
 
     def __str__(self) -> str:
         return plain(self.amount) if self.amount is not None else f"{plain((self.share or Decimal(0)) * 100)}%"
+
+    def told(self, bound: Decimal, value: Decimal) -> tuple[str, str]:
+        """Return bound and value for people: to the cent, rounded apart so that a hair too much is seen."""
+        low, high = bound.quantize(CENT, ROUND_FLOOR), value.quantize(CENT, ROUND_CEILING)
+        share = f" ({self})" if self.amount is None else ""
+        return f"{low} {self.currency}".rstrip() + share, f"{high} {self.currency}".rstrip()
 
 
 class Cooldown(NamedTuple):
@@ -53,7 +62,8 @@ class Account(NamedTuple):
     """The account at the moment of an order. Money in quote units, times in market milliseconds.
 
     `net` is the signed notional that the symbol would have with the orders already on their way, `gross` the absolute
-    notional of all symbols alike, `open_symbols` those held or on their way.
+    notional of every position and entry, `open_symbols` those held or on their way, `recent_orders` those sent in the
+    last minute, this one not counted. `data_due_ms` is when the next bar of what it trades was due.
     """
 
     equity: Decimal
@@ -90,30 +100,34 @@ def check(limits: Limits, order: Entry, account: Account) -> Refusal | None:
     """Return the first limit that an entry would break, or None."""
     size = abs(order.notional)
     if limits.max_order and size > (bound := limits.max_order.of(account.equity)):
-        return _refuse("max_order", bound, size)
+        return Refusal("max_order", *limits.max_order.told(bound, size))
     net = abs(account.net + order.notional)
     if limits.max_position and net > (bound := limits.max_position.of(account.equity)):
-        return _refuse("max_position", bound, net)
-    gross = account.gross + max(Decimal(0), net - abs(account.net))
+        return Refusal("max_position", *limits.max_position.told(bound, net))
+    gross = account.gross + size
     if limits.max_exposure and gross > (bound := limits.max_exposure.of(account.equity)):
-        return _refuse("max_exposure", bound, gross)
+        return Refusal("max_exposure", *limits.max_exposure.told(bound, gross))
     symbols = len(account.open_symbols | {(order.exchange, order.symbol)})
     if limits.max_open_positions is not None and symbols > limits.max_open_positions:
         return Refusal("max_open_positions", str(limits.max_open_positions), str(symbols))
     if limits.max_orders_per_minute is not None and account.recent_orders >= limits.max_orders_per_minute:
         return Refusal("max_orders_per_minute", str(limits.max_orders_per_minute), str(account.recent_orders + 1))
     if limits.price_collar is not None:
-        distance = abs(order.price / account.last_price - 1)
-        if distance > limits.price_collar:
-            return Refusal("price_collar", f"{limits.price_collar:%}", f"{distance:.4%}")
-    if limits.stale_data_ms is not None and account.now_ms - account.data_due_ms > limits.stale_data_ms:
-        late_ms = account.now_ms - account.data_due_ms
-        return Refusal("stale_data", f"{limits.stale_data_ms} ms", f"{late_ms} ms")
+        distance = abs(order.price - account.last_price)
+        if distance > limits.price_collar * account.last_price:
+            return Refusal("price_collar", _percent(limits.price_collar), _percent(distance / account.last_price))
+    late_ms = account.now_ms - account.data_due_ms
+    if limits.stale_data_ms is not None and late_ms > limits.stale_data_ms:
+        return Refusal("stale_data", _seconds(limits.stale_data_ms), _seconds(late_ms))
     return None
 
 
-def _refuse(limit: str, bound: Decimal, value: Decimal) -> Refusal:
-    return Refusal(limit, f"{bound:.2f}", f"{value:.2f}")
+def _percent(fraction: Decimal) -> str:
+    return f"{plain((fraction * 100).quantize(Decimal('0.0001'), ROUND_CEILING))}%"
+
+
+def _seconds(ms: int) -> str:
+    return f"{plain(Decimal(ms) / 1000)} s"
 
 
 LOOSER_WHEN_LARGER = (

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from autotrader.config.load import Declarations
+from autotrader.config.references import account_currency
 from autotrader.core.units import Money
 from autotrader.risk.limits import Cap, Cooldown, Limits
 
@@ -15,28 +16,28 @@ def limits_of(declarations: Declarations) -> Limits:
     declared = declarations.risks.get(declarations.daemon.risk)
     if declared is None:
         return Limits()
-    rest = declared.cooldown
+    rest, currency = declared.cooldown, account_currency(declarations.daemon, declarations.exchanges.values())
     return Limits(
-        max_order=_cap(declared.max_order),
-        max_position=_cap(declared.max_position),
-        max_exposure=_cap(declared.max_exposure),
+        max_order=_cap(declared.max_order, currency),
+        max_position=_cap(declared.max_position, currency),
+        max_exposure=_cap(declared.max_exposure, currency),
         max_open_positions=declared.max_open_positions,
         max_orders_per_minute=declared.max_orders_per_minute,
         price_collar=declared.price_collar,
-        max_daily_loss=_cap(declared.max_daily_loss),
-        max_drawdown=_cap(declared.max_drawdown),
+        max_daily_loss=_cap(declared.max_daily_loss, currency),
+        max_drawdown=_cap(declared.max_drawdown, currency),
         stale_data_ms=declared.stale_data,
         cooldown=Cooldown(rest.losses, rest.within, rest.pause) if rest else None,
         on_breach=declared.on_breach,
     )
 
 
-def _cap(value: Any) -> Cap | None:
+def _cap(value: Any, currency: str) -> Cap | None:
     match value:
         case None:
             return None
         case Money():
-            return Cap(amount=value.amount)
+            return Cap(amount=value.amount, currency=value.currency)
         case Decimal():
-            return Cap(share=value)
+            return Cap(share=value, currency=currency)
     raise TypeError(f"a limit is money or a share, not {type(value).__name__}")
