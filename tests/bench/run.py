@@ -152,7 +152,7 @@ def lag(root: Path) -> None:
 
 
 def _ping(root: Path) -> None:
-    from autotrader.runtime.control import ask as control
+    from autotrader.runtime.ask import ask as control
 
     control(root, "ping")
 

@@ -23,7 +23,8 @@ from autotrader.core.paths import store_of
 from autotrader.execution.ledger import Trade
 from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import Fill, Order
-from autotrader.runtime.control import ControlServer, socket_path
+from autotrader.runtime.ask import socket_path
+from autotrader.runtime.control import ControlServer
 from autotrader.store.journal import Journal
 
 DAY_MS = 86_400_000

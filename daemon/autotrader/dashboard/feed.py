@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from autotrader.core.errors import ControlError, StoreError
 from autotrader.core.paths import store_of
 from autotrader.dashboard.view import Snapshot
-from autotrader.runtime.control import ask
+from autotrader.runtime.ask import ask
 from autotrader.store import queries
 
 EVERY_S = 1.0
