@@ -86,7 +86,7 @@ create_user() {
 make_environment() {
     PYTHON=${PYTHON:-/usr/bin/python3.11 /usr/bin/python3.12 /usr/local/bin/python3.11 /usr/local/bin/python3.12 /usr/bin/python3}
     export PYTHON
-    do_ rm -rf "$here/build" # setuptools would install what an earlier build left there, removed modules too
+    live rm -rf "$here/build" # setuptools would install what an earlier build left there, removed modules too
     live "$here/tools/make-venv" $program/venv "$here"
     if [ $dry = no ] && [ -z "$root" ]; then
         interpreter=$(readlink -f $program/venv/bin/python)
