@@ -55,7 +55,7 @@ schemas: $(VENV)/.run  ## write schemas/*.json again after a change of the confi
 	$(BIN)/autotrader schema
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## measure what README promises
+bench: $(VENV)/.dev  ## measure start, check, status and reload
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
 .PHONY: install

@@ -6,7 +6,7 @@
 #   systemd/install.sh --dry-run     only print what would be done; may be combined with --uninstall
 #
 # DESTDIR   put the files below this folder instead, and leave users, environment and service manager alone
-# PYTHON, TORCH_INDEX   as tools/make-venv takes them
+# PYTHON, TORCH_INDEX   as tools/make-venv takes them; PYTHON is the system's own unless it is named
 set -eu
 umask 022
 
@@ -82,10 +82,27 @@ create_user() {
     fi
 }
 
+# An interpreter below somebody's home is one that the service may neither see nor run.
+make_environment() {
+    PYTHON=${PYTHON:-/usr/bin/python3.11 /usr/bin/python3.12 /usr/local/bin/python3.11 /usr/local/bin/python3.12 /usr/bin/python3}
+    export PYTHON
+    live rm -rf "$here/build" # setuptools would install what an earlier build left there, removed modules too
+    live "$here/tools/make-venv" $program/venv "$here"
+    if [ $dry = no ] && [ -z "$root" ]; then
+        interpreter=$(readlink -f $program/venv/bin/python)
+        case $interpreter in
+            /home/* | /root/*)
+                echo "the service cannot run $interpreter: name another with PYTHON, remove $program/venv, try again" >&2
+                exit 1
+                ;;
+        esac
+    fi
+}
+
 install_program() {
     do_ mkdir -p "$root$program/docs" "$root/usr/local/bin"
     do_ cp -R "$here/docs/." "$root$program/docs"
-    live "$here/tools/make-venv" $program/venv "$here"
+    make_environment
     do_ ln -sfn $program/venv/bin/autotrader "$root/usr/local/bin/autotrader"
 }
 

@@ -36,7 +36,11 @@ class PageProcess:
         wait_s = FIRST_WAIT_S
         while True:
             began_s = time.monotonic()
-            code = await self._once()
+            try:
+                code = await self._once()
+            except OSError as error:
+                code = -1
+                log.warning("the dashboard's process cannot be started", error=str(error))
             if time.monotonic() - began_s > MAX_WAIT_S:
                 wait_s = FIRST_WAIT_S
             log.warning("the dashboard's process ended; it is started again", code=code, in_s=wait_s)
