@@ -75,10 +75,11 @@ class PaperStore:
 
     def _connect(self) -> sqlite3.Connection:
         try:
+            self._path.touch(mode=0o600)  # what an account holds is its owner's business
             db = sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise self._broken("open", error) from error
         return db
 
