@@ -189,7 +189,7 @@ class PaperStore:
         except sqlite3.Error as error:
             raise self._broken("read", error) from error
 
-    def _broken(self, what: str, error: sqlite3.Error) -> VenueUnavailable:
+    def _broken(self, what: str, error: sqlite3.Error | OSError) -> VenueUnavailable:
         return VenueUnavailable(f"cannot {what} the paper account {self._path}: {error}; nothing has changed in it")
 
 
