@@ -46,7 +46,7 @@ def histories(draw) -> list[Fill]:
                 False,
                 "exit",
                 "g",
-            )  # fmt: skip
+            )
         )
     return made
 
