@@ -14,7 +14,8 @@ class Position(NamedTuple):
     """What one owner holds of one symbol, from flat to flat.
 
     `amount` is signed base units. `in_*` sums the fills that built it, `out_*` those that reduced it, `fees` both (in
-    quote); `realized` is the profit of the round trips before this one, net of fees.
+    quote); `*_cost` is the money that moved, `*_value` price times amount, which differs where money is rounded.
+    `realized` is the profit of the round trips before this one, net of fees.
     """
 
     amount: Decimal = ZERO
@@ -24,16 +25,23 @@ class Position(NamedTuple):
     out_cost: Decimal = ZERO
     fees: Decimal = ZERO
     realized: Decimal = ZERO
+    in_value: Decimal = ZERO
+    out_value: Decimal = ZERO
     opened_ms: int = 0
 
     @property
     def entry_price(self) -> Decimal | None:
-        """The average price paid; None while flat."""
-        return self.in_cost / self.in_amount if self.amount else None
+        """The average price of the fills that built it; None while flat."""
+        return self.in_value / self.in_amount if self.amount else None
+
+    @property
+    def paid(self) -> Decimal:
+        """The signed money that what is open was entered for; zero while flat."""
+        return self.amount * self.in_cost / self.in_amount if self.amount else ZERO
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return the profit of what is open at a price, before the fee of leaving, in quote units."""
-        return self.amount * price - self.amount * self.in_cost / self.in_amount if self.amount else ZERO
+        return self.amount * price - self.paid
 
     def banked(self) -> Decimal:
         """Return the profit booked so far: closed round trips and the reduced part of this one, net of fees."""
@@ -69,6 +77,7 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
             amount=position.amount + signed,
             in_amount=position.in_amount + fill.amount,
             in_cost=position.in_cost + fill.cost,
+            in_value=position.in_value + fill.price * fill.amount,
             fees=position.fees + fill.fee,
             opened_ms=opened_ms,
         ), None
@@ -80,6 +89,7 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
         amount=position.amount + fill.side * closing,
         out_amount=position.out_amount + closing,
         out_cost=position.out_cost + cost,
+        out_value=position.out_value + fill.price * closing,
         fees=position.fees + fee,
     )
     if reduced.amount:
@@ -89,9 +99,9 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
     trade = Trade(
         side,
         position.opened_ms,
-        reduced.in_cost / reduced.in_amount,
+        reduced.in_value / reduced.in_amount,
         fill.ts_ms,
-        reduced.out_cost / reduced.out_amount,
+        reduced.out_value / reduced.out_amount,
         reduced.in_amount,
         reduced.fees,
         pnl,

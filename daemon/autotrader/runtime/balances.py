@@ -7,12 +7,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from autotrader.execution.leg import Leg
+from autotrader.runtime.account import Account
 from autotrader.venues.protocol import Venue
 
 if TYPE_CHECKING:
     from autotrader.runtime.loop import TradingLoop
 
 ZERO = Decimal(0)
+DUST = Decimal("1e-6")
+"""Less than this is rounding (the venue's, or an average price's), not money that came or went."""
 
 
 async def book_missed(loop: TradingLoop, exchange: str) -> int:
@@ -27,25 +30,40 @@ async def take_balances(loop: TradingLoop, exchange: str, *, explained: bool = F
     """Take an exchange's cash from its own figures, and lock whoever owns more than it holds.
 
     What came or went without a fill of ours is a deposit or withdrawal, and the loss baselines move with it, unless it
-    is `explained` (funding, which is a loss or gain). What the venue holds beyond our positions is foreign and is left
-    alone.
+    is `explained` (funding, which is a loss or gain). With a declared budget the cash begins there and follows our
+    fills alone. What the venue holds beyond our positions is foreign and is left alone.
     """
-    desk, venue, account = loop.desk, loop.desk.venues[exchange], loop.accounts[exchange]
+    venue, account = loop.desk.venues[exchange], loop.accounts[exchange]
     await book_missed(loop, exchange)
     balances = await venue.balances()
-    total = balances[account.quote].total if account.quote in balances else ZERO
     legs = [leg for leg in account.legs.values() if leg.position.amount]
-    if account.market == "swap":
-        total -= sum((leg.position.amount * (leg.position.entry_price or ZERO) for leg in legs), ZERO)
     if account.budget is not None:
-        account.cash = account.budget + desk.journal.cash_flow(exchange)
-    elif account.known and not explained and total != account.cash:
-        loop.trader.money_moved(exchange, total - account.cash)
-        account.cash = total
+        cash = _from_budget(loop, account, account.budget)
     else:
-        account.cash = total
-    account.known = True
+        cash = balances[account.quote].total if account.quote in balances else ZERO
+        if account.market == "swap":
+            cash -= sum((leg.position.paid for leg in legs), ZERO)
+    if not account.known:
+        with loop.journal.write():
+            loop.journal.progress(exchange, loop.journal.progress_of(exchange).ts_ms, cash)
+    elif not explained and abs(cash - account.cash) > DUST:
+        loop.trader.money_moved(exchange, cash - account.cash)
+    account.cash, account.known = cash, True
     await _holdings(loop, venue, exchange, legs, {name: one.total for name, one in balances.items()})
+
+
+def _from_budget(loop: TradingLoop, account: Account, budget: Decimal) -> Decimal:
+    """Return the cash of an account that has a budget: it begins there, and moves when another one is declared."""
+    key = f"budget {account.name}"
+    before = loop.journal.flags().get(key)
+    cash = account.cash if account.known else budget
+    if account.known and before is not None:
+        cash += budget - Decimal(before)
+    if before != str(budget):
+        with loop.journal.write():
+            loop.journal.flag(key, str(budget))
+            loop.journal.progress(account.name, loop.journal.progress_of(account.name).ts_ms, cash)
+    return cash
 
 
 async def _holdings(

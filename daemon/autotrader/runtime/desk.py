@@ -326,7 +326,7 @@ class Desk:
 
     def _record(self, leg: Leg, order: Order, fill: Fill) -> None:
         filled = order.filled + fill.amount
-        paid = (order.average or ZERO) * order.filled + fill.cost
+        paid = (order.average or ZERO) * order.filled + fill.price * fill.amount
         whole = not leg.position.amount if order.type == "guard" else filled >= order.amount
         event = OrderEvent.FILL_ALL if whole else OrderEvent.FILL_PART
         changed = order._replace(

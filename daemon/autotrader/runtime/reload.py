@@ -27,6 +27,7 @@ from autotrader.store.journal import Generation
 from autotrader.strategies.contract import Kind
 
 REMOVAL_GRACE_S = 30.0
+UNREADABLE = "unreadable"
 TIMER_SLACK_S = 0.05
 
 INVALID_START = "the files were not valid at start-up; mend them and reload"
@@ -111,10 +112,8 @@ class Reloader:
         """Go back to an accepted generation, and stay there until the files change again."""
         async with self._serial:
             on_disk = (await asyncio.to_thread(self._load)).declarations
-            outcome = await self._take_over(declarations, who, f"rollback to {number}", "", rollback=True)
-            if outcome.ok:
-                self._pin(on_disk.hash if on_disk is not None else "unreadable")
-            return outcome
+            pin = on_disk.hash if on_disk is not None else UNREADABLE
+            return await self._take_over(declarations, who, f"rollback to {number}", "", pin=pin)
 
     async def plan(self) -> Plan:
         """Return what a reload would do now. Raises ReloadRefused when the files cannot be accepted at all."""
@@ -126,12 +125,11 @@ class Reloader:
 
     # one reload, from top to bottom
 
-    async def _take_over(
-        self, disk: Declarations, who: str, why: str, confirmed: str, *, rollback: bool = False
-    ) -> Outcome:
+    async def _take_over(self, disk: Declarations, who: str, why: str, confirmed: str, *, pin: str = "") -> Outcome:
+        """Take declarations over; `pin` is set by a rollback: the hash of the files that it overrules."""
         if confirmed and confirmed != self._plan(disk, {}).hash:
             return self._reject(f"plan {confirmed} is stale: what it was made for changed; look at `autotrader plan`")
-        waiting = {} if confirmed or rollback else self._grace(disk)
+        waiting = {} if confirmed or pin else self._grace(disk)
         wanted = self._with(disk, waiting)
         plan = self._plan(wanted, waiting)
         late = tuple(f"{name}: {reason}" for name, reason in sorted(waiting.items()))
@@ -140,31 +138,29 @@ class Reloader:
         plan.refused.extend(self._needed(wanted))
         if plan.refused:
             return self._reject("\n".join(plan.refused) + "\nput it back, or restart the daemon")
-        if plan.confirm and not confirmed and not rollback:
+        if plan.confirm and not confirmed and not pin:
             whole = self._plan(disk, {}).hash  # a person who confirms, confirms what still waits too
             message = f"{'; '.join(plan.confirm)}: look at `autotrader plan`, then `autotrader reload --plan {whole}`"
             return self._conclude(
                 Outcome(False, "needs_confirmation", self.generation, message, plan=whole, waiting=late)
             )
         try:
-            await self._swap(wanted, plan, who, why)
+            await self._swap(wanted, plan, who, why, pin)
         except AutotraderError as error:
             return self._reject(str(error))
-        if not rollback:
-            self._pin("")
         return self._conclude(Outcome(True, "applied", self.generation, "; ".join(plan.changes), waiting=late))
 
-    async def _swap(self, wanted: Declarations, plan: Plan, who: str, why: str) -> None:
+    async def _swap(self, wanted: Declarations, plan: Plan, who: str, why: str, pin: str) -> None:
         difference = diff(self.current, wanted)
         try:
-            await self._apply(wanted, difference, plan, who, why)
+            await self._apply(wanted, difference, plan, who, why, pin)
         except BaseException:
             for name in difference.exchanges.added:
                 if self.current.exchanges.get(name) is None:
                     await self._host.exchange_removed(name)
             raise
 
-    async def _apply(self, wanted: Declarations, difference: Diff, plan: Plan, who: str, why: str) -> None:
+    async def _apply(self, wanted: Declarations, difference: Diff, plan: Plan, who: str, why: str, pin: str) -> None:
         loop = self.loop
         number = self.generation + 1
         venues = loop.desk.venues
@@ -191,8 +187,9 @@ class Reloader:
                 loop.journal.generation(
                     Generation(number, self.clock.now_ms(), who, why, wanted.hash, dict(wanted.texts), plan.changes)
                 )
+                loop.journal.flag("pinned", pin or None)
                 loop.journal.event(now_ms, "info", "reload", str(number), "; ".join(plan.changes)[:2000])
-            self.current, self.generation = wanted, number
+            self.current, self.generation, self.pinned = wanted, number, pin
             try:
                 await self._follow_up(wanted, difference, moved, now_ms)
             except AutotraderError as error:
@@ -282,13 +279,6 @@ class Reloader:
         for path in (f"{section}.d/{name}.yaml", f"{section}.d/{name}.yml"):
             if path in self.current.texts:
                 texts[path] = self.current.texts[path]
-
-    def _pin(self, digest: str) -> None:
-        """Remember, over restarts too, the files that a rollback overruled."""
-        if self.pinned != digest:
-            self.pinned = digest
-            with self.loop.journal.write():
-                self.loop.journal.flag("pinned", digest or None)
 
     def _reject(self, message: str) -> Outcome:
         return self._conclude(Outcome(False, "rejected", self.generation, message))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ import orjson
 
 from autotrader.core.clock import Clock
 from autotrader.core.errors import BrokenInvariant, StoreError
-from autotrader.execution.ledger import Position, Trade
+from autotrader.execution.ledger import Position, Trade, cash_flow
 from autotrader.execution.order_state import DONE, OrderState
 from autotrader.execution.orders import Fill, Order
 from autotrader.store.schema import migrate
@@ -81,10 +82,8 @@ class Journal:
         self._depth = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = not path.exists()
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
-            if fresh:
-                path.chmod(0o600)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA wal_autocheckpoint=2000")
             migrate(self._db, path)
@@ -132,9 +131,11 @@ class Journal:
         self._depth = 1
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self._depth = 0
-            self._db.execute("ROLLBACK")
+            self._undo()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"the store {self.path} cannot be written: {error}") from error
             raise
         self._depth = 0
         self._commit()
@@ -143,8 +144,12 @@ class Journal:
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            self._db.execute("ROLLBACK")
+            self._undo()
             raise StoreError(f"the store {self.path} cannot be written: {error}") from error
+
+    def _undo(self) -> None:
+        if self._db.in_transaction:  # a full disk ends the transaction by itself
+            self._db.execute("ROLLBACK")
 
     # decisions and orders
 
@@ -185,8 +190,8 @@ class Journal:
             (
                 *order[:7],
                 _text(order.price),
-                str(order.amount),
-                str(order.filled),
+                _plain(order.amount),
+                _plain(order.filled),
                 _text(order.average),
                 order.state.value,
                 *order[12:],
@@ -212,7 +217,10 @@ class Journal:
     # fills, trades, positions
 
     def fill(self, fill: Fill, owner: str) -> bool:
-        """Write a fill; False if it was already there."""
+        """Write a fill, and what it did to its exchange's cash where it is an owner's; False if it was already there.
+
+        Both in one transaction: a crash after it finds a fill and a cash that know of each other.
+        """
         cursor = self._db.execute(
             "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -222,10 +230,10 @@ class Journal:
                 owner,
                 fill.symbol,
                 fill.side,
-                str(fill.price),
-                str(fill.amount),
-                str(fill.cost),
-                str(fill.fee),
+                _plain(fill.price),
+                _plain(fill.amount),
+                _plain(fill.cost),
+                _plain(fill.fee),
                 fill.fee_currency,
                 fill.ts_ms,
                 int(fill.maker),
@@ -235,10 +243,13 @@ class Journal:
         )
         if cursor.rowcount == 0:
             return False
+        cash = self.progress_of(fill.exchange).cash
+        if cash is not None and owner:
+            cash += cash_flow(fill)
         self._db.execute(
-            "INSERT INTO progress VALUES (?, 0, ?, NULL) "
-            "ON CONFLICT (exchange) DO UPDATE SET fill_id = excluded.fill_id",
-            (fill.exchange, fill.fill_id),
+            "INSERT INTO progress VALUES (?, 0, ?, NULL) ON CONFLICT (exchange) "
+            "DO UPDATE SET fill_id = MAX(fill_id, excluded.fill_id), cash = ?",
+            (fill.exchange, fill.fill_id, _text(cash)),
         )
         return True
 
@@ -247,18 +258,18 @@ class Journal:
         self._db.execute(
             "INSERT INTO trades (strategy, exchange, symbol, side, entry_ms, entry_price, exit_ms, exit_price, amount,"
             " fees, pnl, reason, group_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (owner, exchange, symbol, *(str(v) if isinstance(v, Decimal) else v for v in trade), group),
+            (owner, exchange, symbol, *(_plain(v) if isinstance(v, Decimal) else v for v in trade), group),
         )
 
     def leg(self, row: LegRow) -> None:
         """Write one owner's position."""
         self._db.execute(
-            "INSERT OR REPLACE INTO legs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO legs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.owner,
                 row.exchange,
                 row.symbol,
-                *(str(value) for value in row.position[:7]),
+                *(_plain(value) for value in row.position[:9]),
                 row.position.opened_ms,
                 orjson.dumps(row.rest).decode(),
             ),
@@ -275,8 +286,8 @@ class Journal:
                 row[0],
                 row[1],
                 row[2],
-                Position._make((*(Decimal(value) for value in row[3:10]), row[10])),
-                orjson.loads(row[11]),
+                Position._make((*(Decimal(value) for value in row[3:12]), row[12])),
+                orjson.loads(row[13]),
             )
             for row in self._db.execute("SELECT * FROM legs ORDER BY owner, exchange, symbol")
         ]
@@ -317,7 +328,7 @@ class Journal:
         self._db.execute(
             "INSERT INTO progress VALUES (?, ?, 0, ?) "
             "ON CONFLICT (exchange) DO UPDATE SET ts_ms = excluded.ts_ms, cash = excluded.cash",
-            (exchange, ts_ms, str(cash)),
+            (exchange, ts_ms, _plain(cash)),
         )
 
     def progress_of(self, exchange: str) -> Progress:
@@ -326,11 +337,6 @@ class Journal:
         if row is None:
             return Progress(0, 0, None)
         return Progress(row[0], row[1], None if row[2] is None else Decimal(row[2]))
-
-    def cash_flow(self, exchange: str) -> Decimal:
-        """Return what all fills of an exchange did to its quote balance."""
-        rows = self._db.execute("SELECT side, cost, fee FROM fills WHERE exchange = ?", (exchange,))
-        return sum((-side * Decimal(cost) - Decimal(fee) for side, cost, fee in rows), Decimal(0))
 
     # generations, flags, events, equity
 
@@ -407,7 +413,7 @@ class Journal:
         """Write the equity and cash of each exchange at a market moment."""
         self._db.executemany(
             "INSERT OR REPLACE INTO equity VALUES (?, ?, ?, ?)",
-            [(ts_ms, exchange, str(equity), str(cash)) for exchange, equity, cash in rows],
+            [(ts_ms, exchange, _plain(equity), _plain(cash)) for exchange, equity, cash in rows],
         )
 
     def prune(self, events: int = 100_000, equity: int = 500_000, decisions: int = 1_000_000) -> None:
@@ -419,13 +425,18 @@ class Journal:
                     (kept,),
                 )
             self._db.execute(
-                "DELETE FROM equity WHERE ts_ms < (SELECT ts_ms FROM equity ORDER BY ts_ms DESC LIMIT 1 OFFSET ?)",
+                "DELETE FROM equity WHERE ts_ms <= (SELECT ts_ms FROM equity ORDER BY ts_ms DESC LIMIT 1 OFFSET ?)",
                 (equity,),
             )
 
 
+def _plain(value: Decimal) -> str:
+    """Return the exact digits, for people too: `0.00000005`, never `5E-8`."""
+    return f"{value:f}"
+
+
 def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else _plain(value)
 
 
 def _order(row: tuple[Any, ...]) -> Order:

@@ -7,9 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from autotrader.core.errors import StoreError
+from autotrader.core.units import plain
+from autotrader.execution.ledger import Position
 
 MAX_ROWS = 10_000
+PLACES = Decimal("1e-8")
 
 _SIDE = "CASE side WHEN 1 THEN 'buy' ELSE 'sell' END AS side"
 
@@ -44,13 +49,23 @@ EQUITY_CURVE = (  # the whole history in a bounded number of points: the last mo
 )
 
 
+_JSON = frozenset({"changes", "detail"})
+"""Columns that hold JSON text."""
+
+
 class Reader:
-    """A read-only connection to a journal. Raises StoreError where there is none."""
+    """A read-only connection to a journal. Raises StoreError where there is none, or where it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise StoreError(f"there is no store at {path} yet; `autotrader run` makes it")
-        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0, check_same_thread=False)
+        try:
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {path} cannot be opened: {error}") from error
+        self._path = path
         self._db.row_factory = sqlite3.Row
 
     def close(self) -> None:
@@ -58,26 +73,47 @@ class Reader:
         self._db.close()
 
     def rows(self, query: str, limit: int = 100) -> list[dict[str, Any]]:
-        """Return the newest rows of one of this module's queries as plain objects."""
-        try:
-            return [dict(row) for row in self._db.execute(query, (min(limit, MAX_ROWS),))]
-        except sqlite3.Error as error:
-            raise StoreError(f"the store cannot be read: {error}") from error
+        """Return the newest rows of one of this module's queries as plain objects, at most MAX_ROWS."""
+        return [
+            {key: orjson.loads(row[key]) if key in _JSON else row[key] for key in row.keys()}  # noqa: SIM118 - a Row
+            for row in self._all(query, (max(0, min(limit, MAX_ROWS)),))
+        ]
 
     def positions(self) -> list[dict[str, Any]]:
         """Return the open positions as the journal has them; prices are the daemon's business."""
-        rows = self._db.execute("SELECT * FROM legs WHERE CAST(amount AS REAL) != 0 ORDER BY owner, exchange, symbol")
-        return [
-            {
-                "strategy": row["owner"],
-                "exchange": row["exchange"],
-                "symbol": row["symbol"],
-                "amount": row["amount"],
-                "entry_price": f"{Decimal(row['in_cost']) / Decimal(row['in_amount']):.8f}",
-                "unrealized": None,
-                "realized": row["realized"],
-                "stop": None,
-                "take": None,
-            }
-            for row in rows
-        ]
+        rows = self._all("SELECT * FROM legs WHERE CAST(amount AS REAL) != 0 ORDER BY owner, exchange, symbol")
+        return [_position(row) for row in rows]
+
+    def _all(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {self._path} cannot be read: {error}") from error
+
+
+def _position(row: sqlite3.Row) -> dict[str, Any]:
+    money = Position._fields[:-1]
+    position = Position._make((*(Decimal(row[name]) for name in money), row["opened_ms"]))
+    entry, side = position.entry_price or Decimal(0), 1 if position.amount > 0 else -1
+    rest = orjson.loads(row["rest"])
+    stop, take, _ = (None if value is None else Decimal(value) for value in rest["guard"])
+    return {
+        "strategy": row["owner"],
+        "exchange": row["exchange"],
+        "symbol": row["symbol"],
+        "amount": shown(position.amount),
+        "entry_price": shown(entry),
+        "last_price": None,
+        "unrealized": None,
+        "realized": shown(position.banked()),
+        "stop": shown(entry * (1 - side * stop)) if stop else None,
+        "take": shown(entry * (1 + side * take)) if take else None,
+        "opened": position.opened_ms,
+        "locked": rest["locked"],
+    }
+
+
+def shown(value: Decimal) -> str:
+    """Return money and amounts as people and JSON read them: at most 8 places, no exponent."""
+    rounded = plain(value.quantize(PLACES))
+    return "0" if rounded == "-0" else rounded

@@ -132,6 +132,8 @@ def _first(connection: sqlite3.Connection) -> None:
             "out_cost": str,
             "fees": str,
             "realized": str,
+            "in_value": str,
+            "out_value": str,
             "opened_ms": int,
             "rest": str,
         },
@@ -160,18 +162,23 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
     Raises StoreError for a journal that a newer release wrote.
     """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(MIGRATIONS):
+    if _version(connection) > len(MIGRATIONS):
         raise StoreError(
-            f"{path} was written by a newer release (its version is {version}, this one knows {len(MIGRATIONS)}); "
-            "install that release again, or name another `store` in autotrader.yaml"
+            f"{path} was written by a newer release (its version is {_version(connection)}, this one knows "
+            f"{len(MIGRATIONS)}); install that release again, or name another `store` in autotrader.yaml"
         )
-    for number in range(version, len(MIGRATIONS)):
+    while _version(connection) < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            MIGRATIONS[number](connection)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
+            number = _version(connection)  # asked again: another process may have been faster
+            if number < len(MIGRATIONS):
+                MIGRATIONS[number](connection)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
         except BaseException:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
