@@ -151,7 +151,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 
 
 def _ask(arguments: argparse.Namespace, command: str, **values: Any) -> Any:
-    from autotrader.runtime.control import ask
+    from autotrader.runtime.ask import ask
 
     return ask(_root(arguments), command, values)
 

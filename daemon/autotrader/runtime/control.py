@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import socket
 import struct
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,26 +14,22 @@ from typing import Any
 import orjson
 import structlog
 
-from autotrader.core.errors import AutotraderError, ControlError
+from autotrader.core.errors import AutotraderError, LockHeld
 
 MAX_REQUEST = 64 * 1024
 MAX_CLIENTS = 32
-MAX_SOCKET_PATH = 100
 READ_TIMEOUT_S = 10.0
+WRITE_TIMEOUT_S = 10.0
+BUSY_TIMEOUT_S = 0.5
+"""How long one client too many is listened to before it is sent away."""
+
+
+BUSY = f"{MAX_CLIENTS} clients are being answered; try again"
+NO_REQUEST = f'a request is one line of JSON, at most {MAX_REQUEST} bytes: {{"command": NAME, "arguments": {{...}}}}'
 
 Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 log = structlog.get_logger("control")
-
-
-def socket_path(root: Path) -> Path:
-    """Return where the socket of a configuration folder lies; a shorter place where its own path is too long."""
-    path = root / "var" / "autotrader.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
-        return path
-    digest = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    return runtime / f"autotrader-{os.getuid()}-{digest}.sock"
 
 
 class ControlServer:
@@ -48,8 +42,12 @@ class ControlServer:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen. A socket that a dead daemon left behind is replaced."""
+        """Listen. A socket that a dead daemon left behind is replaced; raises LockHeld where one still answers."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if _listens(self._path):
+            raise LockHeld(
+                f"a daemon already listens on {self._path}; stop it first, or run this one in a folder of its own"
+            )
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -59,25 +57,30 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Stop listening and let go of every client."""
-        if self._server is not None:
-            self._server.close()
+        if self._server is None:
+            return
+        self._server.close()
         for client in list(self._clients):
             client.cancel()
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._clients) >= MAX_CLIENTS or not _allowed(writer):
+        if task is None or not _allowed(writer):
             writer.close()
             return
+        busy = len(self._clients) >= MAX_CLIENTS
         self._clients.add(task)
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                line = await reader.readline()
-            writer.write(orjson.dumps(await self._answer(line), default=str) + b"\n")
-            await writer.drain()
-        except (TimeoutError, ConnectionError, ValueError) as error:
+            async with asyncio.timeout(BUSY_TIMEOUT_S if busy else READ_TIMEOUT_S):
+                line = await _line(reader)
+            answer = _refusal(BUSY) if busy else await self._answer(line)
+            writer.write(orjson.dumps(answer, default=str) + b"\n")
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await writer.drain()
+        except (TimeoutError, ConnectionError) as error:
             log.info("a control client went away", error=str(error))
+            writer.transport.abort()
         finally:
             self._clients.discard(task)
             writer.close()
@@ -87,44 +90,40 @@ class ControlServer:
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             request = orjson.loads(line)
-            command, arguments = request["command"], request.get("arguments", {})
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return {"ok": False, "error": 'a request is one line of JSON: {"command": NAME, "arguments": {...}}'}
+            command, arguments = request["command"], dict(request.get("arguments") or {})
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError):
+            return _refusal(NO_REQUEST)
         try:
-            return {"ok": True, "result": await self._handler(str(command), dict(arguments))}
+            return {"ok": True, "result": await self._handler(str(command), arguments)}
         except AutotraderError as error:
-            return {"ok": False, "error": str(error)}
+            return _refusal(str(error))
+
+
+def _refusal(error: str) -> dict[str, Any]:
+    return {"ok": False, "error": error}
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """Return the first line; nothing where it is longer than a request may be, or where the client is gone."""
+    try:
+        return await reader.readline()
+    except ValueError:
+        return b""
+
+
+def _listens(path: Path) -> bool:
+    """Say whether somebody answers there. A socket that its process left behind refuses at once."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+        try:
+            sock.connect(str(path))
+        except BlockingIOError:
+            return True  # it listens, and its queue is full
+        except OSError:
+            return False
+    return True
 
 
 def _allowed(writer: asyncio.StreamWriter) -> bool:
     sock = writer.get_extra_info("socket")
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return uid in {0, os.getuid()}
-
-
-def ask(root: Path, command: str, arguments: dict[str, Any] | None = None, timeout_s: float = 60.0) -> Any:
-    """Send one command to the daemon of a configuration folder and return its result.
-
-    Raises ControlError when no daemon answers or when it refuses.
-    """
-    path = socket_path(root)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(timeout_s)
-        try:
-            sock.connect(str(path))
-            sock.sendall(orjson.dumps({"command": command, "arguments": arguments or {}}) + b"\n")
-            chunks = []
-            while chunk := sock.recv(1 << 16):
-                chunks.append(chunk)
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise ControlError(f"no daemon runs in {root}; start it with `autotrader run`") from None
-        except TimeoutError:
-            raise ControlError(f"the daemon in {root} did not answer within {timeout_s:.0f} s") from None
-        except OSError as error:
-            raise ControlError(f"the daemon in {root} cannot be reached: {error}") from error
-    if not chunks:
-        raise ControlError(f"the daemon in {root} closed the connection without an answer")
-    answer = orjson.loads(b"".join(chunks))
-    if not answer["ok"]:
-        raise ControlError(answer["error"])
-    return answer["result"]

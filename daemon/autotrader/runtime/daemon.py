@@ -19,8 +19,9 @@ from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailabl
 from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.runtime.account import Account
+from autotrader.runtime.ask import socket_path
 from autotrader.runtime.commands import Commands
-from autotrader.runtime.control import ControlServer, socket_path
+from autotrader.runtime.control import ControlServer
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.jobs import Jobs
