@@ -121,7 +121,7 @@ def test_without_limits_nothing_trips_and_the_baselines_follow_all_the_same() ->
 def test_money_that_moved_is_neither_a_gain_nor_a_loss(amount) -> None:
     both = DAILY._replace(max_drawdown=DRAWDOWN.max_drawdown)
     state, _ = walked(both, [(0, 1000)])
-    state = moved(state, amount)
+    state = moved(state, amount, D(1000))
     assert walked(both, [(1, 1000 + amount)], state)[1] == []
     lost = (1000 + amount) * D("0.03")
     assert walked(both, [(1, 1000 + amount - lost)], state)[1] == [(1, "max_daily_loss")]

@@ -69,9 +69,15 @@ def on_trade(state: Breakers, limits: Limits, exit_ms: int, pnl: Decimal) -> tup
     return state._replace(losses_ms=(), cooldown_until_ms=until_ms), (breach,)
 
 
-def moved(state: Breakers, amount: Decimal) -> Breakers:
-    """Return the breakers after a deposit or withdrawal: no baseline takes it for a gain or a loss."""
-    return state._replace(day_start=state.day_start + amount, peak=state.peak + amount)
+def moved(state: Breakers, amount: Decimal, equity: Decimal) -> Breakers:
+    """Return the breakers after a deposit or withdrawal, `equity` before it: no baseline takes it for a gain or a loss.
+
+    What was 5 % below its baseline stays 5 % below it, however much comes or goes.
+    """
+    after = equity + amount
+    if equity <= 0 or after <= 0:
+        return state._replace(day_start=max(after, Decimal(0)), peak=max(after, Decimal(0)))
+    return state._replace(day_start=state.day_start * after / equity, peak=state.peak * after / equity)
 
 
 def unlocked(state: Breakers, equity: Decimal) -> Breakers:

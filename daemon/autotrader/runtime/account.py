@@ -15,7 +15,8 @@ class Account:
     """One exchange's money, kept from fills and compared with the venue's own figures when they are asked.
 
     `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
-    is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order.
+    is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
+    why nothing may be entered here.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Account:
     market_ms: int = 0
     idle: bool = False
     known: bool = False
+    locked: str = ""
     prices: dict[str, Decimal] = field(default_factory=dict)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)

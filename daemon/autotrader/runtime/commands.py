@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from autotrader.core.errors import ControlError
+from autotrader.core.errors import BrokenInvariant, ControlError, StoreError
 from autotrader.execution.leg import REMOVED
 from autotrader.execution.orders import Reason
 from autotrader.risk import breakers as brk
@@ -40,13 +40,21 @@ class Commands:
         }
 
     async def handle(self, command: str, arguments: dict[str, Any]) -> Any:
-        """Carry out one command. Raises ControlError for one that is not known or cannot be done."""
+        """Carry out one command. Raises ControlError for one that is not known or cannot be done.
+
+        A broken invariant or a journal that cannot be written stops the daemon, which recovers by starting again.
+        """
         action = self._known.get(command)
         if action is None:
             raise ControlError(
                 f"'{command}' is not a command of this daemon; it knows {', '.join(sorted(self._known))}"
             )
-        return await action(arguments)
+        try:
+            return await action(arguments)
+        except (BrokenInvariant, StoreError) as error:
+            self._daemon.failure = error
+            self._daemon.stopping.set()
+            raise
 
     async def _ping(self, _: dict[str, Any]) -> Any:
         return "pong"
@@ -121,10 +129,11 @@ class Commands:
 
     async def _rollback(self, arguments: dict[str, Any]) -> Any:
         daemon = self._daemon
-        number = int(arguments.get("generation", 0))
-        found = daemon.journal.generations(number)
+        number = arguments.get("generation")
+        found = daemon.journal.generations(number) if isinstance(number, int) and 0 < number < 2**63 else []
         if not found:
             raise ControlError(f"there is no generation {number}; `autotrader history` lists them")
+        number = found[0].number
         loaded = await asyncio.to_thread(daemon.seams.load_texts, found[0].texts)
         if loaded.declarations is None:
             problems = "\n".join(problem.render() for problem in loaded.problems)

@@ -175,12 +175,17 @@ class Desk:
         """Send what was written, in its order: cancels first, then the order that replaces them."""
         drafts, self.drafts = self.drafts, []
         for staged in drafts:
-            raced = False
-            for cancel in staged.cancel:
-                raced |= await self.cancel(staged.leg, cancel)
+            try:
+                raced = [await self.cancel(staged.leg, cancel) for cancel in staged.cancel]
+            except VenueUnavailable as error:
+                # What is wanted stays wanted: the leg is looked after again at its next close.
+                log.warning("a cancel was not answered", strategy=staged.leg.owner, error=str(error))
+                if staged.order is not None:
+                    self._settle(staged.leg, staged.order, OrderEvent.CANCEL, f"not sent: {error}")
+                continue
             if staged.order is None:
                 continue
-            if raced:
+            if any(raced):
                 self._settle(staged.leg, staged.order, OrderEvent.CANCEL, "a fill was faster than its cancel")
             else:
                 await self._submit(staged.leg, staged.order)
@@ -199,7 +204,7 @@ class Desk:
             decided_ms=order.created_ms,
             resolution=leg.resolution,
             guard=guard,
-            guard_id=guard_id(order.group) if guard else "",
+            guard_id=guard_id(order.group) if order.purpose == "entry" else "",
         )
         try:
             answer = await self.venues[order.exchange].submit(request)

@@ -10,6 +10,10 @@ import socket
 import time
 from collections.abc import Mapping
 
+import structlog
+
+log = structlog.get_logger("notify")
+
 
 class Notifier:
     """Sends state changes to the service manager that started us, if one did."""
@@ -24,9 +28,13 @@ class Notifier:
     def _send(self, text: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            sock.connect(self._address)
-            sock.sendall(text.encode())
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK  # trading waits for no manager
+        with socket.socket(socket.AF_UNIX, kind) as sock:
+            try:
+                sock.connect(self._address)
+                sock.send(text.encode())
+            except OSError as error:
+                log.warning("the service manager cannot be told", told=text.partition("=")[0], error=str(error))
 
     def ready(self, status: str) -> None:
         """Say that start-up or a reload is done."""

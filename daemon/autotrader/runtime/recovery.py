@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from autotrader.core.errors import OrderRejected, UnknownOrder
 from autotrader.runtime.balances import book_missed, take_balances
 from autotrader.runtime.desk import NO_GUARD, Desk
 from autotrader.runtime.loop import TradingLoop
@@ -21,16 +22,33 @@ async def recover(loop: TradingLoop, exchange: str) -> None:
     cash = desk.journal.progress_of(exchange).cash
     if cash is not None:
         loop.accounts[exchange].cash, loop.accounts[exchange].known = cash, True
+    await _same_account(loop, exchange)
     missed = await book_missed(loop, exchange)
     settled = await _orders(desk, venue, exchange)
     for leg in [leg for leg in desk.legs.values() if leg.exchange == exchange and leg.position.amount]:
-        await venue.guard(leg.group, None if leg.guard == NO_GUARD else leg.guard)
+        try:
+            await venue.guard(leg.group, None if leg.guard == NO_GUARD else leg.guard)
+        except (UnknownOrder, OrderRejected) as error:
+            with desk.journal.write():
+                desk.journal.event(venue.market_ms(), "error", "unprotected", leg.owner, str(error))
     await take_balances(loop, exchange)
     if missed or settled:
         message = f"{missed} fills and {settled} orders were settled with the venue"
         log.info(message, exchange=exchange)
         with desk.journal.write():
             desk.journal.event(venue.market_ms(), "info", "recovered", exchange, message)
+
+
+async def _same_account(loop: TradingLoop, exchange: str) -> None:
+    """Lock an exchange that does not know the newest fill that the journal has from it: it is another account."""
+    newest = loop.journal.progress_of(exchange).fill_id
+    if not newest or await loop.desk.venues[exchange].fills(newest - 1):
+        return
+    reason = f"{exchange} does not know fill {newest} of this journal: its account was replaced; put it back"
+    loop.accounts[exchange].locked = reason
+    log.error(reason)
+    with loop.journal.write():
+        loop.journal.event(loop.desk.venues[exchange].market_ms(), "error", "account", exchange, reason)
 
 
 async def _orders(desk: Desk, venue: Venue, exchange: str) -> int:

@@ -69,10 +69,6 @@ class Trader:
         price = self._price(leg)
         leg.entry_id, leg.exposure = entry_id, target
         strategy.last_decision = f"{iso(now_ms)} {'long' if target > 0 else 'short'} {leg.symbol}"
-        refusal = self.blocked(leg, now_ms)
-        if refusal is not None:
-            self._refuse(leg, refusal, now_ms)
-            return
         share = self.share(strategy, leg)
         room = Room(share, account.available() + self._freed(leg, price), account.cost)
         atr = part.atr(index)
@@ -88,6 +84,10 @@ class Trader:
         change = wanted - leg.position.amount
         if leg.position.amount and (change > 0) != (leg.position.amount > 0):
             self._reduce_to(leg, wanted, now_ms)
+            return
+        refusal = self.blocked(leg, now_ms)
+        if refusal is not None:
+            self._refuse(leg, refusal, now_ms)
             return
         leg.target = wanted
         side = BUY if change > 0 else SELL
@@ -149,8 +149,8 @@ class Trader:
         for name in ("", leg.owner):
             if name in self.paused:
                 return lim.Refusal("pause", "paused", self.paused[name] or "paused")
-        if leg.locked:
-            return lim.Refusal("holdings", "locked", leg.locked)
+        if leg.locked or self.accounts[leg.exchange].locked:
+            return lim.Refusal("holdings", "locked", leg.locked or self.accounts[leg.exchange].locked)
         return brk.closed(self.breakers, now_ms)
 
     def _gate(self, leg: Leg, notional: Decimal, price: Decimal, now_ms: int) -> lim.Refusal | None:
@@ -174,7 +174,12 @@ class Trader:
 
     def look_after(self, leg: Leg, now_ms: int) -> None:
         """Go on with what a leg has under way: an exit that is not done, a holding time, a limit entry."""
-        if leg.exit_reason:
+        if self.killed and not leg.exit_reason and (leg.position.amount or leg.orders):
+            self.leave(leg, Reason.KILL, now_ms)
+        elif leg.owner.startswith(REMOVED) and leg.working("entry") and not leg.exit_reason:
+            entries = tuple(order.client_id for order in leg.working("entry"))
+            self.desk.draft(leg, Steps(entries), now_ms, "cancel", {"why": "its strategy is gone"})
+        elif leg.exit_reason:
             steps = leave(leg, self._price(leg), now_ms)
             if steps != NOTHING:
                 self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
@@ -218,7 +223,7 @@ class Trader:
 
     def money_moved(self, exchange: str, amount: Decimal) -> None:
         """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""
-        self.breakers = brk.moved(self.breakers, amount)
+        self.breakers = brk.moved(self.breakers, amount, self.equity())
         account = self.accounts[exchange]
         with self.journal.write():
             self.journal.event(
