@@ -9,7 +9,7 @@ from autotrader.core.paths import store_of
 from autotrader.dashboard import feed as fd
 from autotrader.dashboard.feed import CURVE_EVERY_S, CURVE_POINTS, MAX_COMMANDS, MAX_VIEWERS, RECENT, Feed, Source
 from autotrader.dashboard.view import Snapshot, view_of
-from autotrader.runtime.control import socket_path
+from autotrader.runtime.ask import socket_path
 
 
 class Asked:
