@@ -71,7 +71,7 @@ def test_a_store_that_is_not_there_yet_is_told_and_found_later(tmp_path, asked, 
 def test_a_store_that_is_no_database_is_told(tmp_path, asked):
     store_of(tmp_path).parent.mkdir(parents=True)
     store_of(tmp_path).write_text("not a database, but long enough to be looked at by its header" * 10)
-    assert "the store cannot be read" in Source(tmp_path, asked).read(Snapshot()).store_trouble
+    assert "cannot be read: file is not a database" in Source(tmp_path, asked).read(Snapshot()).store_trouble
 
 
 def test_the_curve_is_read_less_often_than_the_rest(root, asked):
