@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from autotrader.core.clock import DAY_MS, iso
 from autotrader.core.errors import AutotraderError
+from autotrader.core.table import BOLD, PLAIN, table
 
 PLANNED = {
     "backtest": "it comes with the backtest engine",
@@ -25,6 +27,7 @@ PLANNED = {
 }
 
 DONE, FAILED, USAGE = 0, 1, 2
+MAX_ROWS = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = arguments.action(arguments)
     except AutotraderError as error:
-        if getattr(arguments, "json", False):
+        if arguments.json:
             _print_json({"ok": False, "error": str(error)})
         else:
             print(error, file=sys.stderr)
@@ -51,13 +54,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="autotrader", description="A trading daemon that is declared, not programmed.", allow_abbrev=False
     )
     parser.add_argument("-c", dest="root", metavar="DIR", type=Path, help="the configuration folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, action: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.add_argument("-c", dest="root", metavar="DIR", type=Path, default=argparse.SUPPRESS)
-        command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+        command.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document and nothing else"
+        )
         command.set_defaults(action=action, command=name)
         return command
 
@@ -68,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     reload.add_argument("--wait", action="store_true", help="wait for the outcome; the exit code tells it")
     reload.add_argument("--plan", metavar="HASH", default="", help="confirm this plan")
     add("plan", _plan, "show what a reload would do")
-    add("history", _stored("HISTORY"), "list the accepted generations").add_argument("-n", type=int, default=20)
-    add("rollback", _rollback, "go back to an accepted generation").add_argument("generation", type=int)
+    add("history", _stored("HISTORY"), "list the accepted generations").add_argument("-n", type=_rows, default=20)
+    add("rollback", _rollback, "go back to an accepted generation").add_argument("generation", type=_whole)
     add("status", _status, "show what the daemon does")
     for name, text in (
         ("pause", "stop entries and leave exits, of one strategy or of all"),
@@ -86,12 +92,24 @@ def _parser() -> argparse.ArgumentParser:
         ("logs", "list what happened, newest first"),
         ("decisions", "list what was decided and why, newest first"),
     ):
-        add(name, _stored(name.upper()), text).add_argument("-n", type=int, default=100, help="how many")
+        add(name, _stored(name.upper()), text).add_argument("-n", type=_rows, default=100, help="how many")
     add("positions", _positions, "list open positions")
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
         planned.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1")
+    return int(text)
+
+
+def _rows(text: str) -> int:
+    if (count := _whole(text)) > MAX_ROWS:
+        raise argparse.ArgumentTypeError(f"at most {MAX_ROWS} rows are shown at once")
+    return count
 
 
 def _version() -> str:
@@ -111,9 +129,9 @@ def _root(arguments: argparse.Namespace) -> Path:
     return root
 
 
-def _planned(arguments: argparse.Namespace) -> int:
-    print(f"'{arguments.command}' is not built yet: {PLANNED[arguments.command]}", file=sys.stderr)
-    return FAILED
+def _planned(arguments: argparse.Namespace) -> None:
+    arguments.json = arguments.json or "--json" in arguments.rest
+    raise AutotraderError(f"'{arguments.command}' is not built yet: {PLANNED[arguments.command]}")
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -137,17 +155,25 @@ def _check(arguments: argparse.Namespace) -> int:
     for problem in (*loaded.warnings, *loaded.problems):
         print(problem.render(), file=sys.stderr)
     if loaded.declarations is None:
-        print(f"{len(loaded.problems)} errors in {len(loaded.files)} files", file=sys.stderr)
+        print(f"{_count(loaded.problems, 'error')} in {_count(loaded.files, 'file')}", file=sys.stderr)
         return FAILED
-    print(f"{len(loaded.files)} files are valid")
+    warned = f", with {_count(loaded.warnings, 'warning')}" if loaded.warnings else ""
+    print(f"{_count(loaded.files, 'file')} valid{warned}")
     return DONE
+
+
+def _count(many: Sequence[Any], what: str) -> str:
+    return f"{len(many)} {what}{'' if len(many) == 1 else 's'}"
 
 
 def _schema(arguments: argparse.Namespace) -> None:
     from autotrader.app import write_schemas
 
-    for path in write_schemas(_root(arguments) / "schemas"):
-        print(path)
+    paths = [str(path) for path in write_schemas(_root(arguments) / "schemas")]
+    if arguments.json:
+        _print_json(paths)
+    else:
+        print("\n".join(paths))
 
 
 def _ask(arguments: argparse.Namespace, command: str, **values: Any) -> Any:
@@ -169,8 +195,11 @@ def _tell(command: str) -> Callable[[argparse.Namespace], None]:
 
 def _reload(arguments: argparse.Namespace) -> int:
     if not arguments.wait and not arguments.plan:
-        _ask(arguments, "reload", background=True)
-        print("the daemon was asked to reload; `autotrader status` shows the outcome")
+        asked = _ask(arguments, "reload", background=True)
+        if arguments.json:
+            _print_json(asked)
+        else:
+            print("the daemon was asked to reload; `autotrader status` shows the outcome")
         return DONE
     return _outcome(arguments, _ask(arguments, "reload", plan=arguments.plan))
 
@@ -195,13 +224,26 @@ def _plan(arguments: argparse.Namespace) -> None:
     if arguments.json:
         _print_json(plan)
         return
+    if not plan["changes"]:
+        print("nothing changed")
     for key, value in plan.items():
-        if value:
-            print(f"{key.replace('_', ' ')}:")
-            for line in value if isinstance(value, list) else [value]:
-                print(f"  {', '.join(f'{k} {v}' for k, v in line.items()) if isinstance(line, dict) else line}")
-    if plan["changes"]:
+        if key in {"hash", "generation"} or not value:
+            continue
+        print(_bold(f"{key.replace('_', ' ')}:"))
+        if isinstance(value, list) and isinstance(value[0], dict):
+            print(_indented(_table(value)))
+        elif isinstance(value, list):
+            print(_indented("\n".join(value)))
+        else:
+            print(_indented("\n".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items() if one)))
+    if plan["refused"]:
+        print("it would be refused: put that back, or restart the daemon")
+    elif plan["changes"]:
         print(f"to confirm it: autotrader reload --plan {plan['hash']}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 def _status(arguments: argparse.Namespace) -> None:
@@ -209,29 +251,53 @@ def _status(arguments: argparse.Namespace) -> None:
     if arguments.json:
         _print_json(status)
         return
-    print(
-        f"{status['mode']}, generation {status['generation']}, up {status['uptime_s']:.0f} s, "
-        f"market time {_time(status['market_time'])}, equity {status['equity']}"
-    )
+    print(_bold(f"{status['mode']}, generation {status['generation']}, up {_lasting(status['uptime_s'])}"))
+    money = {one["currency"] for one in status["exchanges"]}
+    currency = f" {money.pop()}" if len(money) == 1 else ""
+    print(f"equity {status['equity']}{currency} at {_time(status['market_time'])} UTC of the market")
     if status["dashboard"]:
         print(f"dashboard {status['dashboard']}")
-    for name in ("killed", "exits_only"):
-        if status["risk"][name]:
-            print(f"{name.replace('_', ' ')}: {status['risk'][name]}")
-    reload = status["reload"]
+    for line in _alarms(status):
+        print(line)
+    print()
+    print(_table([{key: one[key] for key in EXCHANGE_COLUMNS} for one in status["exchanges"]]))
+    print()
+    print(_table([_strategy(one) for one in status["strategies"]]))
+
+
+EXCHANGE_COLUMNS = ("name", "market", "state", "market_time", "equity", "cash", "currency")
+
+
+def _strategy(one: dict[str, Any]) -> dict[str, Any]:
+    held = ", ".join(f"{amount} {symbol}" for symbol, amount in one["position"].items())
+    shown = {"name": one["name"], "kind": one["kind"], "state": one["state"], "position": held}
+    return shown | {key: one[key] for key in ("open_orders", "pnl", "last_decision", "error")}
+
+
+def _alarms(status: dict[str, Any]) -> list[str]:
+    """Return what keeps the daemon from trading as declared, a line each."""
+    risk, reload, now_ms = status["risk"], status["reload"], status["market_time"]
+    found = [f"killed: {risk['killed']}; `autotrader unlock` lifts it"] if risk["killed"] else []
+    found += [f"exits only: {risk['exits_only']}"] if risk["exits_only"] else []
+    found += [f"paused: {name or 'all strategies'} ({why})" for name, why in sorted(risk["paused"].items())]
+    found += ["locked by a drawdown; `autotrader unlock` lifts it"] if risk["drawdown_locked"] else []
+    if risk["daily_loss_day"] and now_ms < (next_ms := (risk["daily_loss_day"] + 1) * DAY_MS):
+        found.append(f"locked by a daily loss until {_time(next_ms)} UTC")
+    if now_ms < risk["cooldown_until"]:
+        found.append(f"resting after losses until {_time(risk['cooldown_until'])} UTC")
     if not reload["ok"]:
-        print(f"last reload {reload['status']}: {reload['message']}")
-    for line in reload["waiting"]:
-        print(f"waiting: {line}")
-    rows = [
-        {
-            **{key: one[key] for key in ("name", "kind", "state")},
-            "position": ", ".join(f"{amount} {symbol}" for symbol, amount in one["position"].items()),
-            **{key: one[key] for key in ("open_orders", "pnl", "last_decision", "error")},
-        }
-        for one in status["strategies"]
-    ]
-    _table(rows)
+        found.append(f"last reload {reload['status'].replace('_', ' ')}: {reload['message']}")
+    return found + [f"waiting: {line}" for line in reload["waiting"]]
+
+
+def _lasting(seconds: float) -> str:
+    """Return a time span as people say it: `45 s`, `2 h 05 min`, `3 d 04 h`."""
+    minutes, hours = int(seconds) // 60, int(seconds) // 3600
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60:02} min" if hours < 24 else f"{hours // 24} d {hours % 24:02} h"
 
 
 def _stored(query: str) -> Callable[[argparse.Namespace], None]:
@@ -269,28 +335,24 @@ def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     if arguments.json:
         _print_json(rows)
     else:
-        _table([{key: _time(value) if _is_time(key) else value for key, value in row.items()} for row in rows])
+        print(_table(rows))
 
 
-def _is_time(key: str) -> bool:
-    return key in {"ts", "at", "opened"} or key.endswith("_ts")
+def _time(ts_ms: int) -> str:
+    return iso(ts_ms) if ts_ms else "-"
 
 
-def _time(ts_ms: int | None) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S") if ts_ms else "-"
+def _coloured() -> bool:
+    """Colours are for terminals that want them: https://no-color.org."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    """Print rows as columns, as wide as their widest value."""
-    if not rows:
-        print("none")
-        return
-    names = list(rows[0])
-    cells = [[("" if row[name] is None else str(row[name])).splitlines() or [""] for name in names] for row in rows]
-    flat = [names] + [[cell[0][:80] for cell in row] for row in cells]
-    widths = [max(len(row[at]) for row in flat) for at in range(len(names))]
-    for row in flat:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def _bold(text: str) -> str:
+    return f"{BOLD}{text}{PLAIN}" if _coloured() else text
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    return table(rows, colour=_coloured())
 
 
 def _print_json(value: Any) -> None:

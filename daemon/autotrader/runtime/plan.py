@@ -11,7 +11,10 @@ import orjson
 
 from autotrader.config.diff import Diff
 from autotrader.config.load import Declarations
-from autotrader.execution.leg import REMOVED
+from autotrader.config.strategy import StrategyParams
+from autotrader.core.units import plain as plain_number
+from autotrader.execution.leg import REMOVED, Leg
+from autotrader.execution.orders import Guard
 from autotrader.risk.limits import loosened
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.settings import limits_of
@@ -51,8 +54,9 @@ def make_plan(
     `waiting` names removals that do not take effect yet, each with the reason; they are not part of `difference`.
     """
     strategies = difference.strategies
-    touched = {*strategies.removed, *strategies.changed}
-    legs = [leg for leg in loop.desk.legs.values() if leg.owner.removeprefix(REMOVED) in touched]
+    touched = {*strategies.added, *strategies.removed, *strategies.changed}
+    heirs = {params.adopts: name for name, params in new.strategies.items() if params.adopts and name in touched}
+    legs = [leg for leg in loop.desk.legs.values() if {leg.owner.removeprefix(REMOVED)} & {*touched, *heirs}]
     cancels = [
         {"strategy": leg.owner, "client_id": order.client_id, "symbol": leg.symbol}
         for leg in legs
@@ -60,32 +64,34 @@ def make_plan(
     ]
     moved = []
     for leg in legs:
-        if leg.owner in strategies.changed and leg.position.amount:
-            guard = declared_guard(new.strategies[leg.owner])
+        heir = new.strategies.get(_heir(leg, new, heirs))
+        if heir is not None and leg.position.amount:
+            guard = declared_guard(heir)
             if guard != leg.guard:
-                moved.append({"strategy": leg.owner, "symbol": leg.symbol, "from": str(leg.guard), "to": str(guard)})
-    adopted = {params.adopts: name for name, params in new.strategies.items() if params.adopts}
+                moved.append({"strategy": leg.owner, "symbol": leg.symbol, "from": told(leg.guard), "to": told(guard)})
     positions = [
         {
             "strategy": leg.owner,
             "symbol": leg.symbol,
-            "amount": str(leg.position.amount),
-            "fate": _fate(leg.owner, leg.on_remove, adopted) if leg.owner in strategies.removed else "kept",
+            "amount": plain_number(leg.position.amount),
+            "fate": _fate(leg, new, heirs),
         }
         for leg in legs
         if leg.position.amount
     ]
     looser = list(loosened(loop.trader.limits, limits_of(new), loop.trader.equity()))
     confirm = []
-    mode = new.daemon.reload.confirm
-    if mode == "loosening" and looser:
+    before, after = old.daemon.reload.confirm, new.daemon.reload.confirm
+    if before == "loosening" and looser:  # as it was agreed before: a file cannot excuse itself
         confirm.append(f"it loosens {', '.join(looser)}")
-    if mode == "always" and difference:
+    if STRICTNESS[after] < STRICTNESS[before]:
+        confirm.append(f"it asks for less confirmation (reload.confirm: {before} -> {after})")
+    if before == "always" and difference:
         confirm.append("every reload is to be confirmed (reload.confirm: always)")
     changes = lines(difference)
     shares = (sum((p.capital for p in one.strategies.values()), ZERO) for one in (old, new))
-    before, after = (f"{share:.2%}" for share in shares)
-    bound = [generation, new.hash, changes, positions, cancels, sorted(waiting)]
+    had, has = (f"{share:.2%}" for share in shares)
+    bound = [generation, new.hash, changes, positions, cancels, moved, looser, sorted(waiting)]
     digest = hashlib.sha256(orjson.dumps(bound)).hexdigest()[:16]
     return Plan(
         digest,
@@ -97,19 +103,53 @@ def make_plan(
         cancels,
         moved,
         positions,
-        {"capital_before": before, "capital_after": after, "loosened": ", ".join(looser)},
+        {"capital_before": had, "capital_after": has, "loosened": ", ".join(looser)},
         confirm,
         restart_only(difference),
         [f"{name}: {why}" for name, why in sorted(waiting.items())],
     )
 
 
-def _fate(owner: str, on_remove: str, adopted: Mapping[str, str]) -> str:
-    if owner in adopted:
-        return f"adopted by {adopted[owner]}"
-    return {"close": "closed", "hold": f"held as {REMOVED}{owner}", "adopt": f"held as {REMOVED}{owner} until adopted"}[
-        on_remove
-    ]
+STRICTNESS = {"never": 0, "loosening": 1, "always": 2}
+
+
+def told(guard: Guard) -> str:
+    """Return protective exits as they are declared: `stop_loss 2%, take_profit 4%`."""
+    parts = (f"{name} {plain_number(value * 100)}%" for name, value in guard._asdict().items() if value is not None)
+    return ", ".join(parts) or "none"
+
+
+def _heir(leg: Leg, new: Declarations, heirs: Mapping[str, str]) -> str:
+    """Return which declared strategy a leg belongs to afterwards; empty where none takes it.
+
+    Its own name comes first, then who adopts it; either must still trade its symbol there.
+    """
+    name = leg.owner.removeprefix(REMOVED)
+    for heir in (name, heirs.get(name, "")):
+        params = new.strategies.get(heir)
+        if params is not None and (leg.exchange, leg.symbol) in _traded(params):
+            return heir
+    return ""
+
+
+def _traded(params: StrategyParams) -> set[tuple[str, str]]:
+    symbols = getattr(params, "symbols", ())
+    return {(exchange, symbol) for _, exchange in params.exchanges() for symbol in symbols}
+
+
+def _fate(leg: Leg, new: Declarations, heirs: Mapping[str, str]) -> str:
+    heir, name = _heir(leg, new, heirs), leg.owner.removeprefix(REMOVED)
+    if heir:
+        if heir == leg.owner:
+            return "kept"
+        return f"taken up again by {heir}" if heir == name else f"adopted by {heir}"
+    if leg.owner.startswith(REMOVED):
+        return f"held as {leg.owner}"
+    held = f"held as {REMOVED}{name}"
+    if name in heirs:
+        return f"{held}: {heirs[name]} does not trade it"
+    on_remove = new.strategies[name].on_remove if name in new.strategies else leg.on_remove
+    return {"close": "closed", "hold": held, "adopt": f"{held} until adopted"}[on_remove]
 
 
 LIVE_EXCHANGE_KEYS = frozenset({"fees", "slippage", "latency", "min_notional", "replay.speed", "generate.speed"})
