@@ -137,7 +137,7 @@ def test_nothing_names_a_machine():
 
 
 def test_every_test_mirrors_a_part_of_the_package_or_has_a_folder_of_its_own():
-    own = {"bench", "docs", "house", "systemd", "e2e", "simulation", "support"}
+    own = {"bench", "cli", "docs", "house", "systemd", "e2e", "simulation", "support"}
     packages = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     folders = {path.name for path in (REPOSITORY / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders - packages - own == set()
