@@ -1,4 +1,4 @@
-"""Quantities carry units: what `2%`, `15bps`, `1000 USDT`, `30s`, `4GB` and `60x` mean, exactly."""
+"""Quantities carry units: what `2%`, `15bps`, `1000 USDT`, `30s` and `60x` mean, exactly."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ _PERCENT = re.compile(rf"({_NUMBER})\s*(%|bps)")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _MONEY = re.compile(rf"({_NUMBER})\s*([A-Z][A-Z0-9]{{1,14}})")
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(KB|MB|GB|TB)")
 _TIMEFRAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d|w)")
 
 DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-BYTES = {"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000}
 
 
 class Money(NamedTuple):
@@ -84,14 +82,6 @@ def parse_speed(text: str) -> float:
     if not match or exact(match[1]) <= 0:
         raise ValueError(f"'{text}' is not a speed; write 1x, 60x or max")
     return float(match[1])
-
-
-def parse_bytes(text: str) -> int:
-    """Return `4GB` in bytes. Raises ValueError for anything else."""
-    match = _BYTES.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"'{text}' is not a size; write a number and KB, MB, GB or TB, as 4GB")
-    return int(exact(match[1]) * BYTES[match[2]])
 
 
 def timeframe_ms(timeframe: str) -> int:

@@ -60,8 +60,6 @@ class TradingLoop:
         self.routes: dict[Series, list[Route]] = {}
         self.ticks: dict[tuple[str, str], list[tuple[Strategy, Part, int]]] = {}
         self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
-        self.turns = 0
-        self.beat_s = clock.monotonic_s()
         self._timers: list[tuple[Strategy, Part]] = []
         self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
         self._closed: list[Leg] = []
@@ -128,8 +126,6 @@ class TradingLoop:
                 case Idle():
                     account.idle = True
                     log.info("the replay reached its end", exchange=exchange, market_time=iso(event.ts_ms))
-            self.turns += 1
-            self.beat_s = self.clock.monotonic_s()
 
     def _on_bar(self, account: Account, event: BarClosed) -> None:
         """Show a bar to every feature that reads it; what is decided on it waits for the moment to be complete."""

@@ -33,7 +33,6 @@ class Strategy:
     parts: list[Part] = field(default_factory=list)
     error: str = ""
     last_decision: str = ""
-    pnl: str = "0"
 
     def series(self) -> set[Series]:
         """Return every stream of bars that it reads, and those that decide its fills."""
