@@ -11,7 +11,7 @@ from autotrader.execution.order_state import DONE, TRANSITIONS, WORKING, OrderEv
 
 TABLE = """
             send  ack       fill_part  fill_all  cancel    reject    expire    absent
-intent      sent  open      partial    filled    canceled  rejected  -         rejected
+intent      sent  open      partial    filled    canceled  rejected  expired   rejected
 sent        -     open      partial    filled    canceled  rejected  expired   rejected
 open        -     open      partial    filled    canceled  rejected  expired   canceled
 partial     -     partial   partial    filled    canceled  -         expired   canceled

@@ -53,6 +53,7 @@ TRANSITIONS: dict[tuple[OrderState, OrderEvent], OrderState] = {
     (S.INTENT, E.REJECT): S.REJECTED,
     (S.INTENT, E.ABSENT): S.REJECTED,
     (S.INTENT, E.CANCEL): S.CANCELED,
+    (S.INTENT, E.EXPIRE): S.EXPIRED,  # it left, and a crash swallowed that it did
     (S.INTENT, E.FILL_PART): S.PARTIAL,
     (S.INTENT, E.FILL_ALL): S.FILLED,
     (S.SENT, E.ACK): S.OPEN,

@@ -1,0 +1,159 @@
+"""What an exchange holds against what its owners have: what counts as money that moved, and who is locked."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from autotrader.execution.ledger import Position
+from autotrader.runtime.balances import take_balances
+from autotrader.venues.protocol import VenuePosition
+
+D = Decimal
+
+
+async def test_the_first_look_takes_the_money_as_it_is_and_calls_nothing_a_deposit(world) -> None:
+    one = world()
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 10_000
+    assert one.journal.progress_of("paper").cash == 10_000
+    assert one.events("money_moved") == []
+
+
+@pytest.mark.parametrize(("amount", "told"), [(500, "+500 USDT"), (-500, "-500 USDT")], ids=["deposit", "withdrawal"])
+async def test_money_without_a_fill_moved(world, amount, told) -> None:
+    one = world()
+    await take_balances(one.loop, "paper")
+    one.venue.money["USDT"] += amount
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 10_000 + amount
+    assert one.events("money_moved") == [f"{told} without a fill of ours"]
+    await take_balances(one.loop, "paper")
+    assert len(one.events("money_moved")) == 1
+
+
+async def test_what_a_fill_moved_is_no_withdrawal_even_when_it_was_missed(world) -> None:
+    one = world()
+    await take_balances(one.loop, "paper")
+    leg = one.leg()
+    one.filled(one.order(leg), "2")
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == D("9799.9")
+    assert leg.position.amount == 2
+    assert one.events("money_moved") == []
+
+
+async def test_funding_is_explained_and_moves_no_baseline(world) -> None:
+    one = world("swap")
+    await take_balances(one.loop, "paper")
+    one.venue.money["USDT"] -= 7
+    await take_balances(one.loop, "paper", explained=True)
+    assert one.account.cash == 9_993
+    assert one.events("money_moved") == []
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
+async def test_an_average_price_that_does_not_come_out_even_moves_no_money(world, side) -> None:
+    one = world("swap")
+    await take_balances(one.loop, "paper")
+    leg = one.leg()
+    leg.position = Position(side * D(3), D(3), D(100))
+    one.account.cash -= side * D(100)
+    one.venue.held = {"BTC/USDT": VenuePosition(side * D(3), D(100) / 3)}
+    for _ in range(3):
+        await take_balances(one.loop, "paper")
+    assert abs(one.account.cash - (10_000 - side * 100)) < D("1e-6")
+    assert one.events("money_moved") == []
+
+
+# owners
+
+
+async def test_an_owner_of_more_than_there_is_is_locked_until_it_is_there_again(world) -> None:
+    one = world()
+    leg, other = one.leg(held="2"), one.leg("b", "ETH/USDT", held="1")
+    one.venue.money |= {"BTC": D("1.5"), "ETH": D(1)}
+    await take_balances(one.loop, "paper")
+    assert leg.locked == "paper holds 1.5 BTC, its owners have 2"
+    assert other.locked == ""
+    await take_balances(one.loop, "paper")
+    assert one.events("holdings") == [leg.locked]
+    one.venue.money["BTC"] = D(2)
+    await take_balances(one.loop, "paper")
+    assert leg.locked == ""
+
+
+async def test_all_owners_of_a_coin_that_falls_short_are_locked_together(world) -> None:
+    one = world()
+    legs = [one.leg("a", held="2"), one.leg("b", held="1")]
+    one.venue.money["BTC"] = D(2)
+    await take_balances(one.loop, "paper")
+    assert [leg.locked for leg in legs] == ["paper holds 2 BTC, its owners have 3"] * 2
+
+
+async def test_what_is_there_beyond_the_owners_is_left_alone(world) -> None:
+    one = world()
+    leg = one.leg(held="2")
+    one.venue.money |= {"BTC": D(5), "DOGE": D(9)}
+    await take_balances(one.loop, "paper")
+    assert leg.locked == ""
+    assert one.account.equity() == 10_000 + 2 * 100
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "locked"),
+    [
+        ("2", "2", False),
+        ("2", "3", False),
+        ("2", "1", True),
+        ("-2", "-2", False),
+        ("-2", "-1", True),
+        ("-2", "1", True),
+    ],
+)
+async def test_a_swap_position_counts_with_its_sign(world, ours, theirs, locked) -> None:
+    one = world("swap")
+    leg = one.leg(held=ours)
+    one.venue.held = {"BTC/USDT": VenuePosition(D(theirs), D(100))}
+    await take_balances(one.loop, "paper")
+    assert bool(leg.locked) is locked
+
+
+# budgets
+
+
+async def test_a_budget_is_the_money_whatever_the_exchange_holds(world) -> None:
+    one = world(budget=D(3_000))
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 3_000
+    one.venue.money["USDT"] += 5_000
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 3_000
+    assert one.events("money_moved") == []
+
+
+async def test_a_budget_follows_our_fills_and_not_foreign_ones_over_restarts(world) -> None:
+    one = world(budget=D(3_000))
+    await take_balances(one.loop, "paper")
+    leg = one.leg()
+    ours = one.order(leg)
+    one.filled(ours, "2", 1)
+    one.filled(ours._replace(client_id="web_1", group="theirs"), "1", 2)
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == D("2799.9")
+    one.restart(budget=D(3_000))
+    one.account.cash, one.account.known = one.journal.progress_of("paper").cash, True
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == D("2799.9")
+    assert one.events("money_moved") == []
+
+
+async def test_another_budget_after_a_restart_is_money_that_moved_and_no_loss(world) -> None:
+    one = world(budget=D(3_000))
+    await take_balances(one.loop, "paper")
+    one.restart(budget=D(1_000))
+    one.account.cash, one.account.known = one.journal.progress_of("paper").cash, True
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 1_000
+    assert one.events("money_moved") == ["-2000 USDT without a fill of ours"]

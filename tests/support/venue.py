@@ -1,0 +1,69 @@
+"""A venue that says what the test tells it to say, and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from autotrader.core.errors import UnknownOrder, VenueUnavailable
+from autotrader.execution.orders import Fill, Guard, VenueOrder
+from autotrader.market.instrument import Instrument
+from autotrader.venues.protocol import Balance, VenuePosition
+
+D = Decimal
+
+
+class ToldVenue:
+    """The part of a venue that recovery asks; `down` makes every question fail."""
+
+    def __init__(self, name: str = "paper", market: str = "spot") -> None:
+        self.name, self.market = name, market
+        self.down = False
+        self.now_ms = 1_000_000
+        self.told_fills: list[Fill] = []
+        self.told_orders: dict[str, VenueOrder] = {}
+        self.money: dict[str, Decimal] = {"USDT": D(10_000)}
+        self.held: dict[str, VenuePosition] = {}
+        self.guards: list[tuple[str, Guard | None]] = []
+
+    def _ask(self) -> None:
+        if self.down:
+            raise VenueUnavailable("no answer")
+
+    def market_ms(self) -> int:
+        return self.now_ms
+
+    async def instrument(self, symbol: str) -> Instrument:
+        base, quote = symbol.split("/")
+        return Instrument(self.name, symbol, base, quote, self.market, D("0.01"), D("1e-8"))
+
+    async def fills(self, after_id: int) -> Sequence[Fill]:
+        self._ask()
+        return [fill for fill in self.told_fills if fill.fill_id > after_id]
+
+    async def balances(self) -> Mapping[str, Balance]:
+        self._ask()
+        return {name: Balance(amount, amount) for name, amount in self.money.items() if amount}
+
+    async def positions(self) -> Mapping[str, VenuePosition]:
+        self._ask()
+        return self.held
+
+    async def order(self, client_id: str) -> VenueOrder | None:
+        self._ask()
+        return self.told_orders.get(client_id)
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        self._ask()
+        return [order for order in self.told_orders.values() if order.status == "open"]
+
+    async def cancel(self, client_id: str) -> VenueOrder:
+        self._ask()
+        if client_id not in self.told_orders:
+            raise UnknownOrder(client_id)
+        self.told_orders[client_id] = self.told_orders[client_id]._replace(status="canceled")
+        return self.told_orders[client_id]
+
+    async def guard(self, group: str, guard: Guard | None) -> None:
+        self._ask()
+        self.guards.append((group, guard))
