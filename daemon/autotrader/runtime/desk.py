@@ -106,7 +106,7 @@ class Desk:
             if place.purpose == "entry" and not leg.position.amount and not leg.orders:
                 self.groups.pop(leg.group, None)
                 leg.group = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, leg.entry_id)
-                leg.first_sent_ms, leg.sent = now_ms, 0
+                leg.sent = 0
                 self.groups[leg.group] = leg
                 staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
             leg.sent += 1

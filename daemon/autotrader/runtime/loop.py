@@ -62,7 +62,7 @@ class TradingLoop:
         self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
         self._timers: list[tuple[Strategy, Part]] = []
         self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
-        self._closed: list[Leg] = []
+        self._closed: dict[str, list[Leg]] = {}
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
         self._sampled_s = 0.0
@@ -138,7 +138,8 @@ class TradingLoop:
             for leg in range(len(part.declared)):
                 if part.due(leg, event):
                     self._due.setdefault(account.name, []).append((route.strategy, part, leg))
-        self._closed.extend(self.upkeep.get((event.exchange, event.symbol, event.timeframe), ()))
+        legs = self.upkeep.get((event.exchange, event.symbol, event.timeframe), ())
+        self._closed.setdefault(account.name, []).extend(legs)
 
     async def _on_moment(self, account: Account, now_ms: int) -> None:
         if self.desk.unsettled:
@@ -149,8 +150,7 @@ class TradingLoop:
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
             self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
-        closed, self._closed = self._closed, []
-        for one in closed:
+        for one in self._closed.pop(account.name, []):
             if self.desk.legs.get(one.key) is one:
                 self._look_after(one, now_ms)
         self.trader.watch_equity(now_ms)

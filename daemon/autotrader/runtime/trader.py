@@ -56,6 +56,7 @@ class Trader:
 
     def leave(self, leg: Leg, reason: str, now_ms: int) -> None:
         """Draft the way out of a leg's position and entry."""
+        now_ms = self.accounts[leg.exchange].market_ms or now_ms  # each exchange has a clock of its own
         if not leg.exit_reason:
             leg.first_sent_ms = now_ms
         leg.exit_reason = reason
@@ -104,6 +105,7 @@ class Trader:
             return
         cancel = tuple(order.client_id for order in leg.working("entry"))
         place = Place("entry", side, abs(change), limit, Reason.ENTRY)
+        leg.first_sent_ms = now_ms
         self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": str(share)})
 
     def share(self, strategy: Strategy, leg: Leg) -> Decimal:
