@@ -10,8 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotrader.config.exchange import Generate, Replay, SimulatedExchange
+from autotrader.config.exchange import Generate, Replay
 from autotrader.config.load import Declarations, LoadCache, Loaded, load
+from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.clock import Clock, SystemClock
 from autotrader.strategies import registry
@@ -73,15 +74,6 @@ def write_schemas(folder: Path) -> list[Path]:
     return written
 
 
-def currency(declarations: Declarations, exchange: SimulatedExchange) -> str:
-    """Return what an exchange's money is counted in: as declared, else its one currency, else USDT."""
-    declared = declarations.daemon.currency
-    if declared:
-        return declared
-    held = [name for name, amount in exchange.balances.items() if amount]
-    return held[0] if len(held) == 1 else "USDT"
-
-
 def make_venue(root: Path, clock: Clock, name: str, declarations: Declarations) -> Any:
     """Return an exchange's venue, not yet open."""
     from autotrader.venues.paper import PaperVenue
@@ -127,7 +119,7 @@ def make_account(name: str, declarations: Declarations) -> Any:
     return Account(
         name,
         declared.market,
-        currency(declarations, declared),
+        account_currency(declarations.daemon, [declared]),
         declared.fees.taker + declared.slippage,
         budget=declared.budget.amount if declared.budget else None,
     )

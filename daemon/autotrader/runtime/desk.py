@@ -254,7 +254,8 @@ class Desk:
             if guard == NO_GUARD and row is not None and row.state not in DONE:
                 self.journal.order(row._replace(state=OrderState.CANCELED))
             elif guard != NO_GUARD and (row is None or row.state in DONE):
-                fresh = self.guard_order(leg, side, abs(leg.position.amount), self.clock.now_ms())
+                now_ms = self.accounts[leg.exchange].market_ms
+                fresh = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
                 if fresh is not None:
                     self.journal.order(fresh)
         await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)

@@ -66,47 +66,47 @@ class Trader:
 
     def _enter(self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int) -> None:
         target, entry_id = part.out.target[index], part.out.entry[index]
-        account = self.accounts[leg.exchange]
-        price = self._price(leg)
         leg.entry_id, leg.exposure = entry_id, target
         strategy.last_decision = f"{iso(now_ms)} {'long' if target > 0 else 'short'} {leg.symbol}"
-        share = self.share(strategy, leg)
-        room = Room(share, account.available() + self._freed(leg, price), account.cost)
-        atr = part.atr(index)
-        amount = entry_amount(
-            strategy.size,
-            target,
-            room,
-            price,
-            leg.instrument,
-            Decimal(repr(atr)) if atr == atr else None,  # noqa: PLR0124 - NaN
-        )
-        wanted = amount if target > 0 else -amount
+        working = leg.working("entry")
+        for order in working:  # they are canceled first, so they take neither money nor room
+            leg.orders.pop(order.client_id)
+        wanted, limit, refusal = self._sized(strategy, part, index, leg, now_ms)
+        leg.orders |= {order.client_id: order for order in working}
+        cancel = tuple(order.client_id for order in working)
         change = wanted - leg.position.amount
         if leg.position.amount and (change > 0) != (leg.position.amount > 0):
-            self._reduce_to(leg, wanted, now_ms)
-            return
-        refusal = self.blocked(leg, now_ms)
-        if refusal is not None:
+            self._reduce_to(leg, wanted, cancel, now_ms)
+        elif refusal is not None:
             self._refuse(leg, refusal, now_ms)
-            return
-        leg.target = wanted
-        side = BUY if change > 0 else SELL
+        else:
+            leg.target, leg.first_sent_ms = wanted, now_ms
+            place = Place("entry", BUY if change > 0 else SELL, abs(change), limit, Reason.ENTRY)
+            share = str(self.share(strategy, leg))
+            self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": share})
+
+    def _sized(
+        self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int
+    ) -> tuple[Decimal, Decimal | None, lim.Refusal | None]:
+        """Return the signed amount that a leg's target is sized to, its limit price, and why more is not allowed."""
+        target, account, price = part.out.target[index], self.accounts[leg.exchange], self._price(leg)
+        room = Room(self.share(strategy, leg), account.available() + self._freed(leg, price), account.cost)
+        atr = part.atr(index)
+        known = Decimal(repr(atr)) if atr == atr else None  # noqa: PLR0124 - NaN
+        amount = entry_amount(strategy.size, target, room, price, leg.instrument, known)
+        wanted = amount if target > 0 else -amount
         limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.kind == "limit" else None
-        notional = abs(change) * price
-        if not change or notional < leg.instrument.min_notional or abs(change) < leg.instrument.min_amount:
-            rules = leg.instrument
-            bound = f"{rules.min_notional} {rules.quote}, {rules.min_amount} {rules.base}"
-            self._refuse(leg, lim.Refusal("minimum", bound, f"{abs(change)} {rules.base}"), now_ms)
-            return
-        refusal = self._gate(leg, side * notional, limit or price, now_ms)
-        if refusal is not None:
-            self._refuse(leg, refusal, now_ms)
-            return
-        cancel = tuple(order.client_id for order in leg.working("entry"))
-        place = Place("entry", side, abs(change), limit, Reason.ENTRY)
-        leg.first_sent_ms = now_ms
-        self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": str(share)})
+        refusal = self.blocked(leg, now_ms) or self._below_minimum(leg, abs(wanted - leg.position.amount), price)
+        if refusal is None:
+            refusal = self._gate(leg, (wanted - leg.position.amount) * price, limit or price, now_ms)
+        return wanted, limit, refusal
+
+    def _below_minimum(self, leg: Leg, amount: Decimal, price: Decimal) -> lim.Refusal | None:
+        rules = leg.instrument
+        if amount and amount * price >= rules.min_notional and amount >= rules.min_amount:
+            return None
+        bound = f"{rules.min_notional} {rules.quote}, {rules.min_amount} {rules.base}"
+        return lim.Refusal("minimum", bound, f"{amount} {rules.base}")
 
     def share(self, strategy: Strategy, leg: Leg) -> Decimal:
         """Return the quote money that a strategy may use for one leg: its share of the exchange's equity, split."""
@@ -115,7 +115,7 @@ class Trader:
             equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
         return strategy.params.capital * equity / strategy.width
 
-    def _reduce_to(self, leg: Leg, wanted: Decimal, now_ms: int) -> None:
+    def _reduce_to(self, leg: Leg, wanted: Decimal, cancel: tuple[str, ...], now_ms: int) -> None:
         """Shrink a position to a smaller target, or leave it where the new target is on the other side."""
         same_side = wanted and (wanted > 0) == (leg.position.amount > 0)
         amount = abs(leg.position.amount) - (abs(wanted) if same_side else ZERO)
@@ -125,7 +125,7 @@ class Trader:
             leg.target = wanted
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
-            self.desk.draft(leg, Steps((), place), now_ms, "reduce", {"to": str(wanted)})
+            self.desk.draft(leg, Steps(cancel, place), now_ms, "reduce", {"to": str(wanted)})
 
     def _freed(self, leg: Leg, price: Decimal) -> Decimal:
         """Return the money that the leg's own position already took: a new size may use it again."""
