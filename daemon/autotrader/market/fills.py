@@ -92,13 +92,16 @@ def fee(cash: int, rate: int) -> int:
 
 
 def affordable(cash: int, ticks: int, unit: int, rate: int) -> int:
-    """Return the most lots that `cash` buys at a price with the fee on top.
+    """Return the most lots that `cash` buys at a price with the fee on top, at most MAX_CASH.
 
     Exact: ceil(c * rate / RATE) <= cash - c holds just as long as c <= cash * RATE / (RATE + rate).
     """
     if cash <= 0:
         return 0
-    return mul_div(mul_div(cash, RATE, RATE + rate), unit, ticks)
+    before_fee = mul_div(cash, RATE, RATE + rate)
+    if before_fee // ticks >= MAX_CASH // unit:
+        return MAX_CASH
+    return mul_div(before_fee, unit, ticks)
 
 
 def limit_at_open(side: int, limit: int, open_: int) -> bool:
