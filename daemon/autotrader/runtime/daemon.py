@@ -123,8 +123,6 @@ class Daemon:
         """Return what to run: the files, or the last accepted generation where they are not valid, exits only."""
         if loaded.declarations is not None:
             return loaded.declarations, ""
-        for problem in loaded.problems:
-            log.error(problem.render())
         store = self._known_store()
         last = None
         if store is not None:
@@ -137,6 +135,8 @@ class Daemon:
         again = await asyncio.to_thread(self.seams.load_texts, last.texts)
         if again.declarations is None:
             raise ConfigError((*loaded.problems, *again.problems))
+        for problem in loaded.problems:
+            log.error(problem.render())
         log.error("the files are not valid: the last accepted generation runs, exits only", generation=last.number)
         return again.declarations, INVALID_START
 
