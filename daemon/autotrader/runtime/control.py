@@ -60,8 +60,11 @@ class ControlServer:
         if self._server is None:
             return
         self._server.close()
-        for client in list(self._clients):
+        await asyncio.sleep(0)  # whoever was just accepted comes in, so as to be let go like the others
+        clients = list(self._clients)
+        for client in clients:
             client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,10 +85,10 @@ class ControlServer:
             log.info("a control client went away", error=str(error))
             writer.transport.abort()
         finally:
-            self._clients.discard(task)
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+            self._clients.discard(task)
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
