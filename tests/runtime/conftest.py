@@ -20,6 +20,8 @@ from autotrader.runtime.account import Account
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.loop import TradingLoop
 from autotrader.store.journal import Journal
+from support.folders import folder
+from support.harness import Harness
 from support.venue import ToldVenue
 
 D = Decimal
@@ -110,3 +112,20 @@ def world(tmp_path: Path):
     yield make
     for one in made:
         one.journal.close()
+
+
+@pytest.fixture
+async def harness(tmp_path: Path):
+    """Start daemons over strategies on a generated market at 1x; each is stopped in the end."""
+    made: list[Harness] = []
+
+    async def start(strategies: dict[str, str], **files: str) -> Harness:
+        one = Harness(folder(tmp_path, strategies, speed="1x", recorded=False, **files))
+        made.append(one)
+        await one.start()
+        return one
+
+    yield start
+    for one in made:
+        if not one.daemon.stopping.is_set():
+            await one.stop()

@@ -11,27 +11,17 @@ from autotrader.core.errors import StoreError
 from autotrader.runtime.balances import take_balances
 from autotrader.runtime.status import status
 from support.books import disagreements
-from support.folders import folder, rules, write
+from support.folders import rules, write
 from support.harness import Harness
 
 ALWAYS = {"enter_long": "close > 0", "exit_long": "close < 0", "exits": "{stop_loss: 40%}"}
 NEVER = {"enter_long": "close < 0", "exit_long": "close < 0", "exits": ""}
 
 
-@pytest.fixture
-async def harness(tmp_path: Path):
-    made: list[Harness] = []
-
-    async def start(strategies: dict[str, str], **files: str) -> Harness:
-        one = Harness(folder(tmp_path, strategies, speed="1x", recorded=False, **files))
-        made.append(one)
-        await one.start()
-        return one
-
-    yield start
-    for one in made:
-        if not one.daemon.stopping.is_set():
-            await one.stop()
+@pytest.fixture(autouse=True)
+def balanced(tmp_path: Path):
+    """Compare the books once the daemon has stopped, whatever the test did."""
+    yield
     assert disagreements(tmp_path / "var/autotrader.db", tmp_path / "var/paper-paper.db") == []
 
 

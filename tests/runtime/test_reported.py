@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -12,29 +11,13 @@ from autotrader.core.errors import VenueUnavailable
 from autotrader.risk.breakers import Breakers, moved, on_equity
 from autotrader.risk.limits import Cap, Limits
 from autotrader.runtime.status import status
-from support.folders import folder, rules, write
-from support.harness import Crash, Harness
+from support.folders import rules, write
+from support.harness import Crash
 
 D = Decimal
 ALWAYS = {"enter_long": "close > 0", "exit_long": "close < 0", "exits": "{stop_loss: 40%}"}
 NEVER = {"enter_long": "close < 0", "exit_long": "close < 0", "exits": ""}
 BY_EXPOSURE = {"enter_long": "", "exit_long": "", "exits": ""}
-
-
-@pytest.fixture
-async def harness(tmp_path: Path):
-    made: list[Harness] = []
-
-    async def start(strategies: dict[str, str], **files: str) -> Harness:
-        one = Harness(folder(tmp_path, strategies, speed="1x", recorded=False, **files))
-        made.append(one)
-        await one.start()
-        return one
-
-    yield start
-    for one in made:
-        if not one.daemon.stopping.is_set():
-            await one.stop()
 
 
 async def test_a_stop_may_be_added_to_a_position_that_was_entered_without_one(harness) -> None:

@@ -32,6 +32,12 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def shown(value: Decimal) -> str:
+    """Return money and amounts as people and JSON read them: at most 8 places, no exponent."""
+    rounded = f"{value:.8f}".rstrip("0").rstrip(".")
+    return "0" if rounded in {"-0", ""} else rounded
+
+
 def exact(text: str) -> Decimal:
     """Return a number's text as a Decimal. Raises ValueError beyond 25 digits or beyond 1e±18 in size.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from autotrader.core.units import shown
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.runtime.loop import TradingLoop
 
@@ -23,7 +24,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "generation": reloader.generation,
         "uptime_s": round(daemon.seams.clock.monotonic_s() - daemon.started_s, 1),
         "market_time": max((account.market_ms for account in loop.accounts.values()), default=0),
-        "equity": text(loop.trader.equity()),
+        "equity": shown(loop.trader.equity()),
         "dashboard": daemon.page_url,
         "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)]
         + [_failed(name, why) for name, why in sorted(loop.failed.items())]
@@ -34,8 +35,8 @@ def status(daemon: Daemon) -> dict[str, Any]:
                 "market": account.market,
                 "state": "idle" if account.idle else "open",
                 "market_time": account.market_ms,
-                "equity": text(account.equity()),
-                "cash": text(account.cash),
+                "equity": shown(account.equity()),
+                "cash": shown(account.cash),
                 "currency": account.quote,
             }
             for name, account in sorted(loop.accounts.items())
@@ -64,8 +65,8 @@ def risk(loop: TradingLoop) -> dict[str, Any]:
         "drawdown_locked": breakers.drawdown_locked,
         "daily_loss_day": breakers.daily_loss_day,
         "cooldown_until": breakers.cooldown_until_ms,
-        "day_start_equity": text(breakers.day_start),
-        "peak_equity": text(breakers.peak),
+        "day_start_equity": shown(breakers.day_start),
+        "peak_equity": shown(breakers.peak),
         "limits": {
             key: str(value) for key, value in limits._asdict().items() if value is not None and key != "on_breach"
         },
@@ -85,7 +86,7 @@ def _used(loop: TradingLoop) -> dict[str, dict[str, str | None]]:
         "max_exposure": (gross, limits.max_exposure, equity),
     }
     used: dict[str, dict[str, str | None]] = {
-        key: {"value": text(value), "bound": text(cap.of(base)) if cap else None}
+        key: {"value": shown(value), "bound": shown(cap.of(base)) if cap else None}
         for key, (value, cap, base) in measured.items()
     }
     most = limits.max_open_positions
@@ -107,13 +108,13 @@ def positions(loop: TradingLoop) -> list[dict[str, Any]]:
                 "strategy": leg.owner,
                 "exchange": leg.exchange,
                 "symbol": leg.symbol,
-                "amount": text(leg.position.amount),
-                "entry_price": text(entry),
-                "last_price": text(price) if price is not None else None,
-                "unrealized": text(leg.position.unrealized(price if price is not None else entry)),
-                "realized": text(leg.position.banked()),
-                "stop": text(entry * (1 - side * leg.guard.stop_loss)) if leg.guard.stop_loss else None,
-                "take": text(entry * (1 + side * leg.guard.take_profit)) if leg.guard.take_profit else None,
+                "amount": shown(leg.position.amount),
+                "entry_price": shown(entry),
+                "last_price": shown(price) if price is not None else None,
+                "unrealized": shown(leg.position.unrealized(price if price is not None else entry)),
+                "realized": shown(leg.position.banked()),
+                "stop": shown(entry * (1 - side * leg.guard.stop_loss)) if leg.guard.stop_loss else None,
+                "take": shown(entry * (1 + side * leg.guard.take_profit)) if leg.guard.take_profit else None,
                 "opened": leg.position.opened_ms,
                 "locked": leg.locked,
             }
@@ -129,9 +130,9 @@ def _strategy(loop: TradingLoop, name: str) -> dict[str, Any]:
         "kind": strategy.params.kind,
         "state": _state(loop, name, legs),
         "symbols": sorted({leg.symbol for leg in legs}),
-        "position": {leg.symbol: text(leg.position.amount) for leg in legs if leg.position.amount},
+        "position": {leg.symbol: shown(leg.position.amount) for leg in legs if leg.position.amount},
         "open_orders": sum(len(leg.orders) for leg in legs),
-        "pnl": text(_pnl(loop, legs)),
+        "pnl": shown(_pnl(loop, legs)),
         "last_decision": strategy.last_decision,
         "error": strategy.error,
         "generation": strategy.generation,
@@ -154,9 +155,9 @@ def _orphans(loop: TradingLoop) -> list[dict[str, Any]]:
             "kind": "",
             "state": "closing" if any(leg.exit_reason for leg in legs) else "held",
             "symbols": sorted({leg.symbol for leg in legs}),
-            "position": {leg.symbol: text(leg.position.amount) for leg in legs if leg.position.amount},
+            "position": {leg.symbol: shown(leg.position.amount) for leg in legs if leg.position.amount},
             "open_orders": sum(len(leg.orders) for leg in legs),
-            "pnl": text(_pnl(loop, legs)),
+            "pnl": shown(_pnl(loop, legs)),
             "last_decision": "",
             "error": "",
             "generation": 0,
@@ -185,9 +186,3 @@ def _state(loop: TradingLoop, name: str, legs: list[Leg]) -> str:
     if any(leg.locked for leg in legs):
         return "locked"
     return "in position" if any(leg.position.amount for leg in legs) else "watching"
-
-
-def text(value: Decimal) -> str:
-    """Return money and amounts as people and JSON read them: at most 8 places, no exponent."""
-    rounded = f"{value:.8f}".rstrip("0").rstrip(".")
-    return "0" if rounded in {"-0", ""} else rounded

@@ -10,11 +10,10 @@ from typing import Any
 import orjson
 
 from autotrader.core.errors import StoreError
-from autotrader.core.units import plain
+from autotrader.core.units import shown
 from autotrader.execution.ledger import Position
 
 MAX_ROWS = 10_000
-PLACES = Decimal("1e-8")
 
 _SIDE = "CASE side WHEN 1 THEN 'buy' ELSE 'sell' END AS side"
 
@@ -111,9 +110,3 @@ def _position(row: sqlite3.Row) -> dict[str, Any]:
         "opened": position.opened_ms,
         "locked": rest["locked"],
     }
-
-
-def shown(value: Decimal) -> str:
-    """Return money and amounts as people and JSON read them: at most 8 places, no exponent."""
-    rounded = plain(value.quantize(PLACES))
-    return "0" if rounded == "-0" else rounded
