@@ -52,7 +52,9 @@ def make_leg(held="0", orders=(), *, policy: Policy | None = None, **changes) ->
     held = D(held)
     cost = abs(held) * 100
     position = (
-        Position(amount=held, in_amount=abs(held), in_cost=cost, in_value=cost, opened_ms=1_000) if held else Position()
+        Position(amount=held, in_amount=abs(held), in_cost=cost, in_value=cost, open_cost=cost, opened_ms=1_000)
+        if held
+        else Position()
     )
     leg = Leg("a", "paper", "BTC/USDT", "5m", "5m", make_instrument(), position=position, policy=policy or Policy())
     for name, value in changes.items():

@@ -15,17 +15,17 @@ D = Decimal
 RICH = Room(D(1000), D(10**9), D("0.0012"))
 
 
-def sized(new, size: Size, *, exposure=1.0, room=RICH, price=100, atr=None, lot="0.001") -> Decimal:
-    return entry_amount(size, exposure, room, D(price), new.instrument(lot=D(lot)), atr)
+def sized(new, size: Size, *, exposure=1.0, room=RICH, price=100, atr=float("nan"), lot="0.001") -> Decimal:
+    return entry_amount(size, exposure, room, D(price), new.instrument(lot=D(lot)), float(atr))
 
 
 @pytest.mark.parametrize(
     ("size", "atr", "amount"),
     [
-        (Size("percent", D(1)), None, "10"),
-        (Size("percent", D("0.25")), None, "2.5"),
-        (Size("fixed", D("1.5")), None, "1.5"),
-        (Size("notional", D(250)), None, "2.5"),
+        (Size("percent", D(1)), "NaN", "10"),
+        (Size("percent", D("0.25")), "NaN", "2.5"),
+        (Size("fixed", D("1.5")), "NaN", "1.5"),
+        (Size("notional", D(250)), "NaN", "2.5"),
         (Size("volatility", D("0.005")), D("2.5"), "2"),
     ],
     ids=lambda value: getattr(value, "kind", None),
@@ -50,7 +50,7 @@ def test_the_money_that_is_there_pays_for_fee_and_slippage_too(new) -> None:
     assert (amount + D("0.001")) * 100 * D("1.01") > 500
 
 
-@pytest.mark.parametrize("atr", [None, D(0), D("NaN"), D("Infinity"), D(-1)], ids=str)
+@pytest.mark.parametrize("atr", [D(0), D("NaN"), D("Infinity"), D(-1)], ids=str)
 def test_without_a_positive_atr_a_volatility_size_buys_nothing(new, atr) -> None:
     assert sized(new, Size("volatility", D("0.01")), atr=atr) == 0
 
@@ -108,7 +108,7 @@ def test_an_entry_is_whole_lots_within_share_and_money_and_never_negative(
     from autotrader.market.instrument import Instrument
 
     rules = Instrument("paper", "BTC/USDT", "BTC", "USDT", "spot", D("0.01"), D(lot))
-    amount = entry_amount(size, exposure, room, price, rules, atr)
+    amount = entry_amount(size, exposure, room, price, rules, float(atr))
     assert amount >= 0
     assert amount % D(lot) == 0
     assert amount * price <= room.share * (1 + D("1e-20"))

@@ -56,7 +56,9 @@ class World:
         amount = D(held)
         rules = Instrument("paper", symbol, symbol.split("/", maxsplit=1)[0], "USDT", self.market, D("0.01"), D("1e-8"))
         position = (
-            Position(amount, abs(amount), abs(amount) * 100, in_value=abs(amount) * 100) if amount else Position()
+            Position(amount, abs(amount), abs(amount) * 100, in_value=abs(amount) * 100, open_cost=abs(amount) * 100)
+            if amount
+            else Position()
         )
         leg = Leg(owner, "paper", symbol, "5m", "5m", rules, position=position, group=f"g-{owner}-{symbol}")
         for name, value in changes.items():

@@ -58,7 +58,7 @@ async def test_an_average_price_that_does_not_come_out_even_moves_no_money(world
     one = world("swap")
     await take_balances(one.loop, "paper")
     leg = one.leg()
-    leg.position = Position(side * D(3), D(3), D(100))
+    leg.position = Position(side * D(3), D(3), D(100), open_cost=D(100))
     one.account.cash -= side * D(100)
     one.venue.held = {"BTC/USDT": VenuePosition(side * D(3), D(100) / 3)}
     for _ in range(3):

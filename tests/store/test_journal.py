@@ -78,7 +78,7 @@ def test_an_order_comes_back_exactly(journal: Journal, order: Order) -> None:
         texts,
         texts,
         texts,
-        st.builds(Position, *[decimals] * 9, numbers),
+        st.builds(Position, *[decimals] * 10, numbers),
         st.dictionaries(texts, plain_data, max_size=4),
     )
 )

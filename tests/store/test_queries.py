@@ -119,7 +119,9 @@ def test_an_open_position_is_told_with_its_entry_its_exits_and_what_it_banked(
     journal: Journal, path: Path, amount, stop, take
 ) -> None:
     side = 1 if amount > 0 else -1
-    position = Position(amount, D(3), D(300), D(1), D(100) + side * 10, D("0.5"), D("-3.25"), D(300), opened_ms=4_000)
+    position = Position(
+        amount, D(3), D(300), D(1), D(100) + side * 10, D("0.5"), D("-3.25"), D(300), open_cost=D(200), opened_ms=4_000
+    )
     with journal.write():
         journal.leg(LegRow("a", "paper", "BTC/USDT", position, REST))
         journal.leg(LegRow("b", "paper", "BTC/USDT", Position(realized=D(9)), REST))

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import StoreError
@@ -121,3 +122,12 @@ def test_a_file_of_a_newer_release_is_refused_with_words_and_left_alone(path, cl
     with pytest.raises(StoreError, match=r"was written by a newer release .*install that release again"):
         Journal(path, clock)
     assert version(path) == len(schema.MIGRATIONS) + 1
+
+
+def test_a_position_of_an_older_journal_learns_what_its_open_part_was_entered_for() -> None:
+    with closing(sqlite3.connect(":memory:")) as old:
+        schema.MIGRATIONS[0](old)
+        values = {"owner": "a", "exchange": "paper", "symbol": "BTC/USDT", "amount": "-2", "in_amount": "3"}
+        sqlite_utils.Database(old)["legs"].insert({**values, "in_cost": "100", "rest": "{}"})
+        schema.MIGRATIONS[1](old)
+        assert old.execute("SELECT open_cost FROM legs").fetchall() == [("66.66666667",)]

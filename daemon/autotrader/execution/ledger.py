@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
 from autotrader.execution.orders import Fill
 
 ZERO = Decimal(0)
+STEP = Decimal("1e-8")
+"""Quote money is counted in this."""
 
 
 class Position(NamedTuple):
@@ -15,7 +17,8 @@ class Position(NamedTuple):
 
     `amount` is signed base units. `in_*` sums the fills that built it, `out_*` those that reduced it, `fees` both (in
     quote); `*_cost` is the money that moved, `*_value` price times amount, which differs where money is rounded.
-    `realized` is the profit of the round trips before this one, net of fees.
+    `open_cost` is what the part that is still open was entered for: a reduction takes its share, to the step of cash
+    below. `realized` is the profit of the round trips before this one, net of fees.
     """
 
     amount: Decimal = ZERO
@@ -27,6 +30,7 @@ class Position(NamedTuple):
     realized: Decimal = ZERO
     in_value: Decimal = ZERO
     out_value: Decimal = ZERO
+    open_cost: Decimal = ZERO
     opened_ms: int = 0
 
     @property
@@ -37,7 +41,7 @@ class Position(NamedTuple):
     @property
     def paid(self) -> Decimal:
         """The signed money that what is open was entered for; zero while flat."""
-        return self.amount * self.in_cost / self.in_amount if self.amount else ZERO
+        return self.open_cost if self.amount > 0 else -self.open_cost
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return the profit of what is open at a price, before the fee of leaving, in quote units."""
@@ -48,7 +52,7 @@ class Position(NamedTuple):
         if not self.in_amount:
             return self.realized
         side = 1 if self.amount > 0 else -1
-        return self.realized + side * (self.out_cost - self.in_cost * self.out_amount / self.in_amount) - self.fees
+        return self.realized + side * (self.out_cost - (self.in_cost - self.open_cost)) - self.fees
 
 
 class Trade(NamedTuple):
@@ -80,13 +84,16 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
             in_value=position.in_value + fill.price * fill.amount,
             fees=position.fees + fill.fee,
             opened_ms=opened_ms,
+            open_cost=position.open_cost + fill.cost,
         ), None
     closing = min(fill.amount, abs(position.amount))
     rest = fill.amount - closing
     cost = fill.cost if not rest else fill.cost * closing / fill.amount
     fee = fill.fee if not rest else fill.fee * closing / fill.amount
+    share = position.open_cost * closing / abs(position.amount)
     reduced = position._replace(
         amount=position.amount + fill.side * closing,
+        open_cost=position.open_cost - share.quantize(STEP, ROUND_DOWN),
         out_amount=position.out_amount + closing,
         out_cost=position.out_cost + cost,
         out_value=position.out_value + fill.price * closing,

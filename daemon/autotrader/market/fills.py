@@ -91,6 +91,18 @@ def fee(cash: int, rate: int) -> int:
     return mul_div_up(cash, rate, RATE)
 
 
+def value(lots: int, ticks: int, unit: int) -> int:
+    """Return what signed lots are worth at a price, in whole steps of cash: the step below for either side."""
+    if lots >= 0:
+        return mul_div(lots, ticks, unit)
+    return -mul_div_up(-lots, ticks, unit)
+
+
+def in_ticks(price: float, per_price: float) -> int:
+    """Return a price of the market in whole ticks, at least one; `per_price` is how many ticks make 1."""
+    return max(math.floor(price * per_price + 0.5), 1)
+
+
 def affordable(cash: int, ticks: int, unit: int, rate: int) -> int:
     """Return the most lots that `cash` buys at a price with the fee on top, at most MAX_CASH.
 

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.core.clock import DAY_MS, day_of, iso
-from autotrader.risk.limits import Limits, Refusal
+from autotrader.market.fills import RATE, mul_div_up
+from autotrader.risk.limits import NONE, Limits, Refusal, counted, steps
 
 MAX_LOSSES_KEPT = 1_000
 
@@ -35,24 +36,79 @@ class Breach(NamedTuple):
     value: str
 
 
+class Marks(NamedTuple):
+    """What the breakers hold of equity, as the hot loop counts it: days, and money in steps of cash."""
+
+    day: int
+    day_start: int
+    peak: int
+    loss_day: int
+    locked: int
+
+
+class LossBounds(NamedTuple):
+    """The loss limits as the hot loop takes them: steps of cash, or parts of RATE; NONE where one is not set."""
+
+    daily_amount: int = NONE
+    daily_share: int = NONE
+    drawdown_amount: int = NONE
+    drawdown_share: int = NONE
+
+
+def marked(marks: Marks, bounds: LossBounds, now_ms: int, equity: int) -> Marks:
+    """Return the marks after a new equity. A breaker that trips shows in `loss_day` or `locked`."""
+    day, day_start, peak, loss_day, locked = marks
+    today = max(day, now_ms // DAY_MS)
+    if today > day:
+        day, day_start = today, equity
+    peak = max(peak, equity)
+    if loss_day != day:
+        bound = least_loss(bounds.daily_amount, bounds.daily_share, day_start)
+        if bound != NONE and day_start - equity > 0 and day_start - equity >= bound:
+            loss_day = day
+    if locked == 0:
+        bound = least_loss(bounds.drawdown_amount, bounds.drawdown_share, peak)
+        if bound != NONE and peak - equity > 0 and peak - equity >= bound:
+            locked = 1
+    return Marks(day, day_start, peak, loss_day, locked)
+
+
+def least_loss(amount: int, share: int, baseline: int) -> int:
+    """Return the least loss that trips a breaker, in steps of cash; NONE where no bound is set."""
+    if amount != NONE:
+        return amount
+    if share == NONE:
+        return NONE
+    return mul_div_up(baseline, share, RATE) if baseline > 0 else 0
+
+
+def loss_bounds_of(limits: Limits) -> LossBounds:
+    """Return the declared loss limits as `marked` takes them."""
+    return LossBounds(*counted(limits.max_daily_loss), *counted(limits.max_drawdown))
+
+
 def on_equity(state: Breakers, limits: Limits, now_ms: int, equity: Decimal) -> tuple[Breakers, tuple[Breach, ...]]:
-    """Return the breakers after a new equity, and those that tripped with it."""
+    """Return the breakers after a new equity, and those that tripped with it, as `marked` sees them."""
+    before = Marks(
+        state.day, steps(state.day_start), steps(state.peak), state.daily_loss_day, int(state.drawdown_locked)
+    )
+    after = marked(before, loss_bounds_of(limits), now_ms, steps(equity))
+    if after == before:
+        return state, ()
+    state = state._replace(
+        day=after.day,
+        day_start=equity if after.day != before.day else state.day_start,
+        peak=max(state.peak, equity),
+        daily_loss_day=after.loss_day,
+        drawdown_locked=bool(after.locked),
+    )
     breaches: list[Breach] = []
-    day = max(state.day, day_of(now_ms))
-    if day > state.day:
-        state = state._replace(day=day, day_start=equity)
-    if equity > state.peak:
-        state = state._replace(peak=equity)
-    if limits.max_daily_loss and state.daily_loss_day != day:
-        loss, bound = state.day_start - equity, limits.max_daily_loss.of(state.day_start)
-        if loss > 0 and loss >= bound:
-            state = state._replace(daily_loss_day=day)
-            breaches.append(Breach("max_daily_loss", *limits.max_daily_loss.told(bound, loss)))
-    if limits.max_drawdown and not state.drawdown_locked:
-        drawdown, bound = state.peak - equity, limits.max_drawdown.of(state.peak)
-        if drawdown > 0 and drawdown >= bound:
-            state = state._replace(drawdown_locked=True)
-            breaches.append(Breach("max_drawdown", *limits.max_drawdown.told(bound, drawdown)))
+    for name, cap, tripped, baseline in (
+        ("max_daily_loss", limits.max_daily_loss, after.loss_day != before.loss_day, state.day_start),
+        ("max_drawdown", limits.max_drawdown, after.locked != before.locked, state.peak),
+    ):
+        if cap is not None and tripped:
+            breaches.append(Breach(name, *cap.told(cap.of(baseline), baseline - equity)))
     return state, tuple(breaches)
 
 

@@ -9,8 +9,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
 from autotrader.core.units import plain
+from autotrader.market.fills import RATE, mul_div
 
 CENT = Decimal("0.01")
+STEP = Decimal("1e-8")
+"""Money and fractions are counted in this."""
 
 
 class Cap(NamedTuple):
@@ -96,30 +99,151 @@ class Refusal(NamedTuple):
         return f"{self.limit} is {self.bound}, this order would make it {self.value}"
 
 
+NAMES = (
+    "",
+    "max_order",
+    "max_position",
+    "max_exposure",
+    "max_open_positions",
+    "max_orders_per_minute",
+    "price_collar",
+    "stale_data",
+)
+PASSED, MAX_ORDER, MAX_POSITION, MAX_EXPOSURE, MAX_OPEN_POSITIONS, MAX_ORDERS_PER_MINUTE, PRICE_COLLAR, STALE_DATA = (
+    range(len(NAMES))
+)
+"""What `broken` says: which limit, by its place in NAMES, in the order in which they are looked at."""
+
+NONE = -1
+"""A bound that is not set."""
+
+
+class Bounds(NamedTuple):
+    """The limits of the gate as the hot loop takes them; NONE where one is not set.
+
+    Amounts are steps of cash, shares and the collar parts of RATE, times milliseconds. Of an amount and a share at most
+    one is set.
+    """
+
+    order_amount: int = NONE
+    order_share: int = NONE
+    position_amount: int = NONE
+    position_share: int = NONE
+    exposure_amount: int = NONE
+    exposure_share: int = NONE
+    open_positions: int = NONE
+    orders_per_minute: int = NONE
+    collar: int = NONE
+    stale_data_ms: int = NONE
+
+
+class Sight(NamedTuple):
+    """What the gate sees of an entry and of the account with it, in steps of cash, ticks and milliseconds.
+
+    `size` is the order's notional, `net` the symbol's and `gross` the account's with it, both unsigned; `symbols` are
+    those held or on their way with it, `recent` the orders of the last minute without it.
+    """
+
+    equity: int
+    size: int
+    net: int
+    gross: int
+    symbols: int
+    recent: int
+    ticks: int
+    last_ticks: int
+    late_ms: int
+
+
+def bound_of(amount: int, share: int, equity: int) -> int:
+    """Return a bound in steps of cash: its amount, or its share of the equity; NONE where neither is set."""
+    if amount != NONE:
+        return amount
+    if share == NONE:
+        return NONE
+    return mul_div(equity, share, RATE) if equity > 0 else 0
+
+
+def broken(bounds: Bounds, seen: Sight) -> int:
+    """Return the first limit that an entry would break, or PASSED."""
+    order = bound_of(bounds.order_amount, bounds.order_share, seen.equity)
+    if order != NONE and seen.size > order:
+        return MAX_ORDER
+    position = bound_of(bounds.position_amount, bounds.position_share, seen.equity)
+    if position != NONE and seen.net > position:
+        return MAX_POSITION
+    exposure = bound_of(bounds.exposure_amount, bounds.exposure_share, seen.equity)
+    if exposure != NONE and seen.gross > exposure:
+        return MAX_EXPOSURE
+    if bounds.open_positions != NONE and seen.symbols > bounds.open_positions:
+        return MAX_OPEN_POSITIONS
+    if bounds.orders_per_minute != NONE and seen.recent >= bounds.orders_per_minute:
+        return MAX_ORDERS_PER_MINUTE
+    if bounds.collar != NONE and abs(seen.ticks - seen.last_ticks) > mul_div(seen.last_ticks, bounds.collar, RATE):
+        return PRICE_COLLAR
+    if bounds.stale_data_ms != NONE and seen.late_ms > bounds.stale_data_ms:
+        return STALE_DATA
+    return PASSED
+
+
+def bounds_of(limits: Limits) -> Bounds:
+    """Return the declared limits as `broken` takes them."""
+    return Bounds(
+        *counted(limits.max_order),
+        *counted(limits.max_position),
+        *counted(limits.max_exposure),
+        NONE if limits.max_open_positions is None else limits.max_open_positions,
+        NONE if limits.max_orders_per_minute is None else limits.max_orders_per_minute,
+        NONE if limits.price_collar is None else steps(limits.price_collar),
+        NONE if limits.stale_data_ms is None else limits.stale_data_ms,
+    )
+
+
+def counted(cap: Cap | None) -> tuple[int, int]:
+    """Return a bound as an amount in steps of cash and a share in parts of RATE, of which one is NONE."""
+    if cap is None:
+        return NONE, NONE
+    if cap.amount is not None:
+        return steps(cap.amount), NONE
+    return NONE, steps(cap.share or Decimal(0))
+
+
+def steps(amount: Decimal, rounding: str = ROUND_FLOOR) -> int:
+    """Return money or a fraction in whole steps."""
+    return int((amount / STEP).to_integral_value(rounding))
+
+
 def check(limits: Limits, order: Entry, account: Account) -> Refusal | None:
-    """Return the first limit that an entry would break, or None."""
-    size = abs(order.notional)
-    if limits.max_order and size > (bound := limits.max_order.of(account.equity)):
-        return Refusal("max_order", *limits.max_order.told(bound, size))
-    net = abs(account.net + order.notional)
-    if limits.max_position and net > (bound := limits.max_position.of(account.equity)):
-        return Refusal("max_position", *limits.max_position.told(bound, net))
-    gross = account.gross + size
-    if limits.max_exposure and gross > (bound := limits.max_exposure.of(account.equity)):
-        return Refusal("max_exposure", *limits.max_exposure.told(bound, gross))
-    symbols = len(account.open_symbols | {(order.exchange, order.symbol)})
-    if limits.max_open_positions is not None and symbols > limits.max_open_positions:
-        return Refusal("max_open_positions", str(limits.max_open_positions), str(symbols))
-    if limits.max_orders_per_minute is not None and account.recent_orders >= limits.max_orders_per_minute:
-        return Refusal("max_orders_per_minute", str(limits.max_orders_per_minute), str(account.recent_orders + 1))
-    if limits.price_collar is not None:
-        distance = abs(order.price - account.last_price)
-        if distance > limits.price_collar * account.last_price:
-            return Refusal("price_collar", _percent(limits.price_collar), _percent(distance / account.last_price))
+    """Return the first limit that an entry would break, or None, as `broken` sees it."""
+    size, net = abs(order.notional), abs(account.net + order.notional)
+    gross, symbols = account.gross + size, len(account.open_symbols | {(order.exchange, order.symbol)})
     late_ms = account.now_ms - account.data_due_ms
-    if limits.stale_data_ms is not None and late_ms > limits.stale_data_ms:
-        return Refusal("stale_data", _seconds(limits.stale_data_ms), _seconds(late_ms))
-    return None
+    seen = Sight(
+        steps(account.equity),
+        steps(size, ROUND_CEILING),
+        steps(net, ROUND_CEILING),
+        steps(gross, ROUND_CEILING),
+        symbols,
+        account.recent_orders,
+        steps(order.price),
+        steps(account.last_price),
+        late_ms,
+    )
+    code = broken(bounds_of(limits), seen)
+    if code == PASSED:
+        return None
+    name = NAMES[code]
+    if code <= MAX_EXPOSURE:
+        cap = getattr(limits, name)
+        return Refusal(name, *cap.told(cap.of(account.equity), (size, net, gross)[code - 1]))
+    if code == MAX_OPEN_POSITIONS:
+        return Refusal(name, str(limits.max_open_positions), str(symbols))
+    if code == MAX_ORDERS_PER_MINUTE:
+        return Refusal(name, str(limits.max_orders_per_minute), str(account.recent_orders + 1))
+    if code == PRICE_COLLAR:
+        distance = abs(order.price - account.last_price) / account.last_price
+        return Refusal(name, _percent(limits.price_collar or Decimal(0)), _percent(distance))
+    return Refusal(name, _seconds(limits.stale_data_ms or 0), _seconds(late_ms))
 
 
 def _percent(fraction: Decimal) -> str:

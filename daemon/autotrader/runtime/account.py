@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from autotrader.execution.leg import Leg
+from autotrader.execution.sizing import STEP
 
 ZERO = Decimal(0)
 
@@ -34,12 +35,15 @@ class Account:
     legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)
 
     def value(self, leg: Leg) -> Decimal:
-        """Return the signed quote value of what a leg owns; at its entry price before any price is known."""
+        """Return the signed quote value of what a leg owns, to the step of cash below, as `fills.value` does.
+
+        Before any price is known it is valued at its entry price.
+        """
         amount = leg.position.amount
         if not amount:
             return ZERO
-        price = self.prices.get(leg.symbol)
-        return amount * price if price is not None else amount * (leg.position.entry_price or ZERO)
+        price = self.prices.get(leg.symbol, leg.position.entry_price or ZERO)
+        return (amount * price).quantize(STEP, ROUND_FLOOR)
 
     def equity(self) -> Decimal:
         """Return cash plus the value of everything that is owned here."""

@@ -14,7 +14,7 @@ from autotrader.core.clock import iso
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
-from autotrader.execution.sizing import Room, entry_amount
+from autotrader.execution.sizing import STEP, Room, entry_amount, share_of, steps
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
 from autotrader.runtime.desk import Desk
@@ -91,9 +91,7 @@ class Trader:
         """Return the signed amount that a leg's target is sized to, its limit price, and why more is not allowed."""
         target, account, price = part.out.target[index], self.accounts[leg.exchange], self._price(leg)
         room = Room(self.share(strategy, leg), account.available() + self._freed(leg, price), account.cost)
-        atr = part.atr(index)
-        known = Decimal(repr(atr)) if atr == atr else None  # noqa: PLR0124 - NaN
-        amount = entry_amount(strategy.size, target, room, price, leg.instrument, known)
+        amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index))
         wanted = amount if target > 0 else -amount
         limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.kind == "limit" else None
         refusal = self.blocked(leg, now_ms) or self._below_minimum(leg, abs(wanted - leg.position.amount), price)
@@ -113,7 +111,7 @@ class Trader:
         equity = self.equities.get(leg.exchange)
         if equity is None:
             equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
-        return strategy.params.capital * equity / strategy.width
+        return share_of(steps(equity), steps(strategy.params.capital), strategy.width) * STEP
 
     def _reduce_to(self, leg: Leg, wanted: Decimal, cancel: tuple[str, ...], now_ms: int) -> None:
         """Shrink a position to a smaller target, or leave it where the new target is on the other side."""

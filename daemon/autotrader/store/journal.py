@@ -26,6 +26,8 @@ ORDER_COLUMNS = (
     "purpose, group_id, generation, decision, created_ms, updated_ms"
 )
 
+LEG_COLUMNS = "owner, exchange, symbol, " + ", ".join(Position._fields) + ", rest"
+
 
 class Generation(NamedTuple):
     """One accepted set of declarations: its number, hash, the files' texts, who asked for it and why."""
@@ -264,12 +266,12 @@ class Journal:
     def leg(self, row: LegRow) -> None:
         """Write one owner's position."""
         self._db.execute(
-            "INSERT OR REPLACE INTO legs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO legs ({LEG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.owner,
                 row.exchange,
                 row.symbol,
-                *(_plain(value) for value in row.position[:9]),
+                *(_plain(value) for value in row.position[:-1]),
                 row.position.opened_ms,
                 orjson.dumps(row.rest).decode(),
             ),
@@ -286,10 +288,10 @@ class Journal:
                 row[0],
                 row[1],
                 row[2],
-                Position._make((*(Decimal(value) for value in row[3:12]), row[12])),
-                orjson.loads(row[13]),
+                Position._make((*(Decimal(value) for value in row[3:13]), row[13])),
+                orjson.loads(row[14]),
             )
-            for row in self._db.execute("SELECT * FROM legs ORDER BY owner, exchange, symbol")
+            for row in self._db.execute(f"SELECT {LEG_COLUMNS} FROM legs ORDER BY owner, exchange, symbol")
         ]
 
     # strategy states and progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 from autotrader.core.errors import StoreError
@@ -154,7 +155,20 @@ def _first(connection: sqlite3.Connection) -> None:
     db.create_table("flags", {"name": str, "value": str}, pk="name")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+def _open_cost(connection: sqlite3.Connection) -> None:
+    """Keep what the open part of a position was entered for; until now it followed from what built it."""
+    import sqlite_utils
+
+    legs = sqlite_utils.Database(connection).table("legs")
+    legs.add_column("open_cost", str, not_null_default="0")
+    for row in list(legs.rows):
+        amount, built = abs(Decimal(row["amount"])), Decimal(row["in_amount"])
+        if amount:
+            cost = (Decimal(row["in_cost"]) * amount / built).quantize(Decimal("1e-8"))
+            legs.update((row["owner"], row["exchange"], row["symbol"]), {"open_cost": f"{cost:f}"})
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _open_cost)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
