@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.execution.orders import Fill
@@ -90,10 +90,12 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
     rest = fill.amount - closing
     cost = fill.cost if not rest else fill.cost * closing / fill.amount
     fee = fill.fee if not rest else fill.fee * closing / fill.amount
-    share = position.open_cost * closing / abs(position.amount)
+    share = position.open_cost
+    if closing != abs(position.amount):
+        share = (share / STEP * closing // abs(position.amount)) * STEP  # to the step below
     reduced = position._replace(
         amount=position.amount + fill.side * closing,
-        open_cost=position.open_cost - share.quantize(STEP, ROUND_DOWN),
+        open_cost=position.open_cost - share,
         out_amount=position.out_amount + closing,
         out_cost=position.out_cost + cost,
         out_value=position.out_value + fill.price * closing,

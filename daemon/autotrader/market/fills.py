@@ -68,6 +68,27 @@ def mul_div_up(a: int, b: int, c: int) -> int:
     return (a // c) * b + ((a % c) * b + c - 1) // c
 
 
+def part_of(whole: int, taken: int, amount: int) -> int:
+    """Return `whole` x `taken` / `amount` rounded down, exactly, for 0 <= taken <= amount below 2^61.
+
+    Bit by bit, since the product may pass 64 bits; all of it is the usual case.
+    """
+    if taken == amount:
+        return whole
+    quotient = 0
+    remainder = 0
+    for bit in range(61, -1, -1):
+        remainder = 2 * remainder + ((whole >> bit) & 1) * taken
+        quotient = 2 * quotient + remainder // amount
+        remainder = remainder % amount
+    return quotient
+
+
+def average(value: int, lots: int) -> float:
+    """Return value / lots in ticks; a whole number of ticks comes out whole, however large the sum."""
+    return value // lots + (value % lots) / lots
+
+
 def nearest(price: float, side: int) -> int:
     """Return a price in whole ticks, at least one; half a tick goes against whoever trades on `side`."""
     ticks = math.floor(price + 0.5) if side > 0 else math.ceil(price - 0.5)

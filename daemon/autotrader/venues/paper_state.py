@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from autotrader.execution.orders import VenueOrder, VenueStatus
 from autotrader.market.bars import BarSource
+from autotrader.market.fills import average
 
 STEP = Decimal("1e-8")
 """Amounts of every currency are whole counts of this."""
@@ -145,7 +146,7 @@ class Group(NamedTuple):
 
     @property
     def entry(self) -> float:
-        return self.entry_value / self.entry_lots
+        return average(self.entry_value, self.entry_lots)
 
     @property
     def guarded(self) -> bool:

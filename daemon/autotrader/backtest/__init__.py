@@ -1,0 +1,1 @@
+"""The same strategies over history: engine, metrics, report, optimize."""

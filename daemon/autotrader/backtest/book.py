@@ -1,0 +1,260 @@
+"""The account of a simulation: orders admitted, filled and ended, and what a fill does to money and positions.
+
+It is the paper market's ledger and the daemon's position in one, in the same integers and with the same rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrader.backtest import world as c
+from autotrader.execution.leg import exit_code
+from autotrader.execution.orders import Reason
+from autotrader.market.fills import affordable, average, cost, fee, fits, in_ticks, part_of, slipped
+
+REASONS = tuple(Reason)
+"""Reasons by the number under which lists keep them; 0, an entry, never ends a position."""
+
+EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
+
+
+def free_cash(w: Any, exchange: int) -> int:
+    """Return the money of an exchange that neither an order reserves nor a position has as its margin."""
+    return w[exchange, c.BALANCE] - w[exchange, c.RESERVED] - w[exchange, c.MARGIN]
+
+
+def margin(open_cost: int, leverage: int) -> int:
+    """Return the money that stands behind an open position on a swap."""
+    return -(-open_cost // leverage)
+
+
+def opposed(w: Any, leg: int, side: int) -> bool:
+    """Tell whether all legs together hold the other side of a leg's instrument."""
+    net = 0
+    for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[other, c.INSTRUMENT] == w[leg, c.INSTRUMENT]:
+            net += w[other, c.LOTS]
+    return net * side < 0
+
+
+def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
+    """Send a leg's staged order: it is admitted and queued, or refused and forgotten, as on the paper market."""
+    now_ms, side, lots, ticks = w[c.RUN, c.NOW_MS], w[leg, c.N_SIDE], w[leg, c.N_LOTS], w[leg, c.N_TICKS]
+    exchange, instrument, series = w[leg, c.LEG_EXCHANGE], w[leg, c.INSTRUMENT], w[leg, c.MATCH]
+    w[leg, c.N_SIDE] = 0
+    last = in_ticks(f[series, c.LAST_CLOSE], f[instrument, c.PER_PRICE])
+    unit = w[instrument, c.UNIT]
+    expected = ticks if ticks > 0 else slipped(float(last), side, w[exchange, c.SLIPPAGE])
+    if lots <= 0 or not fits(lots, expected, unit):
+        rest(w, leg)
+        return
+    latency_ms = w[exchange, c.LATENCY_MS] if w[exchange, c.LATENCY_MS] >= w[series, c.LENGTH_MS] else 0
+    from_ms = now_ms + latency_ms
+    w[c.RUN, c.SEQ] += 1
+    if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
+        if w[leg, c.X_SIDE] != 0:  # more of the same way out
+            w[leg, c.X_LOTS] += lots
+            return
+        w[leg, c.X_SIDE], w[leg, c.X_LOTS], w[leg, c.X_TICKS], w[leg, c.X_FROM_MS] = side, lots, ticks, from_ms
+        w[leg, c.X_CREATED_MS], w[leg, c.X_REASON], w[leg, c.X_SEQ] = now_ms, w[leg, c.N_REASON], w[c.RUN, c.SEQ]
+        _enqueue(w, queue, leg, c.EXIT_ORDER)
+        return
+    bare = cost(lots, expected if ticks > 0 else last, unit, side)
+    refused = bare < w[exchange, c.MIN_NOTIONAL] or bare_margin(w, exchange, bare) > free_cash(w, exchange)
+    if refused or (w[exchange, c.SWAP] == 1 and opposed(w, leg, side)):
+        rest(w, leg)
+        return
+    full = cost(lots, expected, unit, 1)
+    reserved = min(bare_margin(w, exchange, full) + fee(full, w[exchange, c.TAKER]), free_cash(w, exchange))
+    w[exchange, c.RESERVED] += reserved
+    w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
+    w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
+    _enqueue(w, queue, leg, c.ENTRY_ORDER)
+
+
+def bare_margin(w: Any, exchange: int, bare: int) -> int:
+    """Return the money that a fill of a cost ties up: all of it, or its margin on a swap."""
+    return margin(bare, w[exchange, c.LEVERAGE]) if w[exchange, c.SWAP] == 1 else bare
+
+
+def _enqueue(w: Any, queue: Any, leg: int, purpose: int) -> None:
+    queue[w[c.RUN, c.QUEUED], 0] = leg
+    queue[w[c.RUN, c.QUEUED], 1] = purpose
+    queue[w[c.RUN, c.QUEUED], 2] = w[c.RUN, c.SEQ]
+    w[c.RUN, c.QUEUED] += 1
+
+
+def end_entry(w: Any, leg: int) -> None:
+    """End a working entry without a fill."""
+    if w[leg, c.E_SIDE] != 0:
+        w[w[leg, c.LEG_EXCHANGE], c.RESERVED] -= w[leg, c.E_RESERVED]
+        w[leg, c.E_SIDE] = 0
+        w[leg, c.E_RESERVED] = 0
+
+
+def rest(w: Any, leg: int) -> None:
+    """Bring a leg to rest where it is flat: whatever was to end it has ended."""
+    if w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0:
+        w[leg, c.EXIT_REASON] = 0
+
+
+def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_ms: int) -> None:
+    """Fill a working entry as far as its money goes; what remains expires."""
+    exchange, side = w[leg, c.LEG_EXCHANGE], w[leg, c.E_SIDE]
+    unit = w[w[leg, c.INSTRUMENT], c.UNIT]
+    rate = w[exchange, c.MAKER] if maker == 1 else w[exchange, c.TAKER]
+    lots, reserved = w[leg, c.E_LOTS], w[leg, c.E_RESERVED]
+    if w[exchange, c.SWAP] == 1 and opposed(w, leg, side):
+        lots = 0
+    else:
+        money = free_cash(w, exchange) + reserved
+        bought = affordable_on(w, exchange, money, ticks, unit, rate)
+        if bought < lots:
+            lots = bought
+            if cost(lots, ticks, unit, -1) < w[exchange, c.MIN_NOTIONAL]:
+                lots = 0
+    end_entry(w, leg)
+    if lots > 0:
+        charge = book(w, f, leg, side, lots, ticks, rate)
+        record_fill(w, fills, leg, side, ticks, lots, charge, maker, c.ENTRY_ORDER, 0, ts_ms, w[leg, c.E_CREATED_MS])
+        _grow(w, f, leg, side, lots, ticks, charge, ts_ms)
+    rest(w, leg)
+
+
+def affordable_on(w: Any, exchange: int, money: int, ticks: int, unit: int, rate: int) -> int:
+    """Return the most lots that money buys on an exchange, or holds as a margin there, with the fee on top."""
+    if w[exchange, c.SWAP] == 1 and w[exchange, c.LEVERAGE] > 1:
+        return affordable(money * w[exchange, c.LEVERAGE], ticks, unit, rate * w[exchange, c.LEVERAGE])
+    return affordable(money, ticks, unit, rate)
+
+
+def fill_exit(
+    w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, wanted: int, ticks: int, maker: int,
+    purpose: int, reason: int, ts_ms: int,
+) -> None:  # fmt: skip
+    """Reduce a leg's position by an exit order or a guard; the last lot closes its trade."""
+    exchange = w[leg, c.LEG_EXCHANGE]
+    side = -1 if w[leg, c.LOTS] > 0 else 1
+    lots = min(wanted, abs(w[leg, c.LOTS]))
+    decided_ms = w[leg, c.X_CREATED_MS] if purpose == c.EXIT_ORDER else 0
+    if purpose == c.EXIT_ORDER:
+        w[leg, c.X_SIDE] = 0
+    if lots <= 0:
+        rest(w, leg)
+        return
+    rate = w[exchange, c.MAKER] if maker == 1 else w[exchange, c.TAKER]
+    charge = book(w, f, leg, side, lots, ticks, rate)
+    record_fill(w, fills, leg, side, ticks, lots, charge, maker, purpose, reason, ts_ms, decided_ms)
+    _shrink(w, f, trades, losses, leg, lots, ticks, charge, reason, ts_ms)
+
+
+def book(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, rate: int) -> int:
+    """Move the money of a fill and return its fee. The position is still the one before it."""
+    exchange, strategy = w[leg, c.LEG_EXCHANGE], w[leg, c.STRATEGY]
+    cash = cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], side)
+    charge = fee(cash, rate)
+    flow = -side * cash - charge
+    w[exchange, c.CASH] += flow
+    w[strategy, c.MONEY] += flow
+    w[strategy, c.FEES_SUM] += charge
+    if w[exchange, c.SWAP] == 0:
+        w[exchange, c.BALANCE] += flow
+        return charge
+    held = w[leg, c.LOTS]
+    before = margin(w[leg, c.OPEN_COST], w[exchange, c.LEVERAGE])
+    if held * side < 0:
+        share = part_of(w[leg, c.OPEN_COST], lots, abs(held))
+        w[exchange, c.BALANCE] += -side * (cash - share) - charge
+        after = w[leg, c.OPEN_COST] - share
+    else:
+        w[exchange, c.BALANCE] -= charge
+        after = w[leg, c.OPEN_COST] + cash
+    w[exchange, c.MARGIN] += margin(after, w[exchange, c.LEVERAGE]) - before
+    return charge
+
+
+def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, charge: int, ts_ms: int) -> None:
+    if w[leg, c.LOTS] == 0:
+        w[leg, c.OPENED_MS] = ts_ms
+        w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0
+        w[leg, c.OUT_LOTS], w[leg, c.OUT_VALUE], w[leg, c.OUT_COST], w[leg, c.FEES] = 0, 0, 0, 0
+        f[leg, c.BEST] = float(ticks)
+    cash = cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], side)
+    w[leg, c.LOTS] += side * lots
+    w[leg, c.OPEN_COST] += cash
+    w[leg, c.IN_LOTS] += lots
+    w[leg, c.IN_VALUE] += ticks * lots
+    w[leg, c.IN_COST] += cash
+    w[leg, c.FEES] += charge
+    f[leg, c.ENTRY] = average(w[leg, c.IN_VALUE], w[leg, c.IN_LOTS])
+    f[leg, c.ENTRY_PRICE] = f[leg, c.ENTRY] / f[w[leg, c.INSTRUMENT], c.PER_PRICE]
+
+
+def _shrink(
+    w: Any, f: Any, trades: Any, losses: Any, leg: int, lots: int, ticks: int, charge: int, reason: int, ts_ms: int
+) -> None:
+    held = w[leg, c.LOTS]
+    side = 1 if held > 0 else -1
+    w[leg, c.OPEN_COST] -= part_of(w[leg, c.OPEN_COST], lots, abs(held))
+    w[leg, c.LOTS] = held - side * lots
+    w[leg, c.OUT_LOTS] += lots
+    w[leg, c.OUT_VALUE] += ticks * lots
+    w[leg, c.OUT_COST] += cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], -side)
+    w[leg, c.FEES] += charge
+    if w[leg, c.LOTS] != 0:
+        return
+    pnl = side * (w[leg, c.OUT_COST] - w[leg, c.IN_COST]) - w[leg, c.FEES]
+    at = w[c.RUN, c.TRADES]
+    trades[at, 0], trades[at, 1], trades[at, 2], trades[at, 3] = (
+        leg - w[c.RUN, c.FIRST_LEG],
+        side,
+        w[leg, c.OPENED_MS],
+        ts_ms,
+    )
+    trades[at, 4], trades[at, 5], trades[at, 6] = w[leg, c.IN_LOTS], w[leg, c.OUT_LOTS], w[leg, c.IN_VALUE]
+    trades[at, 7], trades[at, 8], trades[at, 9], trades[at, 10] = w[leg, c.OUT_VALUE], w[leg, c.FEES], pnl, reason
+    w[c.RUN, c.TRADES] = at + 1
+    f[leg, c.ENTRY_PRICE] = float("nan")
+    w[leg, c.LAST_EXIT] = EXIT_CODES[reason]
+    w[leg, c.X_SIDE] = 0  # an exit that still worked has nothing left to reduce
+    if w[leg, c.E_SIDE] != 0:
+        w[leg, c.CANCEL_ENTRY] = 1  # the daemon cancels it once it hears of the exit
+        w[c.RUN, c.STALE_ENTRIES] += 1
+    _score(w, losses, w[leg, c.STRATEGY], pnl, ts_ms)
+    rest(w, leg)
+
+
+def _score(w: Any, losses: Any, strategy: int, pnl: int, exit_ms: int) -> None:
+    """Count a closed trade for the Kelly stake and the cooldown (see `risk.breakers.on_trade`)."""
+    if pnl >= 0:
+        w[strategy, c.WINS] += 1
+        w[strategy, c.GAINS] += pnl
+        return
+    w[strategy, c.LOST_TRADES] += 1
+    w[strategy, c.LOSSES_SUM] -= pnl
+    if w[c.RUN, c.COOLDOWN_LOSSES] == 0:
+        return
+    kept = 0
+    for at in range(w[c.RUN, c.LOSSES]):
+        if losses[at] > exit_ms - w[c.RUN, c.COOLDOWN_WITHIN_MS]:
+            losses[kept] = losses[at]
+            kept += 1
+    losses[kept] = exit_ms
+    kept += 1
+    if kept >= w[c.RUN, c.COOLDOWN_LOSSES]:
+        kept = 0
+        w[c.RUN, c.COOLDOWN_UNTIL_MS] = max(w[c.RUN, c.COOLDOWN_UNTIL_MS], exit_ms + w[c.RUN, c.COOLDOWN_PAUSE_MS])
+    w[c.RUN, c.LOSSES] = kept
+
+
+def record_fill(
+    w: Any, fills: Any, leg: int, side: int, ticks: int, lots: int, charge: int, maker: int, purpose: int,
+    reason: int, ts_ms: int, decided_ms: int,
+) -> None:  # fmt: skip
+    """Note a fill in the list of all fills."""
+    at = w[c.RUN, c.FILLS]
+    moved = cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], side)
+    fills[at, 0], fills[at, 1], fills[at, 2], fills[at, 3] = leg - w[c.RUN, c.FIRST_LEG], ts_ms, side, ticks
+    fills[at, 4], fills[at, 5], fills[at, 6], fills[at, 7] = lots, moved, charge, maker
+    fills[at, 8], fills[at, 9], fills[at, 10], fills[at, 11] = purpose, reason, w[leg, c.ENTRY_ID], decided_ms
+    w[c.RUN, c.FILLS] = at + 1

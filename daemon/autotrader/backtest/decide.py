@@ -1,0 +1,329 @@
+"""From what a step wants to the orders that follow: sizes, the gate, ways out, and what goes on between decisions.
+
+The same decisions as `runtime.trader` and `execution.reconcile` make with exact decimals, in the same order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrader.backtest import world as c
+from autotrader.backtest.book import REASONS, end_entry, rest, submit
+from autotrader.core.clock import DAY_MS
+from autotrader.execution.orders import Reason
+from autotrader.execution.reconcile import URGENT
+from autotrader.execution.sizing import entry_lots, share_of
+from autotrader.market.fills import cost, fee, in_ticks, value
+from autotrader.risk.limits import PASSED, Bounds, Sight, broken
+
+EXIT = REASONS.index(Reason.EXIT)
+MAX_HOLDING = REASONS.index(Reason.MAX_HOLDING)
+BREACH = REASONS.index(Reason.BREACH)
+IS_URGENT = tuple(int(reason in URGENT) for reason in REASONS)
+MINUTE_MS = 60_000
+
+
+def last_ticks(w: Any, f: Any, instrument: int) -> int:
+    """Return an instrument's last price."""
+    return in_ticks(f[instrument, c.LAST_PRICE], f[instrument, c.PER_PRICE])
+
+
+def equity_of(w: Any, f: Any, exchange: int) -> int:
+    """Return an exchange's money and what is owned there at the last prices, in steps of cash."""
+    total = w[exchange, c.CASH]
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.LOTS] != 0 and w[leg, c.LEG_EXCHANGE] == exchange:
+            instrument = w[leg, c.INSTRUMENT]
+            total += value(w[leg, c.LOTS], last_ticks(w, f, instrument), w[instrument, c.UNIT])
+    return total
+
+
+def share(w: Any, f: Any, leg: int) -> int:
+    """Return the money that a leg may use, in steps of cash."""
+    return share_of(equity_of(w, f, w[leg, c.LEG_EXCHANGE]), w[leg, c.CAPITAL], w[leg, c.SHARES])
+
+
+def consider(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> None:
+    """Compare what a step wants of a leg with what the leg has, and stage the difference."""
+    if f[leg, c.TARGET] == 0.0:
+        if (w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0) and w[leg, c.EXIT_REASON] == 0:
+            leave(w, f, staged, recent, leg, EXIT)
+    elif w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]:
+        _enter(w, f, staged, recent, leg, atr)
+
+
+def _enter(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> None:
+    target = f[leg, c.TARGET]
+    w[leg, c.ENTRY_ID] = w[leg, c.WANT_ID]
+    ticks = last_ticks(w, f, w[leg, c.INSTRUMENT])
+    amount = _sized(w, f, leg, ticks, atr)
+    wanted = amount if target > 0.0 else -amount
+    held = w[leg, c.LOTS]
+    change = wanted - held
+    if held != 0 and (change > 0) != (held > 0):
+        _reduce_to(w, f, staged, recent, leg, wanted)
+        return
+    side = 1 if change > 0 else -1
+    if not allowed(w, f, recent, leg, side, abs(change), ticks, ticks):
+        return
+    w[leg, c.FIRST_SENT_MS] = w[c.RUN, c.NOW_MS]
+    if w[leg, c.E_SIDE] != 0:
+        w[leg, c.CANCEL_ENTRY] = 1
+    stage(w, staged, recent, leg, c.ENTRY_ORDER, side, abs(change), ticks if w[leg, c.BY_LIMIT] == 1 else 0, 0)
+
+
+def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
+    """Return the lots of a leg's target; what the leg itself holds or has under way may be used again."""
+    instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
+    unit = w[instrument, c.UNIT]
+    cash = available(w, f, exchange, leg) + cost(abs(w[leg, c.LOTS]), ticks, unit, 1)
+    return entry_lots(
+        w[leg, c.SIZE_KIND], w[leg, c.SIZE_VALUE], f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST], ticks, unit,
+        atr * f[instrument, c.PER_PRICE],
+    )  # fmt: skip
+
+
+def available(w: Any, f: Any, exchange: int, without: int) -> int:
+    """Return the money that a new entry may use: free cash, or free margin on a swap. One leg's entry is left out."""
+    total = w[exchange, c.CASH]
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.LEG_EXCHANGE] != exchange:
+            continue
+        instrument = w[leg, c.INSTRUMENT]
+        unit = w[instrument, c.UNIT]
+        if w[exchange, c.SWAP] == 1 and w[leg, c.LOTS] != 0:
+            worth = value(w[leg, c.LOTS], last_ticks(w, f, instrument), unit)
+            total += worth - abs(worth)
+        if leg != without and w[leg, c.E_SIDE] != 0:
+            total -= _reserved(w, f, leg, w[leg, c.E_LOTS], w[leg, c.E_TICKS])
+        if leg != without and w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
+            total -= _reserved(w, f, leg, w[leg, c.N_LOTS], w[leg, c.N_TICKS])
+    return total
+
+
+def _reserved(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
+    instrument = w[leg, c.INSTRUMENT]
+    price = ticks if ticks > 0 else last_ticks(w, f, instrument)
+    notional = cost(lots, price, w[instrument, c.UNIT], 1)
+    return notional + fee(notional, w[w[leg, c.LEG_EXCHANGE], c.COST])
+
+
+def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, limit: int, ticks: int) -> bool:
+    """Tell whether locks, the exchange's minimum and the gate let an entry pass. Its own working entry is left out."""
+    now_ms = w[c.RUN, c.NOW_MS]
+    if blocked(w, now_ms):
+        return False
+    instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
+    unit = w[instrument, c.UNIT]
+    if lots == 0 or value(lots, ticks, unit) < w[exchange, c.MIN_NOTIONAL]:
+        return False
+    size = cost(lots, ticks, unit, 1)
+    net, gross, symbols, equity = _account(w, f, leg)
+    seen = Sight(
+        equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), limit, ticks,
+        now_ms - w[leg, c.DUE_MS],
+    )  # fmt: skip
+    return broken(_bounds(w), seen) == PASSED
+
+
+def blocked(w: Any, now_ms: int) -> bool:
+    """Tell whether a loss lock or a cooldown stops every entry (see `risk.breakers.closed`)."""
+    if w[c.RUN, c.LOCKED] == 1 or now_ms < w[c.RUN, c.COOLDOWN_UNTIL_MS]:
+        return True
+    return w[c.RUN, c.LOSS_DAY] != 0 and now_ms // DAY_MS <= w[c.RUN, c.LOSS_DAY]
+
+
+def _bounds(w: Any) -> Bounds:
+    at = c.BOUND_0
+    return Bounds(
+        w[c.RUN, at], w[c.RUN, at + 1], w[c.RUN, at + 2], w[c.RUN, at + 3], w[c.RUN, at + 4], w[c.RUN, at + 5], w[c.RUN, at + 6],
+        w[c.RUN, at + 7], w[c.RUN, at + 8], w[c.RUN, at + 9],
+    )  # fmt: skip
+
+
+def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
+    """Return the instrument's signed and the account's gross notional, the symbols with the new one, and the equity."""
+    net = gross = 0
+    symbols = 0
+    equity = 0
+    for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        instrument = w[other, c.INSTRUMENT]
+        mine = instrument == w[entering, c.INSTRUMENT]
+        ticks = 0
+        if w[other, c.LOTS] != 0:
+            ticks = last_ticks(w, f, instrument)
+            worth = value(w[other, c.LOTS], ticks, w[instrument, c.UNIT])
+            equity += worth
+            gross += abs(worth)
+            if mine:
+                net += worth
+        if other == entering:
+            continue
+        if w[other, c.E_SIDE] != 0:
+            size = _notional(w, f, other, w[other, c.E_LOTS], w[other, c.E_TICKS])
+            gross += size
+            if mine:
+                net += w[other, c.E_SIDE] * size
+        if w[other, c.N_SIDE] != 0 and w[other, c.N_PURPOSE] == c.ENTRY_ORDER:
+            size = _notional(w, f, other, w[other, c.N_LOTS], w[other, c.N_TICKS])
+            gross += size
+            if mine:
+                net += w[other, c.N_SIDE] * size
+    for instrument in range(w[c.RUN, c.FIRST_INSTRUMENT], w[c.RUN, c.FIRST_INSTRUMENT] + w[c.RUN, c.INSTRUMENTS]):
+        symbols += 1 if _on(w, instrument, entering) else 0
+    for exchange in range(w[c.RUN, c.FIRST_EXCHANGE], w[c.RUN, c.FIRST_EXCHANGE] + w[c.RUN, c.EXCHANGES]):
+        equity += w[exchange, c.CASH]
+    return net, gross, symbols, equity
+
+
+def _on(w: Any, instrument: int, entering: int) -> bool:
+    """Tell whether an instrument is held, on its way, or the one that is entered."""
+    if instrument == w[entering, c.INSTRUMENT]:
+        return True
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.INSTRUMENT] == instrument:
+            if w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0:
+                return True
+            if w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
+                return True
+    return False
+
+
+def _notional(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
+    instrument = w[leg, c.INSTRUMENT]
+    return cost(lots, ticks if ticks > 0 else last_ticks(w, f, instrument), w[instrument, c.UNIT], 1)
+
+
+def sent_lately(w: Any, recent: Any, now_ms: int) -> int:
+    """Return how many orders were sent in the last minute; older ones are forgotten."""
+    head, count = w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT]
+    while count > 0 and recent[head] <= now_ms - MINUTE_MS:
+        head = (head + 1) % len(recent)
+        count -= 1
+    w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT] = head, count
+    return count
+
+
+def stage(
+    w: Any, staged: Any, recent: Any, leg: int, purpose: int, side: int, lots: int, ticks: int, reason: int
+) -> None:
+    """Stage a leg's next order; it is sent when the moment is over. `ticks` 0 is a market order."""
+    w[leg, c.N_PURPOSE], w[leg, c.N_SIDE], w[leg, c.N_LOTS] = purpose, side, lots
+    w[leg, c.N_TICKS], w[leg, c.N_REASON] = ticks, reason
+    if w[c.RUN, c.RECENT] == len(recent):
+        w[c.RUN, c.RECENT_HEAD] = (w[c.RUN, c.RECENT_HEAD] + 1) % len(recent)
+        w[c.RUN, c.RECENT] -= 1
+    recent[(w[c.RUN, c.RECENT_HEAD] + w[c.RUN, c.RECENT]) % len(recent)] = w[c.RUN, c.NOW_MS]
+    w[c.RUN, c.RECENT] += 1
+    note(w, staged, leg)
+
+
+def note(w: Any, staged: Any, leg: int) -> None:
+    """Remember that a leg has something to send or to cancel."""
+    if w[leg, c.IS_STAGED] == 0:
+        w[leg, c.IS_STAGED] = 1
+        staged[w[c.RUN, c.STAGED]] = leg
+        w[c.RUN, c.STAGED] += 1
+
+
+def send(w: Any, f: Any, queue: Any, staged: Any) -> None:
+    """Send what was staged, in its order: each leg's cancels first."""
+    for at in range(w[c.RUN, c.STAGED]):
+        leg = staged[at]
+        w[leg, c.IS_STAGED] = 0
+        if w[leg, c.CANCEL_ENTRY] == 1:
+            w[leg, c.CANCEL_ENTRY] = 0
+            end_entry(w, leg)
+        if w[leg, c.CANCEL_EXIT] == 1:
+            w[leg, c.CANCEL_EXIT] = 0
+            w[leg, c.X_SIDE] = 0
+        if w[leg, c.N_SIDE] != 0:
+            submit(w, f, queue, leg)
+        else:
+            rest(w, leg)
+    w[c.RUN, c.STAGED] = 0
+
+
+def leave(w: Any, f: Any, staged: Any, recent: Any, leg: int, reason: int) -> None:
+    """Begin to take a leg flat, for a reason."""
+    if w[leg, c.EXIT_REASON] == 0:
+        w[leg, c.FIRST_SENT_MS] = w[c.RUN, c.NOW_MS]
+    w[leg, c.EXIT_REASON] = reason
+    go_out(w, f, staged, recent, leg)
+
+
+def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
+    """Stage what takes a leg flat from where it is: no entry, and one exit over all that it holds."""
+    if w[leg, c.E_SIDE] != 0:
+        w[leg, c.CANCEL_ENTRY] = 1
+        note(w, staged, leg)
+    held = w[leg, c.LOTS]
+    if held == 0:
+        if w[leg, c.X_SIDE] != 0:
+            w[leg, c.CANCEL_EXIT] = 1
+            note(w, staged, leg)
+        return
+    reason = w[leg, c.EXIT_REASON]
+    urgent = IS_URGENT[reason] == 1 or w[leg, c.BY_LIMIT] == 0 or timed_out(w, leg)
+    ticks = 0 if urgent else last_ticks(w, f, w[leg, c.INSTRUMENT])
+    missing = abs(held)
+    if w[leg, c.X_SIDE] != 0:
+        if w[leg, c.X_TICKS] == ticks:
+            missing -= w[leg, c.X_LOTS]
+        else:
+            w[leg, c.CANCEL_EXIT] = 1
+            note(w, staged, leg)
+    if w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.EXIT_ORDER and w[leg, c.N_TICKS] == ticks:
+        missing -= w[leg, c.N_LOTS]
+    if missing > 0:
+        stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, missing, ticks, reason)
+
+
+def timed_out(w: Any, leg: int) -> bool:
+    """Tell whether what a leg tries has taken longer than its policy gives it."""
+    return w[leg, c.TIMEOUT_MS] > 0 and w[c.RUN, c.NOW_MS] - w[leg, c.FIRST_SENT_MS] >= w[leg, c.TIMEOUT_MS]
+
+
+def _reduce_to(w: Any, f: Any, staged: Any, recent: Any, leg: int, wanted: int) -> None:
+    """Shrink a position to a smaller target, or leave it where the new target is on the other side."""
+    held = w[leg, c.LOTS]
+    if wanted == 0 or (wanted > 0) != (held > 0):
+        leave(w, f, staged, recent, leg, EXIT)
+    elif abs(held) > abs(wanted):
+        if w[leg, c.E_SIDE] != 0:
+            w[leg, c.CANCEL_ENTRY] = 1
+        stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, abs(held) - abs(wanted), 0, EXIT)
+
+
+def look_after(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
+    """Go on with what a leg has under way at a close of its bars: an exit, a holding time, a limit entry."""
+    now_ms = w[c.RUN, c.NOW_MS]
+    if w[leg, c.EXIT_REASON] != 0:
+        go_out(w, f, staged, recent, leg)
+    elif (
+        w[leg, c.MAX_HOLDING_MS] > 0
+        and w[leg, c.LOTS] != 0
+        and now_ms - w[leg, c.OPENED_MS] >= w[leg, c.MAX_HOLDING_MS]
+    ):
+        leave(w, f, staged, recent, leg, MAX_HOLDING)
+    elif (
+        w[leg, c.E_SIDE] != 0 and w[leg, c.N_SIDE] == 0 and w[leg, c.E_CREATED_MS] < now_ms and w[leg, c.BY_LIMIT] == 1
+    ):
+        _chase(w, f, staged, recent, leg)
+
+
+def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
+    ticks = last_ticks(w, f, w[leg, c.INSTRUMENT])
+    if not timed_out(w, leg) and w[leg, c.E_TICKS] == ticks:
+        return
+    w[leg, c.CANCEL_ENTRY] = 1
+    note(w, staged, leg)
+    if not timed_out(w, leg) and allowed(w, f, recent, leg, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, ticks):
+        stage(w, staged, recent, leg, c.ENTRY_ORDER, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, 0)
+
+
+def leave_all(w: Any, f: Any, staged: Any, recent: Any) -> None:
+    """Stage the way out of everything, after a breach of a loss limit that closes."""
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.N_SIDE] != 0:
+            leave(w, f, staged, recent, leg, BREACH)

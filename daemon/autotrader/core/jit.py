@@ -1,0 +1,131 @@
+"""Plain Python functions compiled by numba as they stand, with their machine code kept on disk.
+
+numba compiles only what is marked for it, and its cache looks at one file alone. Here a function is compiled together
+with every plain function of this package that it names, and its machine code is kept under a hash of all the sources
+that can reach it: an edit anywhere compiles again, and nothing else does.
+
+numba itself is imported at the first call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+PACKAGE = "autotrader"
+MAX_KEPT = 256
+"""Folders of machine code that are kept, the newest; the others are removed when a new one is made."""
+
+
+@cache
+def inner(function: FunctionType) -> Any:
+    """Return a function compiled for calls from other compiled ones, with all that it calls."""
+    return _dispatcher(linked(function, {}))
+
+
+def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
+    """Return a function compiled for calls from Python.
+
+    `names` replaces global names in it: plain functions are compiled too. `key` is what besides the sources decides the
+    machine code (the replaced functions' texts, the constants): equal keys share it, across processes.
+    """
+    from numba.core import config
+
+    folder = code_folder(key)
+    config.CACHE_DIR = str(folder)
+    made = _dispatcher(linked(function, names))
+    made.enable_caching()
+    return made
+
+
+def linked(function: FunctionType, names: Mapping[str, Any]) -> FunctionType:
+    """Return a copy of a function whose calls go to compiled functions; `names` replaces some of its globals."""
+    scope = dict(function.__globals__)
+    for name in function.__code__.co_names:
+        value = names.get(name, scope.get(name))
+        if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == PACKAGE:
+            scope[name] = inner(value)
+        elif name in names:
+            scope[name] = value
+    copied = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+    copied.__qualname__ = function.__qualname__
+    copied.__module__ = function.__module__
+    return copied
+
+
+def reached(function: FunctionType) -> set[str]:
+    """Return every attribute and global name in a function and in the functions of this package that it calls."""
+    found: set[str] = set()
+    left, seen = [function], {function}
+    while left:
+        one = left.pop()
+        found.update(one.__code__.co_names)
+        for name in one.__code__.co_names:
+            value = one.__globals__.get(name)
+            if isinstance(value, FunctionType) and value.__module__.startswith(PACKAGE) and value not in seen:
+                seen.add(value)
+                left.append(value)
+    return found
+
+
+def _dispatcher(function: FunctionType) -> Any:
+    from numba import njit
+
+    return njit(error_model="numpy", nogil=True)(function)
+
+
+def code_folder(key: str) -> Path:
+    """Return the folder in which the machine code of a key is kept; it is made where it is not there."""
+    digest = hashlib.blake2b(f"{sources_hash()}\n{key}".encode(), digest_size=12).hexdigest()
+    root = code_root()
+    folder = root / digest
+    if not folder.is_dir():
+        _make_room(root)
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@cache
+def code_root() -> Path:
+    """Return where machine code is kept: $AUTOTRADER_CACHE, else the user's cache folder, else a temporary one."""
+    named = os.environ.get("AUTOTRADER_CACHE")
+    if named:
+        return Path(named).resolve()
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - no home is no error here
+    wanted = Path(home) / PACKAGE
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        wanted = Path("/")
+    if os.access(wanted, os.W_OK) and wanted != Path("/"):
+        return wanted
+    return Path(tempfile.gettempdir()) / f"{PACKAGE}-{os.getuid()}"
+
+
+@cache
+def sources_hash() -> str:
+    """Return a hash of this package's sources and of the compiler's version."""
+    import numba
+
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=12)
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        if path.parent.name in {"dashboard", "cli.py", "config", "runtime", "venues", "store"}:
+            continue  # nothing of theirs is ever compiled
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _make_room(root: Path) -> None:
+    if not root.is_dir():
+        return
+    folders = sorted((one for one in root.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
+    for folder in folders[: max(0, len(folders) - MAX_KEPT + 1)]:
+        shutil.rmtree(folder, ignore_errors=True)

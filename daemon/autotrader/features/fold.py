@@ -1,0 +1,227 @@
+"""A program over whole columns: one generated loop for each of its series, compiled to machine code.
+
+The loop's text follows from the shape of the expressions alone; every number in them is an argument, so that a changed
+parameter compiles nothing. It calls the same kernels in the same order as `Live` does, which makes its values the same
+bit for bit. A value of another series is seen from the first bar that closes with it or after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from autotrader.core import jit
+from autotrader.core.units import timeframe_ms
+from autotrader.features.graph import GraphNode, SeriesKey
+from autotrader.features.numeric import finite
+from autotrader.features.program import Program
+from autotrader.market.bars import Columns
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_PRICES = ("open_", "high", "low", "close", "volume")
+
+
+class _Part(NamedTuple):
+    """One series' share of a program: its nodes, what it shows to others or as columns, and what it sees of others.
+
+    `outputs` are (place in the row, node). `seen` lists the other series that it reads, `borrowed` maps a node of
+    theirs to (place in `seen`, column there).
+    """
+
+    key: SeriesKey
+    nodes: tuple[int, ...]
+    outputs: tuple[tuple[int, int], ...]
+    width: int
+    seen: tuple[SeriesKey, ...]
+    borrowed: Mapping[int, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A series that was folded before: when its bars close, and the values that others read, by bar."""
+
+    closes: Ints
+    values: Floats
+
+
+class Folder:
+    """One program being folded over one set of bars: rows of its columns, block by block, in order.
+
+    `bars` holds each of the program's series. Shapes: a block of n bars gives (n, columns) float64, NaN where undefined.
+    """
+
+    def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns]) -> None:
+        self._program = program
+        self._parts = _parts(program)
+        self._seen: dict[SeriesKey, _Seen] = {}
+        for part in self._parts[:-1]:
+            columns = bars[part.key]
+            values = np.empty((len(columns.ts), part.width))
+            _Loop(program, part, columns, self._seen).run(0, len(columns.ts), values)
+            self._seen[part.key] = _Seen(columns.ts + timeframe_ms(part.key.timeframe), values)
+        own = self._parts[-1]
+        self._loop = _Loop(program, own, bars[own.key], self._seen)
+        self.width = own.width
+
+    def rows(self, start: int, stop: int, out: Floats) -> None:
+        """Write the columns of own bars `start` to `stop` into `out`. Blocks come in order, each bar once."""
+        self._loop.run(start, stop, out)
+
+
+class _Loop:
+    """One series' compiled loop with its state."""
+
+    def __init__(self, program: Program, part: _Part, bars: Columns, seen: Mapping[SeriesKey, _Seen]) -> None:
+        nodes = program.nodes
+        params: list[float] = []
+        offsets = [0]
+        for index in part.nodes:
+            node = nodes[index]
+            if node.feature is not None:
+                params.extend(node.params)
+                offsets.append(offsets[-1] + node.feature.size(*node.params))
+        params.extend(nodes[index].params[0] for index in _constants(nodes, part))
+        self._columns = [frozen(column) for column in bars]
+        self._length_ms = timeframe_ms(part.key.timeframe)
+        self._params = np.array(params, dtype=np.float64)
+        self._offsets = np.array(offsets, dtype=np.int64)
+        self._state = np.full(offsets[-1], np.nan)
+        self._places = np.zeros(max(len(part.seen), 1), dtype=np.int64)
+        self._others = [value for key in part.seen for value in (frozen(seen[key].closes), frozen(seen[key].values))]
+        self._function = _compiled(_text(nodes, part), tuple(_names(nodes, part).items()))
+
+    def run(self, start: int, stop: int, out: Floats) -> None:
+        self._function(
+            start, stop, *self._columns, self._length_ms, self._params, self._offsets, self._state, self._places,
+            *self._others, out,
+        )  # fmt: skip
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a read-only view: recorded columns and made ones are then of one type, and compile once."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+@lru_cache(maxsize=512)
+def _parts(program: Program) -> tuple[_Part, ...]:
+    """Return the program's series in the order in which they are folded, its own last."""
+    nodes, own = program.nodes, program.own
+    shown: dict[SeriesKey, list[int]] = {key: [] for key in program.series}
+    readers: list[tuple[SeriesKey, int]] = [
+        (node.series, arg) for node in nodes if node.series is not None for arg in node.args
+    ]
+    readers += [(own, output) for output in program.outputs]
+    for reader, index in readers:
+        source = nodes[index].series
+        if source is not None and source != reader and index not in shown[source]:
+            shown[source].append(index)
+    parts = []
+    for key in program.series:
+        mine = tuple(index for index, node in enumerate(nodes) if node.series == key)
+        read = [arg for index in mine for arg in nodes[index].args]
+        if key == own:
+            outputs = tuple(enumerate(program.outputs))
+            read += program.outputs
+        else:
+            outputs = tuple(enumerate(shown[key]))
+        seen: list[SeriesKey] = []
+        borrowed: dict[int, tuple[int, int]] = {}
+        for index in read:
+            source = nodes[index].series
+            if source is None or source == key:
+                continue
+            if source not in seen:
+                seen.append(source)
+            borrowed[index] = (seen.index(source), shown[source].index(index))
+        parts.append(_Part(key, mine, outputs, len(outputs), tuple(seen), borrowed))
+    return tuple(parts)
+
+
+def _constants(nodes: tuple[GraphNode, ...], part: _Part) -> list[int]:
+    read = [arg for index in part.nodes for arg in nodes[index].args] + [node for _, node in part.outputs]
+    return sorted({index for index in read if nodes[index].series is None})
+
+
+def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]:
+    """Return the functions that a loop calls, by the names it calls them."""
+    found: dict[str, Any] = {"finite": finite}
+    for index in part.nodes:
+        node = nodes[index]
+        if node.feature is not None:
+            found[f"feature_{node.feature.name}"] = node.feature.kernel
+        elif node.function is not None:
+            found[f"operator_{node.function.__name__}"] = node.function
+    return found
+
+
+def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
+    """Return the loop as Python. The numbers of the expressions are not in it."""
+    others = "".join(f"closes{at}, values{at}, " for at in range(len(part.seen)))
+    head = [f"def fold(start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out):"]
+    body: list[str] = []
+    param = kernel = 0
+    for index in part.nodes:
+        node = nodes[index]
+        if node.feature is None:
+            line = _plain_line(node, index, part, nodes)
+        else:
+            count = len(node.params)
+            names = [f"p{param + n}" for n in range(count)]
+            for name, declared in zip(names, node.feature.params, strict=True):
+                number = f"params[{param}]"
+                head.append(f"    {name} = {f'int({number})' if declared.whole else number}")
+                param += 1
+            head.append(f"    s{kernel} = state[offsets[{kernel}]:offsets[{kernel + 1}]]")
+            args = ", ".join((f"s{kernel}", *names, *(_value(arg, part, nodes) for arg in node.args)))
+            line = f"v{index} = finite(feature_{node.feature.name}({args}))"
+            kernel += 1
+        body.append(f"        {line}")
+    for index in _constants(nodes, part):
+        head.append(f"    v{index} = params[{param}]")
+        param += 1
+    head += [f"    at{at} = places[{at}]" for at in range(len(part.seen))]
+    loop = ["    for i in range(start, stop):"]
+    if part.seen:
+        loop.append("        end_ms = ts[i] + length_ms")
+    for at in range(len(part.seen)):
+        loop.append(f"        while at{at} < len(closes{at}) and closes{at}[at{at}] <= end_ms:")
+        loop.append(f"            at{at} += 1")
+    for index, (at, column) in part.borrowed.items():
+        loop.append(f"        v{index} = values{at}[at{at} - 1, {column}] if at{at} > 0 else nan")
+    rows = [f"        out[i - start, {place}] = {_value(index, part, nodes)}" for place, index in part.outputs]
+    tail = [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
+    return "\n".join([*head, *loop, *body, *rows, *tail, ""])
+
+
+def _plain_line(node: GraphNode, index: int, part: _Part, nodes: tuple[GraphNode, ...]) -> str:
+    if node.function is None:
+        return f"v{index} = {_PRICES[int(node.params[0])]}[i]"
+    args = ", ".join(_value(arg, part, nodes) for arg in node.args)
+    return f"v{index} = operator_{node.function.__name__}({args})"
+
+
+def _value(index: int, _part: _Part, _nodes: tuple[GraphNode, ...]) -> str:
+    return f"v{index}"
+
+
+@lru_cache(maxsize=1_024)
+def _compiled(text: str, names: tuple[tuple[str, FunctionType], ...]) -> Any:
+    """Return the compiled loop of a text. The text lies beside its machine code, where a debugger finds it."""
+    key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    path = jit.code_folder(key) / "fold.py"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    scope: dict[str, Any] = {"nan": np.nan, "__name__": __name__}
+    exec(compile(text, str(path), "exec"), scope)  # noqa: S102 - made above from checked nodes, no text of a user in it
+    return jit.outer(scope["fold"], dict(names), key)
