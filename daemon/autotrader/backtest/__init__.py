@@ -1,0 +1,1 @@
+"""Replay of the same strategies over history: engine, results, report."""
