@@ -20,9 +20,7 @@ def script() -> str:
     program, which ends in `export{... _u as aS ...}`. The names change with every build, so they are followed.
     """
     try:
-        shipped = [
-            Path(str(one.locate())) for one in files("nicegui") or () if str(one).endswith("echart/dist/index.js")
-        ]
+        known = [one for one in files("nicegui") or () if str(one).endswith("echart/dist/index.js")]
     except PackageNotFoundError as error:
         raise AutotraderError(f"reports draw with what nicegui brings, and it is not there; {REPAIR}") from error
     for index in (Path(str(one.locate())) for one in known):

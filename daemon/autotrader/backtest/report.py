@@ -14,6 +14,7 @@ from autotrader.backtest import report_data as data
 from autotrader.backtest import report_html as part
 from autotrader.backtest.compare import Comparison, compare
 from autotrader.backtest.echarts import script as charts_script
+from autotrader.backtest.metrics import cagr
 from autotrader.backtest.montecarlo import monte_carlo
 from autotrader.backtest.report_words import TEXTS
 from autotrader.backtest.result import REASONS, Result, StrategyRun, trade_returns
@@ -66,7 +67,8 @@ def report(result: Result, language: Language = "en", *, trials: int = 1, varian
     whole = figures[result.portfolio.name]
     names = {key: words(key) for key in ("equity", "portfolio", "hold")}
     lines = data.equity_lines(result, names)
-    hold = next((line["y"][-1] / line["y"][0] - 1 for line in lines if line.get("hold")), None)
+    held = data.benchmark(result, result.portfolio.curve)
+    hold = cagr(held) if held else None
     grouped = part.groups(words, result.legs, result.trades)
     markets, listed = data.candles(result), data.trade_list(result)
     chance, chance_html = _chance(words, result, seed)
@@ -96,12 +98,9 @@ def report(result: Result, language: Language = "en", *, trials: int = 1, varian
             "half",
             words("distribution_note"),
         ),
-        '<div class="half stack">'
-        + "".join(_panel(words(key), grouped[key]) for key in ("by_reason", "by_side"))
-        + "</div>",
+        '<div class="half stack">' + "".join(_panel(words(key), grouped[key]) for key in grouped) + "</div>",
         chance_html,
-        _panel(words("by_symbol"), grouped["by_symbol"], "half"),
-        _panel(words("details"), part.details(words, whole), "half"),
+        _panel(words("details"), part.details(words, whole), "wide"),
         _panel(words("definitions"), part.definitions(words, whole=True), "wide"),
     ]
     title = ", ".join(run.name for run in result.strategies[:3])

@@ -17,7 +17,7 @@ from autotrader.backtest.summary import percent, ratio
 from autotrader.core import figures as fig
 from autotrader.core.language import Dictionary
 
-MAX_ROWS = 40
+MAX_ROWS = 12
 """Of a table of groups; the rest is counted."""
 
 FULL_HEAT = 0.15
@@ -110,7 +110,7 @@ def _heat(gain: float | None, full: float = FULL_HEAT, kind: str = "") -> str:
         return '<td class="blank"></td>'
     strength = round(min(1.0, abs(gain) / full) * 62)
     tone = "down" if gain < 0 else "up"
-    shown = f"{gain:+.1%}".replace("-", fig.MINUS).replace("%", "")
+    shown = fig.share(gain, 1).removesuffix("%")
     return f'<td class="{kind}" style="--tone: var(--{tone}); --strength: {strength}%">{shown}</td>'
 
 
@@ -122,8 +122,8 @@ def groups(words: Dictionary, legs: tuple[LegInfo, ...], trades: Trades) -> Mapp
     sides = [words("side.short"), words("side.long")]
     return {
         "by_reason": _group(words, "col.reason", reasons, trades.reason.astype(np.int64), legs, trades),
-        "by_symbol": _group(words, "col.symbol", symbols, of_leg[trades.leg], legs, trades),
         "by_side": _group(words, "col.side", sides, (trades.side > 0).astype(np.int64), legs, trades),
+        "by_symbol": _group(words, "col.symbol", symbols, of_leg[trades.leg], legs, trades),
     }
 
 

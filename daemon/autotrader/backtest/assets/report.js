@@ -94,7 +94,7 @@ const equity = mount("equity", () => {
   const drops = new Set(falls.map((_, index) => lines.length + index));
   return {
     legend: { type: "scroll", top: 4, left: 12, right: 12, icon: "roundRect", itemWidth: 12, itemHeight: 4, textStyle: { color: colour.text, fontSize: 12 }, inactiveColor: faded(colour.dim, 0.5), pageTextStyle: { color: colour.dim }, pageIconColor: colour.dim, data: lines.map((line) => line.name) },
-    grid: [{ left: 64, right: 22, top: 36, height: "52%" }, { left: 64, right: 22, bottom: 54, height: "19%" }],
+    grid: [{ left: 70, right: 22, top: 36, height: "52%", outerBoundsMode: "none" }, { left: 70, right: 22, bottom: 54, height: "19%", outerBoundsMode: "none" }],
     axisPointer: { link: [{ xAxisIndex: "all" }] },
     tooltip: tooltip((points) => {
       const rows = points.filter((one) => one.value[1] != null).map((one) => row(one.seriesName, drops.has(one.seriesIndex) ? share(one.value[1]) : money(one.value[1]), one.color));
@@ -105,21 +105,20 @@ const equity = mount("equity", () => {
       axis({ type: "time", gridIndex: 1, axisLabel: { formatter: DATES }, splitLine: { show: false } }),
     ],
     yAxis: [
-      axis({ type: scale, scale: true, gridIndex: 0, axisLine: { show: false }, axisLabel: { formatter: (value) => value.toLocaleString("en-US", { maximumFractionDigits: 2 }) }, ...logBounds() }),
+      axis({ type: scale, scale: true, gridIndex: 0, axisLine: { show: false }, axisLabel: { formatter: (value) => (scale === "log" ? Number(value.toPrecision(3)) : value).toLocaleString("en-US", { maximumFractionDigits: 2 }) }, ...logBase() }),
       axis({ type: "value", gridIndex: 1, max: 0, splitNumber: 2, axisLine: { show: false }, axisLabel: { formatter: (value) => `${number(value * 100, value > -0.01 && value ? 1 : 0)}%` } }),
     ],
     dataZoom: [{ type: "inside", xAxisIndex: [0, 1], throttle: 40 }, slider({ xAxisIndex: [0, 1] })],
     series: [...lines, ...falls],
   };
 });
-// A log axis of less than a power of ten has no tick of its own inside: give it the curve's ends.
-function logBounds() {
+// A log axis has its ticks at powers of its base: one that is small enough for about five of them.
+function logBase() {
   if (scale !== "log") return {};
   const known = data.lines.flatMap((line) => line.y.filter((value) => value > 0));
   let low = Infinity, high = -Infinity;
   for (const value of known) { low = Math.min(low, value); high = Math.max(high, value); }
-  const base = Math.max(1.02, Math.min(10, (high / low) ** 0.2));
-  return known.length ? { min: low * 0.98, max: high * 1.02, logBase: base } : {};
+  return known.length ? { logBase: Math.max(1.01, Math.min(10, (high / low) ** 0.2)) } : {};
 }
 for (const button of document.querySelectorAll("[data-scale]")) {
   button.addEventListener("click", () => {
