@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotrader.core.language import LANGUAGES
 from autotrader.dashboard.feed import Source
 from autotrader.dashboard.login import login_page
 from autotrader.dashboard.markup import chip
 from autotrader.dashboard.render import panels, plan
 from autotrader.dashboard.view import MAX_STRATEGIES, Snapshot, view_of
-from autotrader.dashboard.words import LANGUAGES, Words
+from autotrader.dashboard.words import Words
 
 SEOUL = ZoneInfo("Asia/Seoul")
 EN = Words("en")

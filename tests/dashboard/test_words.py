@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from autotrader import dashboard
-from autotrader.dashboard.words import LANGUAGES, TEXTS, Words, chosen
+from autotrader.core.language import LANGUAGES
+from autotrader.dashboard.words import TEXTS, Words, chosen
 from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import Reason
 

@@ -1,1 +1,1 @@
-"""The same strategies over history: engine, metrics, report, optimize."""
+"""Replay of the same strategies over history: engine, results, report."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
+from autotrader.backtest.result import REASONS
 from autotrader.execution.leg import exit_code
-from autotrader.execution.orders import Reason
 from autotrader.market.fills import affordable, average, cost, fee, fits, in_ticks, part_of, slipped
 
-REASONS = tuple(Reason)
-"""Reasons by the number under which lists keep them; 0, an entry, never ends a position."""
+
 
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.book import REASONS, end_entry, rest, submit
+from autotrader.backtest.book import end_entry, rest, submit
 from autotrader.core.clock import DAY_MS
+from autotrader.backtest.result import REASONS
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
 from autotrader.execution.sizing import entry_lots, share_of
@@ -36,6 +37,17 @@ def equity_of(w: Any, f: Any, exchange: int) -> int:
             instrument = w[leg, c.INSTRUMENT]
             total += value(w[leg, c.LOTS], last_ticks(w, f, instrument), w[instrument, c.UNIT])
     return total
+
+
+def shown_at(w: Any, features: Any, first: int, count: int) -> int:
+    """Return where the rows of a part's columns lie together: a single leg's in its block, several are brought there."""
+    if count == 1:
+        return w[first, c.FEATURE_ROW]
+    at = w[first, c.TOGETHER]
+    for leg in range(first, first + count):
+        for column in range(w[first, c.COLUMNS]):
+            features[at + (leg - first) * w[first, c.COLUMNS] + column] = features[w[leg, c.FEATURE_ROW] + column]
+    return at
 
 
 def share(w: Any, f: Any, leg: int) -> int:
@@ -198,7 +210,7 @@ def sent_lately(w: Any, recent: Any, now_ms: int) -> int:
     """Return how many orders were sent in the last minute; older ones are forgotten."""
     head, count = w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT]
     while count > 0 and recent[head] <= now_ms - MINUTE_MS:
-        head = (head + 1) % len(recent)
+        head = (head + 1) % w[c.RUN, c.RECENT_ROOM]
         count -= 1
     w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT] = head, count
     return count
@@ -210,10 +222,10 @@ def stage(
     """Stage a leg's next order; it is sent when the moment is over. `ticks` 0 is a market order."""
     w[leg, c.N_PURPOSE], w[leg, c.N_SIDE], w[leg, c.N_LOTS] = purpose, side, lots
     w[leg, c.N_TICKS], w[leg, c.N_REASON] = ticks, reason
-    if w[c.RUN, c.RECENT] == len(recent):
-        w[c.RUN, c.RECENT_HEAD] = (w[c.RUN, c.RECENT_HEAD] + 1) % len(recent)
+    if w[c.RUN, c.RECENT] == w[c.RUN, c.RECENT_ROOM]:
+        w[c.RUN, c.RECENT_HEAD] = (w[c.RUN, c.RECENT_HEAD] + 1) % w[c.RUN, c.RECENT_ROOM]
         w[c.RUN, c.RECENT] -= 1
-    recent[(w[c.RUN, c.RECENT_HEAD] + w[c.RUN, c.RECENT]) % len(recent)] = w[c.RUN, c.NOW_MS]
+    recent[(w[c.RUN, c.RECENT_HEAD] + w[c.RUN, c.RECENT]) % w[c.RUN, c.RECENT_ROOM]] = w[c.RUN, c.NOW_MS]
     w[c.RUN, c.RECENT] += 1
     note(w, staged, leg)
 

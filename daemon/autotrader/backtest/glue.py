@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from autotrader.backtest import borrow
 from autotrader.backtest import world as c
-from autotrader.core import jit
+from autotrader.backtest.decide import share, shown_at
+from autotrader.core import jit, memory
 from autotrader.core.errors import BrokenInvariant
 from autotrader.strategies.contract import Kind, Out, View
 
@@ -58,68 +58,87 @@ def put(record: Any, shape: Layout, whole: Any, floats: Any) -> None:
             row[first] = value
 
 
+class Widths(NamedTuple):
+    """How many columns the tables of a plan have: states and constants, whole numbers and floats."""
+
+    whole: int
+    floats: int
+    const_whole: int
+    const_floats: int
+
+
+def widths(kinds: Sequence[Kind]) -> Widths:
+    """Return the widths that hold every kind's records."""
+    states, constants = [layout(kind.State) for kind in kinds], [layout(kind.Constants) for kind in kinds]
+    return Widths(
+        max([1, *(one.whole for one in states)]),
+        max([1, *(one.floats for one in states)]),
+        max([1, *(one.whole for one in constants)]),
+        max([1, *(one.floats for one in constants)]),
+    )
+
+
 def text(kinds: Sequence[Kind]) -> str:
     """Return the step of a plan as Python."""
     lines = [
-        "def step(w, f, features, books, states, part, event, leg):",
+        "def step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, leg):",
         "    first, count = w[part, PART_FIRST_LEG], w[part, PART_LEGS]",
-        "    slot, slots = w[part, PART_FIRST_SLOT], w[part, PART_SLOTS]",
+        "    slot = w[part, PART_FIRST_SLOT]",
         "    number = w[part, NUMBER]",
-        "    whole, floats, const_whole, const_floats = states",
-        "    bids, asks = books",
     ]
     for at, kind in enumerate(kinds):
         lines.append(f"    {'if' if at == 0 else 'elif'} w[part, KIND] == {at}:")
-        lines += [f"        {line}" for line in _call(at, kind)]
+        lines += [f"        {line}" for line in _call(at, kind, widths(kinds))]
     return "\n".join([*lines, ""])
 
 
-def _call(at: int, kind: Kind) -> Iterator[str]:
+def _call(at: int, kind: Kind, wide: Widths) -> Iterator[str]:
     state, constants = layout(kind.State), layout(kind.Constants)
     if "budget" in jit.reached(typing.cast("FunctionType", kind.step)):
         yield "for one in range(first, first + count):"
         yield "    f[one, BUDGET] = share(w, f, one) * 1e-8"
-    whole = [f"column(w, first, count, {name})" for name in ("LOTS", "ENTRY_ID", "ENTRY_STATE", "LAST_EXIT", "MAY_SHORT")]
-    lots, entry_id, entry_state, last_exit, may_short = whole
-    price, budget, tick, lot = (f"column(f, first, count, {name})" for name in ("ENTRY_PRICE", "BUDGET", "TICK", "LOT"))
-    orders = ", ".join(f"column(w, slot, slots, {name})" for name in ("ORDER_STATE", "ORDER_FILLED", "ORDER_REMAINING"))
-    yield "shown = rows(features, w[first, FEATURE_ROW], 1, w[first, COLUMNS])"
+    lots, age, entry_id, entry_state, last_exit, may_short = (
+        f"column(w, first, {name})" for name in ("LOTS", "AGE_MS", "ENTRY_ID", "ENTRY_STATE", "LAST_EXIT", "MAY_SHORT")
+    )
+    price, budget, tick, lot = (f"column(f, first, {name})" for name in ("ENTRY_PRICE", "BUDGET", "TICK", "LOT"))
+    orders = ", ".join(f"column(w, slot, {name})" for name in ("ORDER_STATE", "ORDER_FILLED", "ORDER_REMAINING"))
+    yield "shown = sheet(features, shown_at(w, features, first, count), count, w[first, COLUMNS])"
     yield (
-        f"view = View(event, leg, w[RUN, NOW_MS], shown, bids, asks, column(w, first, count, AGE_MS), {lots}, {price}, "
-        f"{entry_id}, {entry_state}, {last_exit}, {budget}, {may_short}, {tick}, {lot}, {orders})"
+        f"view = View(event, leg, w[RUN, NOW_MS], shown, cube(bids, 0, w[part, DEPTH], 2), "
+        f"cube(asks, 0, w[part, DEPTH], 2), {age}, {lots}, {price}, {entry_id}, {entry_state}, {last_exit}, {budget}, "
+        f"{may_short}, {tick}, {lot}, {orders})"
     )
     names = ("SLOT_LEG", "SLOT_SIDE", "SLOT_TICKS", "SLOT_LOTS", "SLOT_POST_ONLY", "SLOT_GROUP")
-    wanted = ", ".join(f"column(w, slot, slots, {name})" for name in names)
-    yield f"out = Out(column(f, first, count, TARGET), column(w, first, count, WANT_ID), {wanted}, column(w, part, 1, WAKE_MS))"
-    yield f"state = State{at}({_read(state, 'whole', 'floats')})"
-    yield f"state = step{at}(Constants{at}({_read(constants, 'const_whole', 'const_floats')}), state, view, out)"
+    wanted = ", ".join(f"column(w, slot, {name})" for name in names)
+    yield f"out = Out(column(f, first, TARGET), column(w, first, WANT_ID), {wanted}, column(w, part, WAKE_MS))"
+    yield f"state = State{at}({_read(state, ('whole', wide.whole), ('floats', wide.floats))})"
+    given = _read(constants, ("const_whole", wide.const_whole), ("const_floats", wide.const_floats))
+    yield f"state = step{at}(Constants{at}({given}), state, view, out)"
     for name, is_whole, first, length in state.fields:
-        table = "whole" if is_whole else "floats"
+        table, width = ("whole", wide.whole) if is_whole else ("floats", wide.floats)
         if length:
-            yield from (f"{table}[number, {first + n}] = state.{name}[{n}]" for n in range(length))
+            yield from (f"{table}[number * {width} + {first + n}] = state.{name}[{n}]" for n in range(length))
         else:
-            yield f"{table}[number, {first}] = state.{name}"
+            yield f"{table}[number * {width} + {first}] = state.{name}"
 
 
-def _read(shape: Layout, whole: str, floats: str) -> str:
+def _read(shape: Layout, whole: tuple[str, int], floats: tuple[str, int]) -> str:
     fields = []
     for _, is_whole, first, length in shape.fields:
-        table = whole if is_whole else floats
-        cells = [f"{table}[number, {first + n}]" for n in range(max(length, 1))]
+        table, width = whole if is_whole else floats
+        cells = [f"{table}[number * {width} + {first + n}]" for n in range(max(length, 1))]
         fields.append(f"({', '.join(cells)},)" if length else cells[0])
     return ", ".join(fields)
 
 
 def step(kinds: Sequence[Kind], *, compiled: bool) -> tuple[FunctionType, str]:
     """Return the step of a plan's kinds for the loop, and the text that it was made of."""
-    from autotrader.backtest.decide import share
-
     made = text(kinds)
     scope: dict[str, Any] = {
         name: number for name, number in vars(c).items() if name.isupper() and isinstance(number, int)
     }
-    scope |= {"View": View, "Out": Out, "share": share, "__name__": __name__}
-    scope |= borrow.compiled() if compiled else {"column": borrow.column, "rows": borrow.rows}
+    scope |= {"View": View, "Out": Out, "share": share, "shown_at": shown_at, "__name__": __name__}
+    scope |= memory.compiled() if compiled else {"column": memory.column, "sheet": memory.sheet, "cube": memory.cube}
     for at, kind in enumerate(kinds):
         scope |= {f"State{at}": kind.State, f"Constants{at}": kind.Constants, f"step{at}": kind.step}
     exec(compile(made, "<glue>", "exec"), scope)  # noqa: S102 - the text holds names of ours and numbers alone

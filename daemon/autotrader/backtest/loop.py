@@ -10,7 +10,9 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.decide import consider, equity_of, leave_all, look_after, send
+from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
 from autotrader.backtest.meet import close_bar, end_stale_entries, open_orders, protect, reached
+from autotrader.core.memory import line, table
 from autotrader.market.fills import RATE, cost, in_ticks, mul_div, mul_div_up, part_of
 from autotrader.risk.breakers import LossBounds, Marks, marked
 from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WORKING
@@ -18,15 +20,29 @@ from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WO
 CENT_8 = 1e-8
 
 
-def step(_w: Any, _f: Any, _features: Any, _books: Any, _states: Any, _part: int, _event: int, _leg: int) -> None:
+def step(_w: Any, _f: Any, _features: Any, _bids: Any, _asks: Any, _whole: Any, _floats: Any, _const_whole: Any, _const_floats: Any, _part: int, _event: int, _leg: int) -> None:
     """Stand where the glue of a plan's strategy kinds is put: one call of a part's step (see `backtest.glue`)."""
     raise AssertionError("a loop is run with the steps of its strategies")
 
 
+def enter(
+    w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any,
+    asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any,
+    losses: Any, funding: Any, fills: Any, trades: Any, points_ms: Any, points: Any, at_open: Any,
+) -> int:  # fmt: skip
+    """Run with NumPy arrays: they are kept alive here, and handed on as what `core.memory` makes of them."""
+    return run(
+        table(w, WIDTH), table(f, FLOAT_WIDTH), line(lists), line(ts), line(opens), line(highs), line(lows),
+        line(closes), line(features), line(bids), line(asks), line(whole), line(floats), line(const_whole),
+        line(const_floats), table(queue, QUEUE_WIDTH), line(staged), line(recent), line(losses), table(funding, 2),
+        table(fills, FILL_WIDTH), table(trades, TRADE_WIDTH), line(points_ms), line(points), line(at_open),
+    )  # fmt: skip
+
+
 def run(
-    w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, books: Any,
-    states: Any, queue: Any, staged: Any, recent: Any, losses: Any, funding: Any, fills: Any, trades: Any,
-    points_ms: Any, points: Any, at_open: Any,
+    w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any,
+    asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any,
+    losses: Any, funding: Any, fills: Any, trades: Any, points_ms: Any, points: Any, at_open: Any,
 ) -> int:  # fmt: skip
     """Go on until nothing follows, a series has no more bars in memory, or a list is full; say which."""
     first_series, n_series = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.SERIES]
@@ -36,12 +52,16 @@ def run(
         if now_ms == c.MS_MAX:
             return c.DONE
         for series in range(first_series, first_series + n_series):
-            if w[series, c.NEXT_MS] == now_ms and w[series, c.OPENED] == 1 and w[series, c.CURSOR] >= w[series, c.READY]:
+            if (
+                w[series, c.NEXT_MS] == now_ms
+                and w[series, c.OPENED] == 1
+                and w[series, c.CURSOR] >= w[series, c.READY]
+            ):
                 return c.NEEDS_BARS
         if (
-            w[c.RUN, c.TRADES] + 2 * n_legs > len(trades)
-            or w[c.RUN, c.FILLS] + 4 * n_legs > len(fills)
-            or w[c.RUN, c.POINTS] + 2 > len(points)
+            w[c.RUN, c.TRADES] + 2 * n_legs > w[c.RUN, c.TRADE_ROOM]
+            or w[c.RUN, c.FILLS] + 4 * n_legs > w[c.RUN, c.FILL_ROOM]
+            or w[c.RUN, c.POINTS] + 2 > w[c.RUN, c.POINT_ROOM]
         ):
             return c.NEEDS_ROOM
         w[c.RUN, c.NOW_MS] = now_ms
@@ -52,15 +72,15 @@ def run(
             if w[series, c.OPENED] == 1:
                 told += 1
                 _close(
-                    w, f, lists, ts, opens, highs, lows, closes, fills, trades, losses, series, series - first_series,
-                    now_ms,
+                    w, f, lists, ts, opens, highs, lows, closes, fills, trades, losses, series,
+                    (series - first_series) * w[c.RUN, c.WINDOW], now_ms,
                 )  # fmt: skip
         if w[c.RUN, c.HAS_FUNDING] == 1:
             _settle(w, f, funding, now_ms)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
             end_stale_entries(w)
         if told > 0:
-            _decide(w, f, lists, features, books, states, staged, recent, now_ms)
+            _decide(w, f, lists, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, now_ms)
             _mark(w, f, now_ms, points_ms, points)
             if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1:
                 _watch(w, f, staged, recent, now_ms)
@@ -74,17 +94,15 @@ def run(
                 w[series, c.OPENED_AT_MS] = now_ms
                 w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
                 if w[c.RUN, c.QUEUED] > 0:
-                    at_open[series - first_series] = opens[series - first_series, w[series, c.CURSOR]]
+                    at_open[series - first_series] = opens[(series - first_series) * w[c.RUN, c.WINDOW] + w[series, c.CURSOR]]
         if opened > 0:
             if w[c.RUN, c.QUEUED] > 0:
                 open_orders(w, f, queue, fills, trades, losses, at_open, now_ms)
             for leg in range(first_leg, first_leg + n_legs):
                 if w[leg, c.LOTS] != 0 and w[w[leg, c.MATCH], c.OPENED_AT_MS] == now_ms and reached(w, f, leg):
                     series = w[leg, c.MATCH]
-                    row = w[series, c.CURSOR]
-                    at = series - first_series
-                    per_price = f[w[leg, c.INSTRUMENT], c.PER_PRICE]
-                    price = in_ticks(opens[at, row], per_price)
+                    at = (series - first_series) * w[c.RUN, c.WINDOW] + w[series, c.CURSOR]
+                    price = in_ticks(opens[at], f[w[leg, c.INSTRUMENT], c.PER_PRICE])
                     protect(w, f, fills, trades, losses, leg, price, price, price, now_ms)
             if w[c.RUN, c.STALE_ENTRIES] > 0:
                 end_stale_entries(w)
@@ -113,12 +131,13 @@ def _skip_settled(w: Any, funding: Any, instrument: int, until_ms: int) -> None:
 
 def _close(
     w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, fills: Any, trades: Any,
-    losses: Any, series: int, at: int, now_ms: int,
+    losses: Any, series: int, window: int, now_ms: int,
 ) -> None:  # fmt: skip
     """Close a series' open bar: it meets its orders, its price is told, and its legs know that they have it."""
     row = w[series, c.CURSOR]
+    at = window + row
     instrument = w[series, c.OF_INSTRUMENT]
-    close = closes[at, row]
+    close = closes[at]
     first, count = w[series, c.FIRST_MATCHED], w[series, c.MATCHED]
     busy = False
     for place in range(first, first + count):
@@ -127,9 +146,9 @@ def _close(
     if busy:
         per_price = f[instrument, c.PER_PRICE]
         close_bar(
-            w, f, fills, trades, losses, lists, first, count, in_ticks(opens[at, row], per_price),
-            in_ticks(highs[at, row], per_price), in_ticks(lows[at, row], per_price), in_ticks(close, per_price),
-            ts[at, row], now_ms,
+            w, f, fills, trades, losses, lists, first, count, in_ticks(opens[at], per_price),
+            in_ticks(highs[at], per_price), in_ticks(lows[at], per_price), in_ticks(close, per_price),
+            ts[at], now_ms,
         )  # fmt: skip
     f[series, c.LAST_CLOSE] = close
     f[instrument, c.LAST_PRICE] = close
@@ -145,23 +164,23 @@ def _close(
             w[strategy, c.EXPOSED_BARS] += 1
     w[series, c.CURSOR] = row + 1
     w[series, c.OPENED] = 0
-    w[series, c.NEXT_MS] = ts[at, row + 1] if row + 1 < w[series, c.ROWS] else c.MS_MAX
+    w[series, c.NEXT_MS] = ts[at + 1] if row + 1 < w[series, c.ROWS] else c.MS_MAX
 
 
 def _decide(
-    w: Any, f: Any, lists: Any, features: Any, books: Any, states: Any, staged: Any, recent: Any, now_ms: int
+    w: Any, f: Any, lists: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, staged: Any, recent: Any, now_ms: int
 ) -> None:
     """Step every part whose bars are all there, or whose time has come; then look after what is under way."""
     for part in range(w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]):
         first, count = w[part, c.PART_FIRST_LEG], w[part, c.PART_LEGS]
         if w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms:
             w[part, c.WAKE_MS] = 0
-            _step(w, f, features, books, states, staged, recent, part, TIMER, 0)
+            _step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, TIMER, 0)
         due = w[part, c.ON_BAR] == 1
         for leg in range(first, first + count):
             due = due and w[leg, c.ARRIVED_MS] == now_ms
         if due:
-            _step(w, f, features, books, states, staged, recent, part, BAR, w[part, c.LAST_LEG])
+            _step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, BAR, w[part, c.LAST_LEG])
     # lists begins with the legs in the order in which their bars are told
     for place in range(w[c.RUN, c.LEGS]):
         leg = lists[place]
@@ -171,7 +190,7 @@ def _decide(
 
 
 def _step(
-    w: Any, f: Any, features: Any, books: Any, states: Any, staged: Any, recent: Any, part: int, event: int, at: int
+    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, staged: Any, recent: Any, part: int, event: int, at: int
 ) -> None:
     first, count = w[part, c.PART_FIRST_LEG], w[part, c.PART_LEGS]
     for leg in range(first, first + count):
@@ -181,7 +200,7 @@ def _step(
             w[leg, c.ENTRY_STATE] = HELD
         else:
             w[leg, c.ENTRY_STATE] = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
-    step(w, f, features, books, states, part, event, at)
+    step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, at)
     for leg in range(first, first + count):
         if f[leg, c.TARGET] == 0.0:
             if (w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0) and w[leg, c.EXIT_REASON] == 0:
@@ -232,10 +251,10 @@ def _sample(w: Any, f: Any, now_ms: int, points_ms: Any, points: Any) -> None:
         return
     at = w[c.RUN, c.POINTS]
     points_ms[at] = next_ms
-    points[at, 0] = f[c.RUN, c.EQUITY]
+    points[at * (1 + w[c.RUN, c.STRATEGIES])] = f[c.RUN, c.EQUITY]
     for place in range(w[c.RUN, c.STRATEGIES]):
         strategy = w[c.RUN, c.FIRST_STRATEGY] + place
-        points[at, 1 + place] = f[strategy, c.EQUITY] if w[c.RUN, c.STRATEGIES] > 1 else f[c.RUN, c.EQUITY]
+        points[at * (1 + w[c.RUN, c.STRATEGIES]) + 1 + place] = f[strategy, c.EQUITY] if w[c.RUN, c.STRATEGIES] > 1 else f[c.RUN, c.EQUITY]
     w[c.RUN, c.POINTS] = at + 1
     step_ms = w[c.RUN, c.SAMPLE_MS]
     w[c.RUN, c.NEXT_SAMPLE_MS] = next_ms + step_ms * ((now_ms - next_ms + step_ms - 1) // step_ms)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.book import REASONS, end_entry, fill_entry, fill_exit, rest
+from autotrader.backtest.book import end_entry, fill_entry, fill_exit, rest
+from autotrader.backtest.result import REASONS
 from autotrader.execution.orders import Reason
 from autotrader.market.fills import (
     LIQUIDATION,
@@ -38,7 +39,9 @@ CODE_REASONS = tuple(REASONS.index(BY_CODE[code]) for code in range(len(BY_CODE)
 """The reason of each code that a bar's exits have."""
 
 
-def protect(w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, o: int, h: int, low: int, ts_ms: int) -> None:
+def protect(
+    w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, o: int, h: int, low: int, ts_ms: int
+) -> None:
     """End a position whose protective exit, or on a swap whose margin, a bar's open, high and low reach."""
     side = 1 if w[leg, c.LOTS] > 0 else -1
     exchange = w[leg, c.LEG_EXCHANGE]
@@ -48,7 +51,18 @@ def protect(w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, o: i
         if code != NO_EXIT:
             ticks = exit_ticks(code, price, -side, w[exchange, c.SLIPPAGE])
             fill_exit(
-                w, f, fills, trades, losses, leg, abs(w[leg, c.LOTS]), ticks, 0, c.GUARD_ORDER, CODE_REASONS[code], ts_ms
+                w,
+                f,
+                fills,
+                trades,
+                losses,
+                leg,
+                abs(w[leg, c.LOTS]),
+                ticks,
+                0,
+                c.GUARD_ORDER,
+                CODE_REASONS[code],
+                ts_ms,
             )
             return
     if w[exchange, c.SWAP] == 1:
@@ -57,7 +71,18 @@ def protect(w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, o: i
         if code != NO_EXIT:
             ticks = nearest(price, -side)
             fill_exit(
-                w, f, fills, trades, losses, leg, abs(w[leg, c.LOTS]), ticks, 0, c.GUARD_ORDER, CODE_REASONS[code], ts_ms
+                w,
+                f,
+                fills,
+                trades,
+                losses,
+                leg,
+                abs(w[leg, c.LOTS]),
+                ticks,
+                0,
+                c.GUARD_ORDER,
+                CODE_REASONS[code],
+                ts_ms,
             )
 
 
@@ -160,9 +185,7 @@ def _limit(
     if from_ms > bar_ms or not limit_in_bar(side, limit, h, low):
         return
     if not entry:
-        fill_exit(
-            w, f, fills, trades, losses, leg, w[leg, c.X_LOTS], limit, 1, c.EXIT_ORDER, w[leg, c.X_REASON], ts_ms
-        )
+        fill_exit(w, f, fills, trades, losses, leg, w[leg, c.X_LOTS], limit, 1, c.EXIT_ORDER, w[leg, c.X_REASON], ts_ms)
         return
     fill_entry(w, f, fills, leg, limit, 1, ts_ms)
     if w[leg, c.LOTS] == 0:

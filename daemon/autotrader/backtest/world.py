@@ -25,8 +25,9 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 18)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 18
+    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 23)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 23
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -47,7 +48,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP = range(4)
 MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS = range(8)
 
 # a part -------------------------------------------------------------------------------------------------------------
-KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER = range(10)
+KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = range(11)
 
 # a leg --------------------------------------------------------------------------------------------------------------
 (
@@ -58,8 +59,8 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0,
-) = range(65)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, TOGETHER,
+) = range(66)  # fmt: skip
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 (
@@ -67,7 +68,7 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     O_SIDE, O_TICKS, O_LOTS, O_RESERVED, O_SEQ, O_FROM_MS,
 ) = range(15)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 65)
+WIDTH = max(_RUN_WIDTH, 66)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------
@@ -86,6 +87,8 @@ TRADE_COLUMNS = (
 FILL_COLUMNS = (
     "leg", "ts_ms", "side", "ticks", "lots", "cost", "fee", "maker", "purpose", "reason", "entry_id", "decided_ms",
 )  # fmt: skip
+
+TRADE_WIDTH, FILL_WIDTH, QUEUE_WIDTH = len(TRADE_COLUMNS), len(FILL_COLUMNS), 3
 
 ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
 """The purpose of an order."""

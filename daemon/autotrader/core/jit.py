@@ -24,40 +24,55 @@ MAX_KEPT = 256
 """Folders of machine code that are kept, the newest; the others are removed when a new one is made."""
 
 
-@cache
 def inner(function: FunctionType) -> Any:
     """Return a function compiled for calls from other compiled ones, with all that it calls."""
-    return _dispatcher(linked(function, {}))
+    return _compiled_alone(function)
+
+
+@cache
+def _compiled_alone(function: FunctionType) -> Any:
+    return _dispatcher(linked(function, {}, compiled=True))
 
 
 def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
     """Return a function compiled for calls from Python.
 
-    `names` replaces global names in it: plain functions are compiled too. `key` is what besides the sources decides the
-    machine code (the replaced functions' texts, the constants): equal keys share it, across processes.
+    `names` replaces global names in it and in what it calls. `key` is what besides the sources decides the machine code
+    (the replaced functions' texts, the constants): equal keys share it, across processes.
     """
     from numba.core import config
 
     folder = code_folder(key)
     config.CACHE_DIR = str(folder)
-    made = _dispatcher(linked(function, names))
+    made = _dispatcher(linked(function, names, compiled=True), called_from_python=True)
     made.enable_caching()
     return made
 
 
-def linked(function: FunctionType, names: Mapping[str, Any]) -> FunctionType:
-    """Return a copy of a function whose calls go to compiled functions; `names` replaces some of its globals."""
+def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool) -> FunctionType:
+    """Return a copy of a function in which `names` replace globals, in the functions of this package that it calls too.
+
+    With `compiled` those are compiled functions, else plain ones.
+    """
     scope = dict(function.__globals__)
     for name in function.__code__.co_names:
         value = names.get(name, scope.get(name))
-        if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == PACKAGE:
-            scope[name] = inner(value)
-        elif name in names:
-            scope[name] = value
+        if not _ours(value):
+            if name in names:
+                scope[name] = value
+        elif reached(value) & names.keys():
+            copied = linked(value, names, compiled=compiled)
+            scope[name] = _dispatcher(copied) if compiled else copied
+        else:
+            scope[name] = inner(value) if compiled else value
     copied = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
     copied.__qualname__ = function.__qualname__
     copied.__module__ = function.__module__
     return copied
+
+
+def _ours(value: Any) -> bool:
+    return isinstance(value, FunctionType) and value.__module__.partition(".")[0] == PACKAGE
 
 
 def reached(function: FunctionType) -> set[str]:
@@ -69,16 +84,17 @@ def reached(function: FunctionType) -> set[str]:
         found.update(one.__code__.co_names)
         for name in one.__code__.co_names:
             value = one.__globals__.get(name)
-            if isinstance(value, FunctionType) and value.__module__.startswith(PACKAGE) and value not in seen:
+            if isinstance(value, FunctionType) and _ours(value) and value not in seen:
                 seen.add(value)
                 left.append(value)
     return found
 
 
-def _dispatcher(function: FunctionType) -> Any:
+def _dispatcher(function: FunctionType, *, called_from_python: bool = False) -> Any:
     from numba import njit
 
-    return njit(error_model="numpy", nogil=True)(function)
+    wrapped = {} if called_from_python else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(error_model="numpy", nogil=True, _nrt=False, **wrapped)(function)
 
 
 def code_folder(key: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from autotrader.dashboard.figures import wall_ms
+from autotrader.core.figures import wall_ms
 
 LINE = "#3987d6"  # readable on the light and on the dark panel: the canvas cannot follow the system's theme by itself
 AXIS = "#8590a2"

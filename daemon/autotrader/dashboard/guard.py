@@ -12,9 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from autotrader.core.language import Language
 from autotrader.dashboard.login import login_page
 from autotrader.dashboard.sessions import SESSION_S, Attempts, Sessions
-from autotrader.dashboard.words import Language, Words, chosen
+from autotrader.dashboard.words import Words, chosen
 
 SESSION_COOKIE = "autotrader_session"
 LANGUAGE_COOKIE = "autotrader_language"

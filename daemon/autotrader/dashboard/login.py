@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import quote
 
-from autotrader.dashboard.style import ICON, LOGIN_STYLE
+from autotrader.core.look import ICON
+from autotrader.dashboard.style import LOGIN_STYLE
 from autotrader.dashboard.words import Words
 
 

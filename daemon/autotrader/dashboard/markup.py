@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from autotrader.dashboard import figures as fig
+from autotrader.core import figures as fig
 from autotrader.dashboard.words import Words
 
 TONES: Mapping[str, str] = {

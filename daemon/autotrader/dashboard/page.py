@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from nicegui import Client, ui
 
+from autotrader.core.language import Language
+from autotrader.core.look import ICON
 from autotrader.dashboard import charts, render
 from autotrader.dashboard.feed import RECENT, Answer, Feed
 from autotrader.dashboard.guard import LANGUAGE_COOKIE
-from autotrader.dashboard.style import ICON, STYLE
+from autotrader.dashboard.style import STYLE
 from autotrader.dashboard.view import Snapshot, View, view_of
-from autotrader.dashboard.words import Language, Words, chosen
+from autotrader.dashboard.words import Words, chosen
 
 
 @dataclass(frozen=True, slots=True)

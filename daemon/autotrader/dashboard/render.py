@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from autotrader.dashboard import figures as fig
+from autotrader.core import figures as fig
 from autotrader.dashboard.markup import TONES, chip, pairs
 from autotrader.dashboard.tables import events, fills, orders, positions, strategies, trades
 from autotrader.dashboard.view import Gauge, Reload, Risk, View

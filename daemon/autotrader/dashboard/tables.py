@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
-from autotrader.dashboard import figures as fig
+from autotrader.core import figures as fig
 from autotrader.dashboard.markup import TONES, chip, count, dim, gain, held, moment, side_of, table
 from autotrader.dashboard.view import Row, View
 from autotrader.dashboard.words import Words

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
-Language = Literal["en", "ko"]
-
-LANGUAGES: Final[tuple[Language, ...]] = ("ko", "en")
-
-
-class Both(NamedTuple):
-    """One text in both languages; `{name}` in braces is filled in."""
-
-    en: str
-    ko: str
-
+from autotrader.core.language import TRADE_WORDS, Both, Dictionary, Language
 
 TEXTS: Final[Mapping[str, Both]] = {
+    **TRADE_WORDS,
     # header
     "title": Both("autotrader", "autotrader"),
     "mode.paper": Both("PAPER", "모의"),
@@ -138,7 +130,7 @@ TEXTS: Final[Mapping[str, Both]] = {
     "col.reason": Both("Reason", "사유"),
     "col.message": Both("Message", "내용"),
     "col.subject": Both("Subject", "대상"),
-    # states and reasons
+    # states
     "state.watching": Both("watching", "관망"),
     "state.in position": Both("in position", "보유 중"),
     "state.paused": Both("paused", "일시정지"),
@@ -156,25 +148,9 @@ TEXTS: Final[Mapping[str, Both]] = {
     "order.rejected": Both("rejected", "거부"),
     "order.expired": Both("expired", "만료"),
     "order.armed": Both("armed", "감시 중"),
-    "side.buy": Both("buy", "매수"),
-    "side.sell": Both("sell", "매도"),
-    "side.long": Both("long", "롱"),
-    "side.short": Both("short", "숏"),
     "type.market": Both("market", "시장가"),
     "type.limit": Both("limit", "지정가"),
     "type.guard": Both("guard", "보호"),
-    "reason.entry": Both("entry", "진입"),
-    "reason.exit": Both("exit", "청산"),
-    "reason.stop_loss": Both("stop loss", "손절"),
-    "reason.take_profit": Both("take profit", "익절"),
-    "reason.trailing_stop": Both("trailing stop", "추적 손절"),
-    "reason.max_holding": Both("max holding", "보유 기한"),
-    "reason.close": Both("close", "청산 명령"),
-    "reason.kill": Both("kill", "긴급 정지"),
-    "reason.removed": Both("removed", "전략 제거"),
-    "reason.liquidation": Both("liquidation", "강제 청산"),
-    "reason.breach": Both("breach", "한도 초과"),
-    "reason.slot": Both("slot", "슬롯"),
     "level.info": Both("info", "정보"),
     "level.warning": Both("warning", "경고"),
     "level.error": Both("error", "오류"),
@@ -229,20 +205,11 @@ TEXTS: Final[Mapping[str, Both]] = {
 }
 
 
-class Words(NamedTuple):
-    """The texts of one language."""
+@dataclass(frozen=True)
+class Words(Dictionary):
+    """The page's texts in one language."""
 
-    language: Language
-
-    def __call__(self, key: str, /, **values: object) -> str:
-        """Return a text. Raises KeyError for one that is not in the table."""
-        text: str = getattr(TEXTS[key], self.language)
-        return text.format(**values) if values else text
-
-    def of(self, group: str, value: str) -> str:
-        """Return the word for a value of the daemon, or the value itself where there is none (a user's own name)."""
-        key = f"{group}.{value}"
-        return self(key) if key in TEXTS else value
+    texts: Mapping[str, Both] = field(default_factory=lambda: TEXTS, compare=False)
 
 
 def chosen(wanted: str, default: Language) -> Language:

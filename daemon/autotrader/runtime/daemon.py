@@ -19,6 +19,7 @@ from autotrader.core.clock import Clock
 from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
+from autotrader.execution.declared import limits_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.runtime.account import Account
 from autotrader.runtime.ask import socket_path
@@ -32,7 +33,6 @@ from autotrader.runtime.loop import TradingLoop, breakers_from
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.recovery import recover
 from autotrader.runtime.reload import INVALID_START, Reloader
-from autotrader.runtime.settings import limits_of
 from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal

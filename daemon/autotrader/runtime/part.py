@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, Series, TradePrinted
+from autotrader.execution.declared import ATR
 from autotrader.execution.leg import Leg
 from autotrader.features.program import Live, Program
 from autotrader.strategies.contract import BAR, BOOK, FREE, QUOTE, TRADE, Kind, Out, View, fresh_out
 from autotrader.strategies.contract import Leg as Declared
-
-ATR = "size:atr"
-"""The column that a volatility size reads; it follows the strategy's own columns."""
 
 
 class Part:

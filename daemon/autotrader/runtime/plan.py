@@ -13,12 +13,11 @@ from autotrader.config.diff import Diff
 from autotrader.config.load import Declarations
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import plain as plain_number
+from autotrader.execution.declared import declared_guard, limits_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import Guard
 from autotrader.risk.limits import loosened
 from autotrader.runtime.loop import TradingLoop
-from autotrader.runtime.settings import limits_of
-from autotrader.runtime.strategy import declared_guard
 
 ZERO = Decimal(0)
 

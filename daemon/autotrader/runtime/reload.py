@@ -15,12 +15,12 @@ from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, ReloadRefused, StoreError
 from autotrader.core.events import Series
+from autotrader.execution.declared import limits_of
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Guard
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.plan import Plan, make_plan
-from autotrader.runtime.settings import limits_of
 from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation

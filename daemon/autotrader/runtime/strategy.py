@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from autotrader.config.canonical import canonical
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.events import Series
+from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size
 from autotrader.execution.leg import Leg, Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Size
 from autotrader.features.program import compile_program
-from autotrader.runtime.part import ATR, Part
+from autotrader.runtime.part import Part
 from autotrader.strategies.contract import Kind
 
 
@@ -65,7 +66,7 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
         window,
         declared_guard(params),
         params.exits.max_holding or 0,
-        Policy(params.execution.kind, getattr(params.execution, "timeout", None) or 0),
+        declared_policy(params),
         getattr(params, "resolution", None) or "",
         generation,
     )
@@ -76,22 +77,3 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
         program = compile_program(columns, {}, declared[0].feed.timeframe)
         strategy.parts.append(Part(name, number, kind, params, declared, program))
     return strategy
-
-
-def declared_guard(params: StrategyParams) -> Guard:
-    """Return a strategy's declared protective exits."""
-    return Guard(params.exits.stop_loss, params.exits.take_profit, params.exits.trailing_stop)
-
-
-def declared_size(params: StrategyParams) -> tuple[Size, int]:
-    """Return a declared size as the sizing function takes it, and the ATR window that it needs (0: none)."""
-    size = params.size
-    match size.kind:
-        case "percent":
-            return Size("percent", size.percent), 0
-        case "fixed":
-            return Size("fixed", size.amount), 0
-        case "notional":
-            return Size("notional", size.amount.amount), 0
-        case "volatility":
-            return Size("volatility", size.risk), size.atr

@@ -7,8 +7,15 @@ from typing import Any
 
 from autotrader.config.load import Declarations
 from autotrader.config.references import account_currency
+from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import Money
+from autotrader.execution.leg import Policy
+from autotrader.execution.orders import Guard
+from autotrader.execution.sizing import Size
 from autotrader.risk.limits import Cap, Cooldown, Limits
+
+ATR = "size:atr"
+"""The column that a volatility size reads; it follows the strategy's own columns."""
 
 
 def limits_of(declarations: Declarations) -> Limits:
@@ -41,3 +48,27 @@ def _cap(value: Any, currency: str) -> Cap | None:
         case Decimal():
             return Cap(share=value, currency=currency)
     raise TypeError(f"a limit is money or a share, not {type(value).__name__}")
+
+
+def declared_policy(params: StrategyParams) -> Policy:
+    """Return how a strategy's orders are sent."""
+    return Policy(params.execution.kind, getattr(params.execution, "timeout", None) or 0)
+
+
+def declared_guard(params: StrategyParams) -> Guard:
+    """Return a strategy's declared protective exits."""
+    return Guard(params.exits.stop_loss, params.exits.take_profit, params.exits.trailing_stop)
+
+
+def declared_size(params: StrategyParams) -> tuple[Size, int]:
+    """Return a declared size as the sizing function takes it, and the ATR window that it needs (0: none)."""
+    size = params.size
+    match size.kind:
+        case "percent":
+            return Size("percent", size.percent), 0
+        case "fixed":
+            return Size("fixed", size.amount), 0
+        case "notional":
+            return Size("notional", size.amount.amount), 0
+        case "volatility":
+            return Size("volatility", size.risk), size.atr

@@ -1,0 +1,235 @@
+"""Runs a plan: hands the loop its bars and columns block by block, and turns its tables into a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from autotrader.backtest import glue, loop
+from autotrader.backtest import world as c
+from autotrader.backtest.plan import Plan, Tables, make_tables
+from autotrader.backtest.result import CASH, Curve, LegInfo, StrategyRun, Trades
+from autotrader.core import jit, memory
+from autotrader.core.clock import DAY_MS
+from autotrader.core.units import timeframe_ms
+from autotrader.execution.sizing import STEP
+from autotrader.features.fold import Floats, Folder, Ints, frozen
+from autotrader.market.bars import Columns
+from autotrader.market.fills import value
+from autotrader.strategies.contract import Kind
+
+BLOCK = 16_384
+"""Rows whose columns are computed at once: few enough to stay in the processor's cache."""
+
+BLOCK_CELLS = 1_000_000
+"""Cells of all legs' columns in memory at once."""
+
+MAX_POINTS = 10_000
+"""Points of an equity curve, days apart where a run is longer."""
+
+SAMPLES_MS = tuple(minutes * 60_000 for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720)) + (DAY_MS,)
+RECENT = 10_000
+FIRST_ROOM = 1 << 14
+
+Progress = Callable[[float], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run left: its tables, and the lists of fills, trades and equity points."""
+
+    plan: Plan
+    tables: Tables
+    fills: Ints
+    trades: Ints
+    points_ms: Ints
+    points: Floats
+
+
+def simulate(plan: Plan, *, compiled: bool = True, progress: Progress | None = None) -> Outcome:
+    """Return the outcome of a plan. `compiled` False runs the very same loop as plain Python, slowly.
+
+    `progress` is told the share of market time that has passed, 0 to 1.
+    """
+    return _Run(plan, compiled=compiled).go(progress)
+
+
+class _Feed:
+    """One series' bars in the loop's window, and the columns of the legs that decide on it."""
+
+    def __init__(self, bars: Columns, row: Ints, window: list[Any], block: int) -> None:
+        self.bars, self.row, self.window, self.block = bars, row, window, block
+        self.base = 0
+        self.legs: list[tuple[Ints, Folder, Floats, int]] = []
+        self.whole = window[0].shape[0] >= len(bars.ts) + 1 or window[0].base is not None
+
+    def fill(self) -> None:
+        """Bring the next rows into the window, and their columns; called when the open bar is past the ready ones."""
+        total = len(self.bars.ts)
+        at = self.base + int(self.row[c.CURSOR])
+        ready = min(at + self.block, total)
+        last = min(ready + 1, total)
+        rows = last - at
+        for target, column in zip(self.window, self.bars[:5], strict=True):
+            target[:rows] = column[at:last]
+        self.base = at
+        self.row[c.CURSOR], self.row[c.ROWS], self.row[c.READY] = 0, rows, ready - at
+        for leg, folder, out, warm in self.legs:
+            folder.rows(warm + at, warm + ready, out)
+            leg[c.ROW_0] = 0
+
+
+class _Whole(_Feed):
+    """The only series of a run: the window is the history itself, nothing is copied."""
+
+    def fill(self) -> None:
+        total = len(self.bars.ts)
+        at = int(self.row[c.CURSOR])
+        ready = min(at + self.block, total)
+        self.row[c.ROWS], self.row[c.READY] = total, ready
+        for leg, folder, out, warm in self.legs:
+            folder.rows(warm + at, warm + ready, out)
+            leg[c.ROW_0] = at
+
+
+class _Run:
+    def __init__(self, plan: Plan, *, compiled: bool) -> None:
+        self.plan = plan
+        self.tables = make_tables(plan)
+        self.loop = compiled_loop(tuple(plan.kinds)) if compiled else plain_loop(tuple(plan.kinds))
+        w = self.tables.w
+        self.first_leg = int(w[c.RUN, c.FIRST_LEG])
+        legs = len(plan.legs)
+        widths = [len(leg.program.columns) for leg in plan.legs]
+        block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
+        self.features = np.full((block + 1) * sum(widths) + 1, np.nan)
+        self._make_feeds(block, widths)
+        self.queue = np.zeros((4 * legs + 4, 3), dtype=np.int64)
+        self.staged = np.zeros(legs + 1, dtype=np.int64)
+        self.recent = np.zeros(RECENT, dtype=np.int64)
+        cooldown = plan.limits.cooldown
+        self.losses = np.zeros((cooldown.losses if cooldown else 0) + 1, dtype=np.int64)
+        room = FIRST_ROOM + 8 * legs
+        self.fills = np.empty((room, len(c.FILL_COLUMNS)), dtype=np.int64)
+        self.trades = np.empty((room, len(c.TRADE_COLUMNS)), dtype=np.int64)
+        self.at_open = np.zeros(len(plan.streams))
+        self._make_points()
+
+    def _make_feeds(self, block: int, widths: list[int]) -> None:
+        plan, w = self.plan, self.tables.w
+        first = int(w[c.RUN, c.FIRST_SERIES])
+        w[c.RUN, c.WINDOW] = block + 1
+        many = len(plan.streams) > 1
+        self.feeds: list[_Feed] = []
+        if many:
+            ts = np.zeros((len(plan.streams), block + 1), dtype=np.int64)
+            prices = [np.zeros((len(plan.streams), block + 1)) for _ in range(4)]
+            self.windows = [frozen(ts.reshape(-1)), *(frozen(price.reshape(-1)) for price in prices)]
+            for number, stream in enumerate(plan.streams):
+                window = [ts[number], *(price[number] for price in prices)]
+                self.feeds.append(_Feed(stream.bars, w[first + number], window, block))
+        else:
+            bars = plan.streams[0].bars
+            self.windows = [frozen(column) for column in bars[:5]]
+            self.feeds.append(_Whole(bars, w[first], [bars.ts], block))
+        offset = 0
+        for number, leg in enumerate(plan.legs):
+            row = w[self.first_leg + number]
+            row[c.FEATURES] = offset
+            out = self.features[offset : offset + block * widths[number]].reshape(block, widths[number])
+            offset += block * widths[number]
+            folder = Folder(leg.program, leg.bars)
+            for start in range(0, leg.warm_rows, block):
+                folder.rows(start, min(start + block, leg.warm_rows), out)
+            row[c.TOGETHER] = sum(block * width for width in widths) + sum(widths[:number])
+            feed = self.feeds[int(row[c.OWN]) - first]
+            feed.legs.append((row, folder, out, leg.warm_rows))
+
+    def _make_points(self) -> None:
+        plan, row = self.plan, self.tables.w[c.RUN]
+        span_ms = max(1, plan.end_ms - plan.start_ms)
+        sample_ms = next((each for each in SAMPLES_MS if span_ms <= each * MAX_POINTS), DAY_MS)
+        row[c.SAMPLE_MS] = sample_ms
+        row[c.NEXT_SAMPLE_MS] = (plan.start_ms // sample_ms + 1) * sample_ms
+        room = span_ms // sample_ms + 8
+        self.points_ms = np.zeros(room, dtype=np.int64)
+        self.points = np.zeros((room, 1 + len(plan.strategies)))
+
+    def go(self, progress: Progress | None) -> Outcome:
+        tables, row = self.tables, self.tables.w[c.RUN]
+        states = [one.reshape(-1) for one in tables[3:7]]
+        books = np.zeros(1), np.zeros(1)
+        for feed in self.feeds:
+            feed.fill()
+        row[c.POINT_ROOM], row[c.RECENT_ROOM] = len(self.points), len(self.recent)
+        while True:
+            row[c.TRADE_ROOM], row[c.FILL_ROOM] = len(self.trades), len(self.fills)
+            why = self.loop(
+                tables.w, tables.f, tables.lists, *self.windows, self.features, *books, *states, self.queue,
+                self.staged, self.recent, self.losses, tables.funding, self.fills, self.trades, self.points_ms,
+                self.points.reshape(-1), self.at_open,
+            )  # fmt: skip
+            if why == c.DONE:
+                break
+            if why == c.NEEDS_ROOM:
+                self.fills, self.trades = _grown(self.fills), _grown(self.trades)
+                continue
+            for feed in self.feeds:
+                if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] != c.MS_MAX:
+                    feed.fill()
+            if progress is not None:
+                span_ms = max(1, self.plan.end_ms - self.plan.start_ms)
+                progress(min(1.0, max(0.0, (int(row[c.NOW_MS]) - self.plan.start_ms) / span_ms)))
+        if progress is not None:
+            progress(1.0)
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        row, f = self.tables.w[c.RUN], self.tables.f
+        at = int(row[c.POINTS])
+        first = int(row[c.FIRST_STRATEGY])
+        many = len(self.plan.strategies) > 1
+        self.points_ms[at] = row[c.NOW_MS]
+        self.points[at, 0] = f[c.RUN, c.EQUITY]
+        self.points[at, 1:] = f[first : first + len(self.plan.strategies), c.EQUITY] if many else f[c.RUN, c.EQUITY]
+        return Outcome(
+            self.plan,
+            self.tables,
+            self.fills[: row[c.FILLS]],
+            self.trades[: row[c.TRADES]],
+            self.points_ms[: at + 1],
+            self.points[: at + 1],
+        )
+
+
+def _grown(array: Ints) -> Ints:
+    """Return a list with twice the room."""
+    made = np.empty((2 * len(array), array.shape[1]), dtype=array.dtype)
+    made[: len(array)] = array
+    return made
+
+
+@lru_cache(maxsize=64)
+def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
+    """Return the loop with the steps of some kinds, as machine code."""
+    step, text = glue.step(kinds, compiled=True)
+    key = "\n".join(("loop", text, *(kind.Params.__module__ for kind in kinds)))
+    return jit.outer(_function(loop.enter), {"step": step, **memory.compiled()}, key)
+
+
+@lru_cache(maxsize=64)
+def plain_loop(kinds: tuple[Kind, ...]) -> Any:
+    """Return the same loop as plain Python."""
+    step, _ = glue.step(kinds, compiled=False)
+    return jit.linked(_function(loop.enter), {"step": step}, compiled=False)
+
+
+def _function(function: Any) -> FunctionType:
+    assert isinstance(function, FunctionType)
+    return function

@@ -1,0 +1,243 @@
+"""Arrays as compiled functions pass them on: bare pointers with a known layout, where plain Python has NumPy arrays.
+
+A NumPy array is seven words and a reference count for the compiler, and a simulation hands dozens of them from function
+to function at every bar. These are one word or two, never counted, and never checked: whoever makes one keeps the array
+alive and its indices in range. In plain Python the functions here return the arrays and views that are meant.
+
+    table(array, width)             two dimensions, a known width      t[i, j]
+    line(array)                     one dimension                      x[i]
+    column(t, first, place)         one column of a table              x[i]
+    sheet(x, at, rows, width)       rows of a line from an element on  s[i][j], len(s)
+    cube(x, at, rows, width)        sheets, one after the other        c[k][i][j]
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+
+def table(array: Any, _width: int) -> Any:
+    """Return a two-dimensional contiguous array whose width is a constant."""
+    return array
+
+
+def line(array: Any) -> Any:
+    """Return a one-dimensional contiguous array."""
+    return array
+
+
+def column(whole: Any, first: int, place: int) -> Any:
+    """Return a table's column from a row on."""
+    return whole[first:, place]
+
+
+def sheet(flat: Any, at: int, rows: int, width: int) -> Any:
+    """Return `rows` rows of `width` that begin at an element of a line."""
+    return flat[at : at + rows * width].reshape(rows, width)
+
+
+def cube(flat: Any, at: int, rows: int, width: int) -> Any:
+    """Return sheets of `rows` by `width` that begin at an element of a line, one after the other to its end."""
+    size = rows * width
+    count = (len(flat) - at) // size if size else 0
+    return flat[at : at + count * size].reshape(count, rows, width) if size else flat[:0].reshape(0, 0, width)
+
+
+@cache
+def compiled() -> dict[str, Any]:
+    """Return the same functions for compiled code, by name."""
+    kinds = _kinds()
+    _register(kinds)
+    return _functions(kinds)
+
+
+@cache
+def _kinds() -> SimpleNamespace:
+    from numba.core import types
+
+    class Table(types.Type):  # type: ignore[misc]
+        def __init__(self, dtype: Any, width: int) -> None:
+            self.dtype, self.width = dtype, width
+            super().__init__(name=f"Table({dtype}, {width})")
+
+    class Line(types.Type):  # type: ignore[misc]
+        def __init__(self, dtype: Any, stride: int) -> None:
+            self.dtype, self.stride = dtype, stride
+            super().__init__(name=f"Line({dtype}, {stride})")
+
+    class Sheet(types.Type):  # type: ignore[misc]
+        def __init__(self, dtype: Any) -> None:
+            self.dtype = dtype
+            super().__init__(name=f"Sheet({dtype})")
+
+    class Cube(types.Type):  # type: ignore[misc]
+        def __init__(self, dtype: Any) -> None:
+            self.dtype = dtype
+            super().__init__(name=f"Cube({dtype})")
+
+    return SimpleNamespace(Table=Table, Line=Line, Sheet=Sheet, Cube=Cube)
+
+
+def _register(kinds: SimpleNamespace) -> None:
+    """Teach the compiler how the kinds lie in memory and what `x[i]`, `x[i] = v` and `len(x)` do."""
+    import operator
+
+    from numba.core import cgutils, types
+    from numba.core.datamodel import models
+    from numba.core.extending import lower_builtin, register_model
+    from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+
+    class Pointer(models.StructModel):  # type: ignore[misc]
+        def __init__(self, manager: Any, kind: Any) -> None:
+            super().__init__(manager, kind, [("data", types.CPointer(kind.dtype))])
+
+    class Shaped(models.StructModel):  # type: ignore[misc]
+        def __init__(self, manager: Any, kind: Any) -> None:
+            members = [("data", types.CPointer(kind.dtype)), ("rows", types.intp), ("width", types.intp)]
+            super().__init__(manager, kind, members)
+
+    register_model(kinds.Table)(Pointer)
+    register_model(kinds.Line)(Pointer)
+    register_model(kinds.Sheet)(Shaped)
+    register_model(kinds.Cube)(Shaped)
+    flat = (kinds.Table, kinds.Line)
+
+    def _result(kind: Any) -> Any:
+        if isinstance(kind, kinds.Sheet):
+            return kinds.Line(kind.dtype, 1)
+        return kinds.Sheet(kind.dtype) if isinstance(kind, kinds.Cube) else kind.dtype
+
+    @infer_global(operator.getitem)
+    class _Get(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, _kws: Any) -> Any:
+            if isinstance(args[0], (*flat, kinds.Sheet, kinds.Cube)):
+                return signature(_result(args[0]), *args)
+            return None
+
+    @infer_global(operator.setitem)
+    class _Set(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, _kws: Any) -> Any:
+            if isinstance(args[0], flat):
+                return signature(types.none, args[0], args[1], args[0].dtype)
+            return None
+
+    @infer_global(len)
+    class _Length(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, _kws: Any) -> Any:
+            return signature(types.intp, *args) if isinstance(args[0], kinds.Sheet) else None
+
+    def _place(context: Any, builder: Any, kind: Any, index_kind: Any, data: Any, index: Any) -> Any:
+        if isinstance(kind, kinds.Table):
+            parts = cgutils.unpack_tuple(builder, index, 2)
+            row, at = (
+                context.cast(builder, part, of, types.intp) for part, of in zip(parts, index_kind, strict=True)
+            )
+            offset = builder.add(builder.mul(row, row.type(kind.width)), at)
+        else:
+            row = context.cast(builder, index, index_kind, types.intp)
+            offset = builder.mul(row, row.type(kind.stride))
+        return builder.gep(data, [offset])
+
+    def _get_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        kind = of.args[0]
+        source = cgutils.create_struct_proxy(kind)(context, builder, args[0])
+        return builder.load(_place(context, builder, kind, of.args[1], source.data, args[1]))
+
+    def _set_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        kind = of.args[0]
+        source = cgutils.create_struct_proxy(kind)(context, builder, args[0])
+        builder.store(args[2], _place(context, builder, kind, of.args[1], source.data, args[1]))
+        return context.get_dummy_value()
+
+    def _get_sheet(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
+        made = cgutils.create_struct_proxy(of.return_type)(context, builder)
+        row = context.cast(builder, args[1], of.args[1], types.intp)
+        made.data = builder.gep(source.data, [builder.mul(row, source.width)])
+        return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
+
+    def _get_cube(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
+        made = cgutils.create_struct_proxy(of.return_type)(context, builder)
+        at = context.cast(builder, args[1], of.args[1], types.intp)
+        made.data = builder.gep(source.data, [builder.mul(at, builder.mul(source.rows, source.width))])
+        made.rows, made.width = source.rows, source.width
+        return made._getvalue()  # noqa: SLF001
+
+    def _length(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(of.args[0])(context, builder, args[0]).rows
+
+    for kind in flat:
+        lower_builtin(operator.getitem, kind, types.Any)(_get_flat)
+        lower_builtin(operator.setitem, kind, types.Any, types.Any)(_set_flat)
+    lower_builtin(operator.getitem, kinds.Sheet, types.Any)(_get_sheet)
+    lower_builtin(operator.getitem, kinds.Cube, types.Any)(_get_cube)
+    lower_builtin(len, kinds.Sheet)(_length)
+
+
+def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
+    """Return the makers, as numba's intrinsics."""
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+    from numba.np.arrayobj import make_array
+
+    def _made(context: Any, builder: Any, kind: Any, data: Any, *shape: Any) -> Any:
+        made = cgutils.create_struct_proxy(kind)(context, builder)
+        made.data = data
+        if shape:
+            made.rows, made.width = shape
+        return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
+
+    def _data_of(context: Any, builder: Any, of: Any, value: Any) -> Any:
+        if isinstance(of, types.Array):
+            return make_array(of)(context, builder, value).data
+        return cgutils.create_struct_proxy(of)(context, builder, value).data
+
+    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    def table_of(_typing: Any, array: Any, width: Any) -> Any:
+        if not isinstance(width, types.IntegerLiteral):
+            return None
+        kind = kinds.Table(array.dtype, width.literal_value)
+        return kind(array, width), lambda context, builder, _of, args: _made(
+            context, builder, kind, _data_of(context, builder, array, args[0])
+        )
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def line_of(_typing: Any, array: Any) -> Any:
+        kind = kinds.Line(array.dtype, 1)
+        return kind(array), lambda context, builder, _of, args: _made(
+            context, builder, kind, _data_of(context, builder, array, args[0])
+        )
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def column_of(_typing: Any, whole: Any, _first: Any, _place: Any) -> Any:
+        kind = kinds.Line(whole.dtype, whole.width)
+
+        def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
+            offset = builder.add(builder.mul(args[1], args[1].type(whole.width)), args[2])
+            return _made(context, builder, kind, builder.gep(_data_of(context, builder, whole, args[0]), [offset]))
+
+        return kind(whole, types.intp, types.intp), code
+
+    def _shaped(name: str) -> Any:
+        @intrinsic  # type: ignore[untyped-decorator]
+        def made_of(_typing: Any, flat: Any, _at: Any, _rows: Any, _width: Any) -> Any:
+            kind = getattr(kinds, name)(flat.dtype)
+
+            def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
+                data = builder.gep(_data_of(context, builder, flat, args[0]), [args[1]])
+                return _made(context, builder, kind, data, args[2], args[3])
+
+            return kind(flat, types.intp, types.intp, types.intp), code
+
+        return made_of
+
+    return {
+        "table": table_of,
+        "line": line_of,
+        "column": column_of,
+        "sheet": _shaped("Sheet"),
+        "cube": _shaped("Cube"),
+    }
