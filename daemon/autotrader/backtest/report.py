@@ -174,7 +174,7 @@ def _candles(words: Dictionary) -> str:
 
 def _trade_list(words: Dictionary, listed: Mapping[str, Any]) -> str:
     heads = (
-        ("num", "n", "#"), ("", "entry", words("col.entry")), ("wider", "strategy", words("col.strategy")),
+        ("num wide", "n", "#"), ("", "entry", words("col.entry")), ("wider", "strategy", words("col.strategy")),
         ("", "symbol", words("col.symbol")), ("", "side", words("col.side")),
         ("num wide", "entry_price", words("col.entry_price")), ("num wide", "exit_price", words("col.exit_price")),
         ("num wider", "amount", words("col.amount")), ("num", "pnl", words("col.pnl")),
