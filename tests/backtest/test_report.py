@@ -79,10 +79,10 @@ def test_the_same_result_gives_the_same_bytes(result, tmp_path):
 def test_what_files_are_called_is_never_markup():
     page = report(results.result(names=(HOSTILE, "plain"), symbols=(HOSTILE,), bars=400))
     assert "alert(1)</script>" not in page
-    assert "<img src" not in page
+    assert "<img src=x" not in page
     assert content(page)["legs"][0]["strategy"] == HOSTILE
     compared = comparison_page(compare({HOSTILE: results.result(bars=400), "b": results.result(bars=400, seed=2)}))
-    assert "<img src" not in compared
+    assert "<img src=x" not in compared
 
 
 def test_a_report_without_trades_or_curve_says_so():

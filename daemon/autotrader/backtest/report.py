@@ -67,7 +67,7 @@ def report(result: Result, language: Language = "en", *, trials: int = 1, varian
     whole = figures[result.portfolio.name]
     names = {key: words(key) for key in ("equity", "portfolio", "hold")}
     lines = data.equity_lines(result, names)
-    held = data.benchmark(result, result.portfolio.curve)
+    held = data.benchmark(result, data.thinned(result.portfolio.curve))
     hold = cagr(held) if held else None
     grouped = part.groups(words, result.legs, result.trades)
     markets, listed = data.candles(result), data.trade_list(result)
