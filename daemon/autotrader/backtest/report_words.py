@@ -43,7 +43,7 @@ TEXTS: Final[Mapping[str, Both]] = {
     "bars": Both("Bars", "봉 수"),
     "deflated_sharpe": Both("Deflated Sharpe", "보정 샤프 (DSR)"),
     "tile.money": Both("{start} to {final}", "{start} → {final}"),
-    "tile.hold": Both("buy and hold {share} a year", "단순 보유 연 {share}"),
+    "tile.hold": Both("buy and hold {share}", "단순 보유 {share}"),
     "tile.longest": Both("longest {time}", "최장 {time}"),
     "tile.volatility": Both("volatility {share}", "변동성 {share}"),
     "tile.wins": Both("{share} won", "승률 {share}"),
