@@ -14,7 +14,6 @@ from autotrader.backtest import report_data as data
 from autotrader.backtest import report_html as part
 from autotrader.backtest.compare import Comparison, compare
 from autotrader.backtest.echarts import script as charts_script
-from autotrader.backtest.metrics import cagr
 from autotrader.backtest.montecarlo import monte_carlo
 from autotrader.backtest.report_words import TEXTS
 from autotrader.backtest.result import REASONS, Result, StrategyRun, trade_returns
@@ -46,13 +45,15 @@ def write_report(
     trials: int = 1,
     variance: float = 0.0,
     seed: int = 0,
+    compound: bool = True,
 ) -> None:
     """Write a result as a page. The same result gives the same bytes.
 
-    `trials` and `variance` are what `metrics.measure` takes, `seed` is the Monte Carlo's. Raises AutotraderError where
-    the charts' program is missing, OSError where the file cannot be written.
+    `trials` and `variance` are what `metrics.measure` takes, `seed` and `compound` the Monte Carlo's. Raises
+    AutotraderError where the charts' program is missing, OSError where the file cannot be written.
     """
-    path.write_text(report(result, language, trials=trials, variance=variance, seed=seed), encoding="utf-8")
+    page = report(result, language, trials=trials, variance=variance, seed=seed, compound=compound)
+    path.write_text(page, encoding="utf-8")
 
 
 def write_comparison(results: Mapping[str, Result], path: Path, language: Language = "en") -> None:
@@ -60,18 +61,25 @@ def write_comparison(results: Mapping[str, Result], path: Path, language: Langua
     path.write_text(comparison_page(compare(results), language), encoding="utf-8")
 
 
-def report(result: Result, language: Language = "en", *, trials: int = 1, variance: float = 0.0, seed: int = 0) -> str:
+def report(
+    result: Result,
+    language: Language = "en",
+    *,
+    trials: int = 1,
+    variance: float = 0.0,
+    seed: int = 0,
+    compound: bool = True,
+) -> str:
     """Return the page of one result."""
     words = Dictionary(language, TEXTS)
     figures = measured(result, trials=trials, variance=variance)
     whole = figures[result.portfolio.name]
     names = {key: words(key) for key in ("equity", "portfolio", "hold")}
     lines = data.equity_lines(result, names)
-    held = data.benchmark(result, result.portfolio.curve)
-    hold = cagr(held) if held else None
+    hold = next((line["y"][-1] / line["y"][0] - 1 for line in lines if line.get("hold")), None)
     grouped = part.groups(words, result.legs, result.trades)
     markets, listed = data.candles(result), data.trade_list(result)
-    chance, chance_html = _chance(words, result, seed)
+    chance, chance_html = _chance(words, result, seed, compound=compound)
     several = len(result.strategies) > 1
     content = {
         "lines": lines,
@@ -92,13 +100,7 @@ def report(result: Result, language: Language = "en", *, trials: int = 1, varian
         _panel(words("monthly"), part.months(words, data.monthly(result.portfolio.curve)), "wide", "%"),
         _candles(words) if markets and has_trades else "",
         _trade_list(words, listed) if has_trades else "",
-        _panel(
-            words("distribution"),
-            '<div class="chart small" id="distribution"></div>' if has_trades else _none(words, "none.trades"),
-            "half",
-            words("distribution_note"),
-        ),
-        '<div class="half stack">' + "".join(_panel(words(key), grouped[key]) for key in grouped) + "</div>",
+        *_taken_apart(words, grouped, some=has_trades),
         chance_html,
         _panel(words("details"), part.details(words, whole), "wide"),
         _panel(words("definitions"), part.definitions(words, whole=True), "wide"),
@@ -106,6 +108,16 @@ def report(result: Result, language: Language = "en", *, trials: int = 1, varian
     title = ", ".join(run.name for run in result.strategies[:3])
     title += f" +{len(result.strategies) - 3}" if len(result.strategies) > 3 else ""
     return _page(words, words("title"), title, _about(words, result), "".join(body), content, result)
+
+
+def _taken_apart(words: Dictionary, grouped: Mapping[str, str], *, some: bool) -> tuple[str, ...]:
+    """Return the panels that sum up trades, or one that says that there are none."""
+    if not some:
+        return (_panel(words("trade_list"), f'<p class="none">{words("none.trades")}</p>', "wide"),)
+    chart = '<div class="chart small" id="distribution"></div>'
+    tables = "".join(_panel(words(key), table) for key, table in grouped.items())
+    note = words("distribution_note")
+    return _panel(words("distribution"), chart, "half", note), f'<div class="half stack">{tables}</div>'
 
 
 def comparison_page(comparison: Comparison, language: Language = "en") -> str:
@@ -128,10 +140,10 @@ def comparison_page(comparison: Comparison, language: Language = "en") -> str:
     return _page(words, words("comparison"), title, _about(words, first), body, content, first)
 
 
-def _chance(words: Dictionary, result: Result, seed: int) -> tuple[dict[str, Any] | None, str]:
+def _chance(words: Dictionary, result: Result, seed: int, *, compound: bool) -> tuple[dict[str, Any] | None, str]:
     start = float(result.portfolio.start_equity)
-    drawn = monte_carlo(result.trades, start, paths=PATHS, seed=seed)
-    mixed = monte_carlo(result.trades, start, paths=PATHS, seed=seed, method="reshuffle")
+    drawn = monte_carlo(result.trades, start, paths=PATHS, seed=seed, compound=compound)
+    mixed = monte_carlo(result.trades, start, paths=PATHS, seed=seed, compound=compound, method="reshuffle")
     if drawn is None or mixed is None:
         return None, ""
     note = words("monte_carlo_note", paths=f"{len(drawn.final):,}", seed=seed)
@@ -174,7 +186,7 @@ def _candles(words: Dictionary) -> str:
 
 def _trade_list(words: Dictionary, listed: Mapping[str, Any]) -> str:
     heads = (
-        ("num", "n", "#"), ("", "entry", words("col.entry")), ("wider", "strategy", words("col.strategy")),
+        ("num wide", "n", "#"), ("", "entry", words("col.entry")), ("wider", "strategy", words("col.strategy")),
         ("", "symbol", words("col.symbol")), ("", "side", words("col.side")),
         ("num wide", "entry_price", words("col.entry_price")), ("num wide", "exit_price", words("col.exit_price")),
         ("num wider", "amount", words("col.amount")), ("num", "pnl", words("col.pnl")),
@@ -203,10 +215,6 @@ def _trade_list(words: Dictionary, listed: Mapping[str, Any]) -> str:
         f'<tbody id="trades"></tbody></table></div>{pages}'
     )
     return _panel(words("trade_list"), inside, "wide", some + words("click_trade"))
-
-
-def _none(words: Dictionary, key: str) -> str:
-    return f'<p class="none">{words(key)}</p>'
 
 
 def _panel(title: str, inside: str, kind: str = "", note: str = "", choice: str = "") -> str:

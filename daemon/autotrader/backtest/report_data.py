@@ -243,7 +243,7 @@ def histogram(gains: Floats) -> dict[str, Any]:
         return {"edges": [], "counts": []}
     low, high = (float(value) for value in np.quantile(gains, [0.005, 0.995]))
     low, high = min(low, 0.0), max(high, 0.0)
-    step = _round_step((high - low) / min(MAX_BINS - 2, max(6, int(2.5 * len(gains) ** 0.5)))) if high > low else 0.01
+    step = _round_step((high - low) / min(MAX_BINS - 2, max(14, int(3 * len(gains) ** 0.5)))) if high > low else 0.01
     first, last = int(np.floor(low / step)), int(np.floor(high / step)) + 1
     bins = np.clip(np.floor(gains / step).astype(np.int64), first, last - 1) - first
     counts = np.bincount(bins, minlength=last - first)

@@ -33,15 +33,18 @@ def tiles(words: Dictionary, metrics: Metrics, hold: float | None, trials: int) 
     start, final = fig.money(m.start_equity), fig.money(m.final_equity)
     sure = m.deflated_sharpe
     fee_share = float(m.fees / m.start_equity) if m.start_equity > 0 else None
+    held = words("tile.hold", share=fig.share(hold)) if hold is not None else ""
+    won = words("tile.wins", share=_percent(m.win_rate)) if m.trades else ""
+    streak = words("tile.streak", count=m.losses_in_a_row) if m.trades else ""
     told = [
-        ("total_return", fig.share(m.total_return), words("tile.money", start=start, final=final), m.total_return),
-        ("cagr", fig.share(m.cagr), words("tile.hold", share=fig.share(hold)) if hold is not None else "", m.cagr),
+        ("total_return", fig.share(m.total_return), held, m.total_return),
+        ("cagr", fig.share(m.cagr), words("tile.money", start=start, final=final), m.cagr),
         ("max_drawdown", _fall(m.max_drawdown), _longest(words, m), None),
         ("sharpe", _ratio(m.sharpe), words("tile.volatility", share=_percent(m.volatility)), None),
         ("sortino", _ratio(m.sortino), words("tile.downside"), None),
         ("calmar", _ratio(m.calmar), words("tile.per_drawdown"), None),
-        ("trades", f"{m.trades:,}", words("tile.wins", share=_percent(m.win_rate)), None),
-        ("profit_factor", _ratio(m.profit_factor), words("tile.streak", count=m.losses_in_a_row), None),
+        ("trades", f"{m.trades:,}", won, None),
+        ("profit_factor", _ratio(m.profit_factor), streak, None),
         ("average_trade", fig.share(m.average_trade), _extremes(words, m), m.average_trade),
         ("exposure", _percent(m.exposure), _holding(words, m), None),
         ("fees", fig.money(m.fees), words("tile.fee_share", share=_percent(fee_share)), None),
@@ -62,6 +65,8 @@ def _longest(words: Dictionary, m: Metrics) -> str:
 
 
 def _extremes(words: Dictionary, m: Metrics) -> str:
+    if not m.trades:
+        return ""
     return words("tile.extremes", best=fig.share(m.best_trade, 1), worst=fig.share(m.worst_trade, 1))
 
 

@@ -43,7 +43,7 @@ TEXTS: Final[Mapping[str, Both]] = {
     "bars": Both("Bars", "봉 수"),
     "deflated_sharpe": Both("Deflated Sharpe", "보정 샤프 (DSR)"),
     "tile.money": Both("{start} to {final}", "{start} → {final}"),
-    "tile.hold": Both("buy and hold {share} a year", "단순 보유 연 {share}"),
+    "tile.hold": Both("buy and hold {share}", "단순 보유 {share}"),
     "tile.longest": Both("longest {time}", "최장 {time}"),
     "tile.volatility": Both("volatility {share}", "변동성 {share}"),
     "tile.wins": Both("{share} won", "승률 {share}"),
@@ -116,7 +116,9 @@ TEXTS: Final[Mapping[str, Both]] = {
         "These runs saw different data: figures compare markets as much as strategies.",
         "서로 다른 데이터를 사용했습니다. 지표에는 전략뿐 아니라 시장의 차이도 담겨 있습니다.",
     ),
-    "scroll_note": Both("Wheel or pinch zooms, dragging moves.", "휠이나 두 손가락으로 확대하고 끌어서 이동합니다."),
+    "scroll_note": Both(
+        "Ctrl and the wheel or a pinch zoom; dragging moves.", "Ctrl+휠이나 두 손가락으로 확대하고 끌어서 이동합니다."
+    ),
     "data_hash": Both("Data", "데이터"),
     "config_hash": Both("Configuration", "설정"),
     "past": Both(

@@ -67,6 +67,8 @@ const axis = (more) => ({
   axisLabel: { color: colour.dim, fontSize: 11, hideOverlap: true, ...more.axisLabel },
 });
 const DATES = { year: "{yyyy}", month: "{yyyy}-{MM}", day: "{MM}-{dd}", hour: "{MM}-{dd} {HH}:{mm}", minute: "{HH}:{mm}", second: "{HH}:{mm}:{ss}" };
+// A plain wheel or a finger over a chart scrolls the page.
+const inside = (more) => ({ type: "inside", throttle: 40, zoomOnMouseWheel: "ctrl", preventDefaultMouseMove: false, ...more });
 const slider = (more) => ({
   type: "slider", height: 18, bottom: 8, showDetail: false, brushSelect: false, borderColor: "transparent",
   backgroundColor: faded(colour.dim, 0.08), fillerColor: faded(colour.accent, 0.14), moveHandleSize: 0,
@@ -108,7 +110,7 @@ const equity = mount("equity", () => {
       axis({ type: scale, scale: true, gridIndex: 0, axisLine: { show: false }, axisLabel: { formatter: (value) => (scale === "log" ? Number(value.toPrecision(3)) : value).toLocaleString("en-US", { maximumFractionDigits: 2 }) }, ...logBase() }),
       axis({ type: "value", gridIndex: 1, max: 0, splitNumber: 2, axisLine: { show: false }, axisLabel: { formatter: (value) => `${number(value * 100, value > -0.01 && value ? 1 : 0)}%` } }),
     ],
-    dataZoom: [{ type: "inside", xAxisIndex: [0, 1], throttle: 40 }, slider({ xAxisIndex: [0, 1] })],
+    dataZoom: [inside({ xAxisIndex: [0, 1] }), slider({ xAxisIndex: [0, 1] })],
     series: [...lines, ...falls],
   };
 });
@@ -164,7 +166,7 @@ const candles = mount("candles", () => {
   byId("whole").hidden = picked === null;
   const places = market.places;
   const chosen = picked !== null ? [{ xAxis: place(bars.t, trades.entry[picked]) }, { xAxis: place(bars.t, trades.exit[picked]) }] : null;
-  const zoom = picked !== null && !close ? { startValue: Math.max(0, chosen[0].xAxis - 30), endValue: Math.min(bars.t.length - 1, chosen[1].xAxis + 30) } : close ? {} : { start: Math.max(0, 100 - 30000 / bars.t.length), end: 100 };
+  const zoom = picked !== null && !close ? { startValue: Math.max(0, chosen[0].xAxis - 30), endValue: Math.min(bars.t.length - 1, chosen[1].xAxis + 30) } : close ? {} : { start: Math.max(0, 100 - (byId("candles").clientWidth * 24) / bars.t.length), end: 100 };
   return {
     grid: { left: 72, right: 22, top: 12, bottom: 58 },
     tooltip: { ...tooltip((shown) => {
@@ -177,7 +179,7 @@ const candles = mount("candles", () => {
     }), axisPointer: { type: "cross", label: { backgroundColor: colour.dim }, lineStyle: { color: colour.dim, type: "dashed" }, crossStyle: { color: colour.dim } } },
     xAxis: axis({ type: "category", data: bars.t.map(moment), boundaryGap: true, splitLine: { show: false }, axisLabel: { formatter: (text) => (bars.width >= 86400e3 ? text.slice(0, 10) : text.slice(5)) } }),
     yAxis: axis({ type: "value", scale: true, axisLine: { show: false }, axisLabel: { formatter: (value) => value.toLocaleString("en-US", { maximumFractionDigits: places }) } }),
-    dataZoom: [{ type: "inside", throttle: 40, ...zoom }, slider(zoom)],
+    dataZoom: [inside(zoom), slider(zoom)],
     series: [
       {
         type: "candlestick", data: bars.t.map((_, i) => [bars.o[i], bars.c[i], bars.l[i], bars.h[i]]), barMaxWidth: 12, large: false,
@@ -246,7 +248,7 @@ function makeList() {
   const line = (i) => {
     const leg = data.legs[trades.leg[i]];
     const side = trades.side[i] > 0 ? "up" : "down";
-    return `<tr data-row="${i}" tabindex="0" aria-selected="${i === picked}"><td class="num dim">${trades.n[i]}</td><td>${moment(trades.entry[i])}</td><td class="wider">${escaped(leg.strategy)}</td><td>${escaped(leg.symbol)}</td>` +
+    return `<tr data-row="${i}" tabindex="0" aria-selected="${i === picked}"><td class="num wide dim">${trades.n[i]}</td><td>${moment(trades.entry[i])}</td><td class="wider">${escaped(leg.strategy)}</td><td>${escaped(leg.symbol)}</td>` +
       `<td class="${side}">${escaped(sides[trades.side[i]])}</td><td class="num wide">${priced(trades.entry_price[i])}</td><td class="num wide">${priced(trades.exit_price[i])}</td><td class="num wider">${trades.amount[i].toLocaleString("en-US", { maximumFractionDigits: 8 })}</td>` +
       `<td class="num ${tone(trades.pnl[i])}">${signed(trades.pnl[i])}</td><td class="num ${tone(trades.gain[i])}">${share(trades.gain[i])}</td><td class="num wider">${lasting(trades.exit[i] - trades.entry[i])}</td><td class="wide">${escaped(data.reasons.words[trades.reason[i]])}</td></tr>`;
   };
