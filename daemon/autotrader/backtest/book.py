@@ -257,3 +257,13 @@ def record_fill(
     fills[at, 4], fills[at, 5], fills[at, 6], fills[at, 7] = lots, moved, charge, maker
     fills[at, 8], fills[at, 9], fills[at, 10], fills[at, 11] = purpose, reason, w[leg, c.ENTRY_ID], decided_ms
     w[c.RUN, c.FILLS] = at + 1
+
+
+def end_stale_entries(w: Any) -> None:
+    """Cancel the entries whose position a protective exit ended while they still worked."""
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.CANCEL_ENTRY] == 1:
+            w[leg, c.CANCEL_ENTRY] = 0
+            end_entry(w, leg)
+            rest(w, leg)
+    w[c.RUN, c.STALE_ENTRIES] = 0

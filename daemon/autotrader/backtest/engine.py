@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autotrader.backtest import glue, loop
+from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
 from autotrader.backtest.plan import Plan, Tables, make_tables
 from autotrader.backtest.result import CASH, Curve, LegInfo, StrategyRun, Trades
@@ -220,7 +220,7 @@ def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the loop with the steps of some kinds, as machine code."""
     step, text = glue.step(kinds, compiled=True)
     key = "\n".join(("loop", text, *(kind.Params.__module__ for kind in kinds)))
-    return jit.outer(_function(loop.enter), {"step": step, **memory.compiled()}, key)
+    return jit.outer(_function(loop.enter), {"step": step, **memory.compiled(), **turns.compiled()}, key)
 
 
 @lru_cache(maxsize=64)

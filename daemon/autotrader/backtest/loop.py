@@ -1,7 +1,8 @@
 """The simulation itself: one pass over market time, moment by moment, as the paper market and the daemon live through it.
 
 At one moment: bars that close meet the orders they decide; settlements move money; strategies decide on what closed, in
-the order of their names; what they want is sent; then bars that open meet the orders.
+the order of their names; what they want is sent; then bars that open meet the orders. What happens at every bar is
+here and is compiled with the strategies' steps; what happens now and then is in `backtest.turns`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,32 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.decide import consider, equity_of, leave_all, look_after, send
+from autotrader.backtest.turns import (
+    cared,
+    closed,
+    considered,
+    heard,
+    next_settlement,
+    opened,
+    sent,
+    settled,
+    watched,
+)
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
-from autotrader.backtest.meet import close_bar, end_stale_entries, open_orders, protect, reached
 from autotrader.core.memory import line, table
-from autotrader.market.fills import RATE, cost, in_ticks, mul_div, mul_div_up, part_of
-from autotrader.risk.breakers import LossBounds, Marks, marked
+from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WORKING
 
 CENT_8 = 1e-8
+NO_ATR = float("nan")
 
 
-def step(_w: Any, _f: Any, _features: Any, _bids: Any, _asks: Any, _whole: Any, _floats: Any, _const_whole: Any, _const_floats: Any, _part: int, _event: int, _leg: int) -> None:
-    """Stand where the glue of a plan's strategy kinds is put: one call of a part's step (see `backtest.glue`)."""
-    raise AssertionError("a loop is run with the steps of its strategies")
+def step(
+    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any,
+    part: int, event: int, leg: int,
+) -> None:  # fmt: skip
+    """Stand where the steps of a plan's strategy kinds are put (see `backtest.glue`)."""
+    raise AssertionError(f"a loop is run with the steps of its strategies: {(part, event, leg)}")
 
 
 def enter(
@@ -45,273 +58,308 @@ def run(
     losses: Any, funding: Any, fills: Any, trades: Any, points_ms: Any, points: Any, at_open: Any,
 ) -> int:  # fmt: skip
     """Go on until nothing follows, a series has no more bars in memory, or a list is full; say which."""
-    first_series, n_series = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.SERIES]
-    first_leg, n_legs = w[c.RUN, c.FIRST_LEG], w[c.RUN, c.LEGS]
+    first_series, last_series = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]
+    first_leg, last_leg = w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]
+    first_part, last_part = w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]
+    window = w[c.RUN, c.WINDOW]
+    alone = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
+    alone = alone and w[first_part, c.ON_BAR] == 1 and w[first_part, c.ON_TIMER] == 0
     while True:
-        now_ms = _next_moment(w, first_series, n_series, funding)
+        if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1 and w[c.RUN, c.DECIDED] == 0:
+            stretch(
+                w, f, ts, opens, highs, lows, closes, features, bids, asks, whole, floats, const_whole, const_floats,
+                staged, recent,
+            )  # fmt: skip
+        decided = w[c.RUN, c.DECIDED] == 1
+        now_ms = c.MS_MAX
+        for series in range(first_series, last_series):
+            now_ms = min(now_ms, w[series, c.NEXT_MS])
+        if decided:
+            now_ms = w[c.RUN, c.NOW_MS]
         if now_ms == c.MS_MAX:
             return c.DONE
-        for series in range(first_series, first_series + n_series):
-            if (
-                w[series, c.NEXT_MS] == now_ms
-                and w[series, c.OPENED] == 1
-                and w[series, c.CURSOR] >= w[series, c.READY]
-            ):
+        if w[c.RUN, c.HAS_FUNDING] == 1:
+            now_ms = min(now_ms, next_settlement(w, funding))
+        for series in range(first_series, last_series):
+            if w[series, c.NEXT_MS] == now_ms and w[series, c.OPENED] == 1 and w[series, c.CURSOR] >= w[series, c.READY]:
                 return c.NEEDS_BARS
-        if (
-            w[c.RUN, c.TRADES] + 2 * n_legs > w[c.RUN, c.TRADE_ROOM]
-            or w[c.RUN, c.FILLS] + 4 * n_legs > w[c.RUN, c.FILL_ROOM]
-            or w[c.RUN, c.POINTS] + 2 > w[c.RUN, c.POINT_ROOM]
-        ):
+        if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
             return c.NEEDS_ROOM
-        w[c.RUN, c.NOW_MS] = now_ms
-        told = 0
-        for series in range(first_series, first_series + n_series):
+        w[c.RUN, c.NOW_MS], w[c.RUN, c.DECIDED] = now_ms, 0
+        told = decided
+
+        # bars that close
+        for series in range(first_series, last_series):
+            if w[series, c.NEXT_MS] != now_ms or w[series, c.OPENED] == 0:
+                continue
+            told = True
+            row = w[series, c.CURSOR]
+            at = (series - first_series) * window + row
+            instrument = w[series, c.OF_INSTRUMENT]
+            first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
+            waiting = moving = False
+            for place in range(first, last):
+                leg = lists[place]
+                waiting = waiting or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
+                waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
+                if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
+                    per_price = f[instrument, c.PER_PRICE]
+                    low, high = in_ticks(lows[at], per_price), in_ticks(highs[at], per_price)
+                    waiting = waiting or low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]
+                    moving = moving or w[leg, c.TRAIL] > 0
+            if waiting:
+                per_price = f[instrument, c.PER_PRICE]
+                closed(
+                    w, f, lists, fills, trades, losses, series, in_ticks(opens[at], per_price),
+                    in_ticks(highs[at], per_price), in_ticks(lows[at], per_price), in_ticks(closes[at], per_price),
+                    ts[at],
+                )  # fmt: skip
+            elif moving:
+                per_price = f[instrument, c.PER_PRICE]
+                low, high = in_ticks(lows[at], per_price), in_ticks(highs[at], per_price)
+                for place in range(first, last):
+                    leg = lists[place]
+                    if w[leg, c.LOTS] != 0 and w[leg, c.TRAIL] > 0:
+                        side = 1 if w[leg, c.LOTS] > 0 else -1
+                        best = moved_best(side, f[leg, c.BEST], high, low)
+                        if best != f[leg, c.BEST]:
+                            f[leg, c.BEST] = best
+                            level = stop_level(side, best, w[leg, c.TRAIL])
+                            if side > 0:
+                                f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
+                            else:
+                                f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
+            f[series, c.LAST_CLOSE] = closes[at]
+            f[instrument, c.LAST_PRICE] = closes[at]
+            for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+                leg = lists[place]
+                w[leg, c.ARRIVED_MS] = now_ms
+                w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
+                w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (row - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+                part = w[leg, c.LEG_PART]
+                w[part, c.LAST_LEG] = leg - w[part, c.PART_FIRST_LEG]
+                strategy = w[leg, c.STRATEGY]
+                w[strategy, c.BARS] += 1
+                if w[leg, c.LOTS] != 0:
+                    w[strategy, c.EXPOSED_BARS] += 1
+            w[series, c.CURSOR] = row + 1
+            w[series, c.OPENED] = 0
+            w[series, c.NEXT_MS] = ts[at + 1] if row + 1 < w[series, c.ROWS] else c.MS_MAX
+        if w[c.RUN, c.HAS_FUNDING] == 1:
+            settled(w, f, funding)
+        if w[c.RUN, c.STALE_ENTRIES] > 0:
+            heard(w)
+
+        # decisions on what closed
+        if told:
+            for part in range(first_part, last_part):
+                first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
+                due = w[part, c.ON_BAR] == 1 and not decided
+                for leg in range(first, last):
+                    due = due and w[leg, c.ARRIVED_MS] == now_ms
+                timed = w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms
+                for turn in range(2):
+                    if not (timed if turn == 0 else due):
+                        continue
+                    if turn == 0:
+                        w[part, c.WAKE_MS] = 0
+                    for leg in range(first, last):
+                        state = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
+                        state = HELD if w[leg, c.LOTS] != 0 else state
+                        w[leg, c.ENTRY_STATE] = WORKING if w[leg, c.E_SIDE] != 0 else state
+                    event, about = (TIMER, 0) if turn == 0 else (BAR, w[part, c.LAST_LEG])
+                    step(
+                        w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, about
+                    )  # fmt: skip
+                    for leg in range(first, last):
+                        wants = f[leg, c.TARGET] != 0.0
+                        has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0
+                        if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or (
+                            not wants and has and w[leg, c.EXIT_REASON] == 0
+                        ):
+                            atr = NO_ATR
+                            if w[leg, c.ATR_COLUMN] >= 0:
+                                atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
+                            considered(w, f, staged, recent, leg, atr)
+            for place in range(last_leg - first_leg):  # lists begins with the legs as their bars are told
+                leg = lists[place]
+                if w[leg, c.ARRIVED_MS] == now_ms:
+                    resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
+                    held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
+                    if w[leg, c.EXIT_REASON] != 0 or resting or held:
+                        cared(w, f, staged, recent, leg)
+
+            # what everything is worth; the last value of each sample is kept
+            if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
+                keep_sample(w, f, points_ms, points)
+            equity = f[c.RUN, c.START]
+            many = w[c.RUN, c.STRATEGIES] > 1
+            first, last = w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]
+            for strategy in range(first, last):
+                own = w[strategy, c.MONEY] * CENT_8
+                equity += own
+                f[strategy, c.EQUITY] = f[strategy, c.START] + own
+            exposed = 0
+            for leg in range(first_leg, last_leg):
+                if w[leg, c.LOTS] != 0:
+                    worth = w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
+                    equity += worth
+                    exposed = 1
+                    if many:
+                        f[w[leg, c.STRATEGY], c.EQUITY] += worth
+            w[c.RUN, c.MOMENTS] += 1
+            w[c.RUN, c.EXPOSED_MOMENTS] += exposed
+            f[c.RUN, c.EQUITY] = equity
+            fallen(f, c.RUN)
+            if many:
+                for strategy in range(first, last):
+                    fallen(f, strategy)
+            if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms):
+                watched(w, f, staged, recent)
+            if w[c.RUN, c.STAGED] > 0:
+                sent(w, f, queue, staged)
+
+        # bars that open
+        matters = w[c.RUN, c.QUEUED] > 0
+        for series in range(first_series, last_series):
             if w[series, c.NEXT_MS] != now_ms:
                 continue
-            if w[series, c.OPENED] == 1:
-                told += 1
-                _close(
-                    w, f, lists, ts, opens, highs, lows, closes, fills, trades, losses, series,
-                    (series - first_series) * w[c.RUN, c.WINDOW], now_ms,
-                )  # fmt: skip
-        if w[c.RUN, c.HAS_FUNDING] == 1:
-            _settle(w, f, funding, now_ms)
-        if w[c.RUN, c.STALE_ENTRIES] > 0:
-            end_stale_entries(w)
-        if told > 0:
-            _decide(w, f, lists, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, now_ms)
-            _mark(w, f, now_ms, points_ms, points)
-            if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1:
-                _watch(w, f, staged, recent, now_ms)
-            if w[c.RUN, c.STAGED] > 0:
-                send(w, f, queue, staged)
-        opened = 0
-        for series in range(first_series, first_series + n_series):
-            if w[series, c.NEXT_MS] == now_ms:
-                opened += 1
-                w[series, c.OPENED] = 1
-                w[series, c.OPENED_AT_MS] = now_ms
-                w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
-                if w[c.RUN, c.QUEUED] > 0:
-                    at_open[series - first_series] = opens[(series - first_series) * w[c.RUN, c.WINDOW] + w[series, c.CURSOR]]
-        if opened > 0:
-            if w[c.RUN, c.QUEUED] > 0:
-                open_orders(w, f, queue, fills, trades, losses, at_open, now_ms)
-            for leg in range(first_leg, first_leg + n_legs):
-                if w[leg, c.LOTS] != 0 and w[w[leg, c.MATCH], c.OPENED_AT_MS] == now_ms and reached(w, f, leg):
-                    series = w[leg, c.MATCH]
-                    at = (series - first_series) * w[c.RUN, c.WINDOW] + w[series, c.CURSOR]
-                    price = in_ticks(opens[at], f[w[leg, c.INSTRUMENT], c.PER_PRICE])
-                    protect(w, f, fills, trades, losses, leg, price, price, price, now_ms)
-            if w[c.RUN, c.STALE_ENTRIES] > 0:
-                end_stale_entries(w)
+            w[series, c.OPENED] = 1
+            w[series, c.OPENED_AT_MS] = now_ms
+            w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
+            at = (series - first_series) * window + w[series, c.CURSOR]
+            at_open[series - first_series] = opens[at]
+            for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
+                leg = lists[place]
+                if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1 and not matters:
+                    price = in_ticks(opens[at], f[w[series, c.OF_INSTRUMENT], c.PER_PRICE])
+                    matters = price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
+        if matters:
+            opened(w, f, queue, fills, trades, losses, at_open)
 
 
-def _next_moment(w: Any, first: int, count: int, funding: Any) -> int:
-    now_ms = c.MS_MAX
-    for series in range(first, first + count):
-        now_ms = min(now_ms, w[series, c.NEXT_MS])
-    if w[c.RUN, c.HAS_FUNDING] == 1 and now_ms != c.MS_MAX:
-        for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-            instrument = w[leg, c.INSTRUMENT]
-            if w[leg, c.LOTS] != 0 and w[instrument, c.FUNDING_AT] < w[instrument, c.FUNDING_STOP]:
-                _skip_settled(w, funding, instrument, w[c.RUN, c.NOW_MS])
-                if w[instrument, c.FUNDING_AT] < w[instrument, c.FUNDING_STOP]:
-                    now_ms = min(now_ms, funding[w[instrument, c.FUNDING_AT], 0])
-    return now_ms
-
-
-def _skip_settled(w: Any, funding: Any, instrument: int, until_ms: int) -> None:
-    at = w[instrument, c.FUNDING_AT]
-    while at < w[instrument, c.FUNDING_STOP] and funding[at, 0] <= until_ms:
-        at += 1
-    w[instrument, c.FUNDING_AT] = at
-
-
-def _close(
-    w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, fills: Any, trades: Any,
-    losses: Any, series: int, window: int, now_ms: int,
+def stretch(
+    w: Any, f: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any, asks: Any,
+    whole: Any, floats: Any, const_whole: Any, const_floats: Any, staged: Any, recent: Any,
 ) -> None:  # fmt: skip
-    """Close a series' open bar: it meets its orders, its price is told, and its legs know that they have it."""
-    row = w[series, c.CURSOR]
-    at = window + row
-    instrument = w[series, c.OF_INSTRUMENT]
-    close = closes[at]
-    first, count = w[series, c.FIRST_MATCHED], w[series, c.MATCHED]
-    busy = False
-    for place in range(first, first + count):
-        leg = lists[place]
-        busy = busy or w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0
-    if busy:
-        per_price = f[instrument, c.PER_PRICE]
-        close_bar(
-            w, f, fills, trades, losses, lists, first, count, in_ticks(opens[at], per_price),
-            in_ticks(highs[at], per_price), in_ticks(lows[at], per_price), in_ticks(close, per_price),
-            ts[at], now_ms,
-        )  # fmt: skip
+    """Pass over the bars of a run's only leg while nothing happens but steps that want nothing new.
+
+    What `run` does at such bars and no more, with what does not change kept out of the tables. It stops before a bar
+    that could end a position, or after a step that wants something (DECIDED), and leaves everything as `run` would.
+    """
+    series, part, leg = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_LEG]
+    if w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0:
+        return
+    lots, trail = w[leg, c.LOTS], w[leg, c.TRAIL]
+    if lots != 0 and w[leg, c.MAX_HOLDING_MS] > 0:
+        return
+    can_end = lots != 0 and w[leg, c.CAN_END] == 1
+    side = 1 if lots > 0 else -1
+    state = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
+    w[leg, c.ENTRY_STATE] = HELD if lots != 0 else state
+    w[part, c.LAST_LEG] = 0
+    per_price = f[w[leg, c.INSTRUMENT], c.PER_PRICE]
+    length_ms, sample_ms = w[series, c.LENGTH_MS], w[c.RUN, c.NEXT_SAMPLE_MS]
+    bounded = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1
+    money = f[c.RUN, c.START] + w[w[leg, c.STRATEGY], c.MONEY] * CENT_8
+    equity, peak, deepest, drawdown = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
+    features_at = w[leg, c.FEATURES] - w[leg, c.ROW_0] * w[leg, c.COLUMNS]
+    columns, entry_id = w[leg, c.COLUMNS], w[leg, c.ENTRY_ID]
+    first = row = w[series, c.CURSOR]
+    last = min(w[series, c.READY], w[series, c.ROWS] - 1)
+    close = f[series, c.LAST_CLOSE]
+    wants = False
+    while row < last and not wants:
+        now_ms = ts[row] + length_ms
+        if now_ms > sample_ms:
+            break
+        if can_end:
+            low, high = in_ticks(lows[row], per_price), in_ticks(highs[row], per_price)
+            if low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]:
+                break
+            if trail > 0:
+                best = moved_best(side, f[leg, c.BEST], high, low)
+                if best != f[leg, c.BEST]:
+                    f[leg, c.BEST] = best
+                    level = stop_level(side, best, trail)
+                    if side > 0:
+                        f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
+                    else:
+                        f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
+        close = closes[row]
+        w[c.RUN, c.NOW_MS] = now_ms
+        w[leg, c.FEATURE_ROW] = features_at + row * columns
+        step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, BAR, 0)
+        row += 1
+        wanted = f[leg, c.TARGET] != 0.0
+        wants = (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0)
+        equity = money + lots * close * CENT_8
+        if equity >= peak:
+            peak = equity
+            deepest = equity * (1.0 - drawdown)
+        elif equity < deepest and not wants:
+            drawdown = 1.0 - equity / peak
+            deepest = equity
+        if bounded and not wants:
+            wants = now_ms >= w[c.RUN, c.UNMOVED_UNTIL_MS]
+            wants = wants or equity <= f[c.RUN, c.UNMOVED_BELOW] or equity >= f[c.RUN, c.UNMOVED_ABOVE]
+    if row == first:
+        return
+    bars = row - first
+    strategy = w[leg, c.STRATEGY]
+    w[strategy, c.BARS] += bars
+    moments = bars - 1 if wants else bars  # a moment that goes on in `run` is counted there
+    w[c.RUN, c.MOMENTS] += moments
+    if lots != 0:
+        w[strategy, c.EXPOSED_BARS] += bars
+        w[c.RUN, c.EXPOSED_MOMENTS] += moments
+    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = equity, peak, deepest, drawdown
     f[series, c.LAST_CLOSE] = close
-    f[instrument, c.LAST_PRICE] = close
-    for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-        leg = lists[place]
-        w[leg, c.ARRIVED_MS] = now_ms
-        w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
-        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (row - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
-        w[w[leg, c.LEG_PART], c.LAST_LEG] = leg - w[w[leg, c.LEG_PART], c.PART_FIRST_LEG]
-        strategy = w[leg, c.STRATEGY]
-        w[strategy, c.BARS] += 1
-        if w[leg, c.LOTS] != 0:
-            w[strategy, c.EXPOSED_BARS] += 1
-    w[series, c.CURSOR] = row + 1
+    f[w[leg, c.INSTRUMENT], c.LAST_PRICE] = close
+    w[series, c.CURSOR] = row
+    w[leg, c.ARRIVED_MS] = w[c.RUN, c.NOW_MS]
+    w[leg, c.DUE_MS] = w[c.RUN, c.NOW_MS] + length_ms
     w[series, c.OPENED] = 0
-    w[series, c.NEXT_MS] = ts[at + 1] if row + 1 < w[series, c.ROWS] else c.MS_MAX
-
-
-def _decide(
-    w: Any, f: Any, lists: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, staged: Any, recent: Any, now_ms: int
-) -> None:
-    """Step every part whose bars are all there, or whose time has come; then look after what is under way."""
-    for part in range(w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]):
-        first, count = w[part, c.PART_FIRST_LEG], w[part, c.PART_LEGS]
-        if w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms:
-            w[part, c.WAKE_MS] = 0
-            _step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, TIMER, 0)
-        due = w[part, c.ON_BAR] == 1
-        for leg in range(first, first + count):
-            due = due and w[leg, c.ARRIVED_MS] == now_ms
-        if due:
-            _step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, BAR, w[part, c.LAST_LEG])
-    # lists begins with the legs in the order in which their bars are told
-    for place in range(w[c.RUN, c.LEGS]):
-        leg = lists[place]
-        if w[leg, c.ARRIVED_MS] == now_ms:
-            if w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0:
-                look_after(w, f, staged, recent, leg)
-
-
-def _step(
-    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, staged: Any, recent: Any, part: int, event: int, at: int
-) -> None:
-    first, count = w[part, c.PART_FIRST_LEG], w[part, c.PART_LEGS]
-    for leg in range(first, first + count):
-        if w[leg, c.E_SIDE] != 0:
-            w[leg, c.ENTRY_STATE] = WORKING
-        elif w[leg, c.LOTS] != 0:
-            w[leg, c.ENTRY_STATE] = HELD
-        else:
-            w[leg, c.ENTRY_STATE] = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
-    step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, at)
-    for leg in range(first, first + count):
-        if f[leg, c.TARGET] == 0.0:
-            if (w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0) and w[leg, c.EXIT_REASON] == 0:
-                consider(w, f, staged, recent, leg, float("nan"))
-        elif w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]:
-            atr = float("nan")
+    w[series, c.NEXT_MS] = ts[row]
+    if wants:
+        w[c.RUN, c.DECIDED] = 1
+        wanted = f[leg, c.TARGET] != 0.0
+        if (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0):
+            atr = NO_ATR
             if w[leg, c.ATR_COLUMN] >= 0:
                 atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
-            consider(w, f, staged, recent, leg, atr)
+            considered(w, f, staged, recent, leg, atr)
 
 
-def _mark(w: Any, f: Any, now_ms: int, points_ms: Any, points: Any) -> None:
-    """Value everything at the last prices: equity, its peak and the deepest fall from it; a point at each sample's end."""
-    _sample(w, f, now_ms, points_ms, points)
-    equity = f[c.RUN, c.START]
-    many = w[c.RUN, c.STRATEGIES] > 1
-    first, count = w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.STRATEGIES]
-    for strategy in range(first, first + count):
-        own = w[strategy, c.MONEY] * CENT_8
-        equity += own
-        f[strategy, c.EQUITY] = f[strategy, c.START] + own
-    exposed = 0
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.LOTS] != 0:
-            worth = w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
-            equity += worth
-            exposed = 1
-            if many:
-                f[w[leg, c.STRATEGY], c.EQUITY] += worth
-    w[c.RUN, c.MOMENTS] += 1
-    w[c.RUN, c.EXPOSED_MOMENTS] += exposed
-    f[c.RUN, c.EQUITY] = equity
-    f[c.RUN, c.PEAK_EQUITY] = max(f[c.RUN, c.PEAK_EQUITY], equity)
-    if equity < f[c.RUN, c.PEAK_EQUITY] * (1.0 - f[c.RUN, c.DRAWDOWN]):
-        f[c.RUN, c.DRAWDOWN] = 1.0 - equity / f[c.RUN, c.PEAK_EQUITY]
-    if many:
-        for strategy in range(first, first + count):
-            peak = max(f[strategy, c.PEAK_EQUITY], f[strategy, c.EQUITY])
-            f[strategy, c.PEAK_EQUITY] = peak
-            if f[strategy, c.EQUITY] < peak * (1.0 - f[strategy, c.DRAWDOWN]):
-                f[strategy, c.DRAWDOWN] = 1.0 - f[strategy, c.EQUITY] / peak
+def unmoved(w: Any, f: Any, now_ms: int) -> bool:
+    """Tell whether an equity surely trips no loss lock, makes no new peak and begins no new day (see `watched`)."""
+    equity = f[c.RUN, c.EQUITY]
+    inside = f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]
+    return inside and now_ms < w[c.RUN, c.UNMOVED_UNTIL_MS]
 
 
-def _sample(w: Any, f: Any, now_ms: int, points_ms: Any, points: Any) -> None:
-    """Keep the equity of the last moment of every sample that is over."""
-    next_ms = w[c.RUN, c.NEXT_SAMPLE_MS]
-    if now_ms <= next_ms:
-        return
-    at = w[c.RUN, c.POINTS]
-    points_ms[at] = next_ms
-    points[at * (1 + w[c.RUN, c.STRATEGIES])] = f[c.RUN, c.EQUITY]
-    for place in range(w[c.RUN, c.STRATEGIES]):
+def fallen(f: Any, row: int) -> None:
+    """Follow the peak of an equity and the deepest fall from one."""
+    equity = f[row, c.EQUITY]
+    if equity >= f[row, c.PEAK_EQUITY]:
+        f[row, c.PEAK_EQUITY] = equity
+    elif equity < f[row, c.DEEPEST]:
+        f[row, c.DRAWDOWN] = 1.0 - equity / f[row, c.PEAK_EQUITY]
+        f[row, c.DEEPEST] = equity
+    # the equity below which a fall from the present peak is the deepest yet
+    if equity >= f[row, c.PEAK_EQUITY]:
+        f[row, c.DEEPEST] = equity * (1.0 - f[row, c.DRAWDOWN])
+
+
+def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
+    """Keep the equity of the last moment of the sample that is over."""
+    at, many = w[c.RUN, c.POINTS], w[c.RUN, c.STRATEGIES]
+    points_ms[at] = w[c.RUN, c.NEXT_SAMPLE_MS]
+    points[at * (1 + many)] = f[c.RUN, c.EQUITY]
+    for place in range(many):
         strategy = w[c.RUN, c.FIRST_STRATEGY] + place
-        points[at * (1 + w[c.RUN, c.STRATEGIES]) + 1 + place] = f[strategy, c.EQUITY] if w[c.RUN, c.STRATEGIES] > 1 else f[c.RUN, c.EQUITY]
+        points[at * (1 + many) + 1 + place] = f[strategy, c.EQUITY] if many > 1 else f[c.RUN, c.EQUITY]
     w[c.RUN, c.POINTS] = at + 1
     step_ms = w[c.RUN, c.SAMPLE_MS]
-    w[c.RUN, c.NEXT_SAMPLE_MS] = next_ms + step_ms * ((now_ms - next_ms + step_ms - 1) // step_ms)
-
-
-def _watch(w: Any, f: Any, staged: Any, recent: Any, now_ms: int) -> None:
-    """Show the loss locks the exact equity; a breach may close everything."""
-    equity = 0
-    for exchange in range(w[c.RUN, c.FIRST_EXCHANGE], w[c.RUN, c.FIRST_EXCHANGE] + w[c.RUN, c.EXCHANGES]):
-        equity += equity_of(w, f, exchange)
-    before = Marks(w[c.RUN, c.DAY], w[c.RUN, c.DAY_START], w[c.RUN, c.PEAK], w[c.RUN, c.LOSS_DAY], w[c.RUN, c.LOCKED])
-    at = c.LOSS_BOUND_0
-    bounds = LossBounds(w[c.RUN, at], w[c.RUN, at + 1], w[c.RUN, at + 2], w[c.RUN, at + 3])
-    after = marked(before, bounds, now_ms, equity)
-    w[c.RUN, c.DAY], w[c.RUN, c.DAY_START], w[c.RUN, c.PEAK] = after.day, after.day_start, after.peak
-    w[c.RUN, c.LOSS_DAY], w[c.RUN, c.LOCKED] = after.loss_day, after.locked
-    tripped = after.loss_day != before.loss_day or after.locked != before.locked
-    if tripped and w[c.RUN, c.CLOSE_ON_BREACH] == 1:
-        leave_all(w, f, staged, recent)
-
-
-def _settle(w: Any, f: Any, funding: Any, now_ms: int) -> None:
-    """Let settlements that fall due move money: longs pay shorts the rate, on the last close."""
-    for instrument in range(w[c.RUN, c.FIRST_INSTRUMENT], w[c.RUN, c.FIRST_INSTRUMENT] + w[c.RUN, c.INSTRUMENTS]):
-        _skip_settled(w, funding, instrument, now_ms - 1)
-        at = w[instrument, c.FUNDING_AT]
-        if at >= w[instrument, c.FUNDING_STOP] or funding[at, 0] != now_ms:
-            continue
-        rate = funding[at, 1]
-        net = 0
-        series = 0
-        for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-            if w[leg, c.INSTRUMENT] == instrument and w[leg, c.LOTS] != 0:
-                net += w[leg, c.LOTS]
-                series = w[leg, c.MATCH]
-        if net == 0 or rate == 0:
-            continue
-        price = in_ticks(f[series, c.LAST_CLOSE], f[instrument, c.PER_PRICE])
-        worth = cost(abs(net), price, w[instrument, c.UNIT], 1)
-        pays = (net > 0) == (rate > 0)
-        moved = -mul_div_up(worth, abs(rate), RATE) if pays else mul_div(worth, abs(rate), RATE)
-        exchange = w[instrument, c.EXCHANGE]
-        w[exchange, c.CASH] += moved
-        w[exchange, c.BALANCE] += moved
-        w[c.RUN, c.FUNDING_SUM] += moved
-        _share_out(w, instrument, net, moved)
-
-
-def _share_out(w: Any, instrument: int, net: int, moved: int) -> None:
-    """Book a settlement to the strategies that hold the instrument, by their lots; the last takes what is left."""
-    left, size = abs(moved), abs(moved)
-    last = -1
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.INSTRUMENT] == instrument and w[leg, c.LOTS] != 0:
-            part = part_of(size, abs(w[leg, c.LOTS]), abs(net))
-            w[w[leg, c.STRATEGY], c.MONEY] += part if moved > 0 else -part
-            left -= part
-            last = w[leg, c.STRATEGY]
-    if last >= 0:
-        w[last, c.MONEY] += left if moved > 0 else -left
+    left_ms = w[c.RUN, c.NOW_MS] - w[c.RUN, c.NEXT_SAMPLE_MS]
+    w[c.RUN, c.NEXT_SAMPLE_MS] += step_ms * ((left_ms + step_ms - 1) // step_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.book import end_entry, fill_entry, fill_exit, rest
+from autotrader.backtest.book import fill_entry, fill_exit
 from autotrader.backtest.result import REASONS
 from autotrader.execution.orders import Reason
 from autotrader.market.fills import (
@@ -24,6 +24,7 @@ from autotrader.market.fills import (
     moved_best,
     nearest,
     protective_exit,
+    quiet_range,
     rest_of_bar,
     slipped,
 )
@@ -86,16 +87,28 @@ def protect(
             )
 
 
-def reached(w: Any, f: Any, leg: int) -> bool:
-    """Tell whether a leg has anything that a bar could end: a position with an exit, or with a margin."""
-    return w[leg, c.LOTS] != 0 and (w[leg, c.GUARDED] == 1 or w[w[leg, c.LEG_EXCHANGE], c.SWAP] == 1)
+def requiet(w: Any, f: Any, leg: int) -> None:
+    """Note between which prices nothing ends a leg's position, so that a bar between them need not be looked at."""
+    side = 1 if w[leg, c.LOTS] > 0 else -1
+    exchange = w[leg, c.LEG_EXCHANGE]
+    held = Held(side, f[leg, c.ENTRY], f[leg, c.BEST], w[leg, c.STOP], w[leg, c.TAKE], w[leg, c.TRAIL])
+    below, above = quiet_range(held)
+    if w[exchange, c.SWAP] == 1:
+        level = liquidation_level(side, f[leg, c.ENTRY], w[exchange, c.LEVERAGE])
+        if side > 0:
+            below = max(below, level)
+        else:
+            above = min(above, level)
+    f[leg, c.QUIET_BELOW], f[leg, c.QUIET_ABOVE] = below, above
 
 
-def open_orders(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, opens: Any, now_ms: int) -> None:
-    """Let the bars that open now meet the orders, in the sequence of their submission whatever their instrument.
+def open_bars(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, opens: Any) -> None:
+    """Let the bars that open now meet orders, then the exits that their opens passed.
 
-    `opens` holds each series' open; only those that opened now are looked at.
+    Orders go in the sequence of their submission, whatever their instrument. `opens` holds each series' open; only
+    those that opened now are looked at.
     """
+    now_ms = w[c.RUN, c.NOW_MS]
     kept = 0
     for at in range(w[c.RUN, c.QUEUED]):
         leg, purpose, seq = queue[at, 0], queue[at, 1], queue[at, 2]
@@ -116,6 +129,7 @@ def open_orders(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any
                 ticks = slipped(float(price), side, w[w[leg, c.LEG_EXCHANGE], c.SLIPPAGE]) if limit == 0 else price
                 if entry:
                     fill_entry(w, f, fills, leg, ticks, 0, now_ms)
+                    requiet(w, f, leg)
                 else:
                     fill_exit(
                         w, f, fills, trades, losses, leg, w[leg, c.X_LOTS], ticks, 0, c.EXIT_ORDER,
@@ -125,21 +139,27 @@ def open_orders(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any
         queue[kept, 0], queue[kept, 1], queue[kept, 2] = leg, purpose, seq
         kept += 1
     w[c.RUN, c.QUEUED] = kept
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        series = w[leg, c.MATCH]
+        if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1 and w[series, c.OPENED_AT_MS] == now_ms:
+            price = in_ticks(opens[series - w[c.RUN, c.FIRST_SERIES]], f[w[leg, c.INSTRUMENT], c.PER_PRICE])
+            protect(w, f, fills, trades, losses, leg, price, price, price, now_ms)
 
 
 def close_bar(
-    w: Any, f: Any, fills: Any, trades: Any, losses: Any, legs: Any, first: int, count: int, o: int, h: int, low: int,
-    close: int, bar_ms: int, ts_ms: int,
+    w: Any, f: Any, legs: Any, fills: Any, trades: Any, losses: Any, series: int, o: int, h: int, low: int,
+    close: int, bar_ms: int,
 ) -> None:  # fmt: skip
     """Let a bar close on its legs: exits of what was held, then limits traded through, then exits of what they filled.
 
-    The legs are `count` elements of `legs` from `first` on.
+    `legs` lists the legs that every series decides.
     """
+    first, count, ts_ms = w[series, c.FIRST_MATCHED], w[series, c.MATCHED], w[c.RUN, c.NOW_MS]
     waiting = 0
     for at in range(first, first + count):
         leg = legs[at]
         w[leg, c.WAS_HELD] = 1 if w[leg, c.LOTS] != 0 else 0
-        if reached(w, f, leg):
+        if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
             protect(w, f, fills, trades, losses, leg, o, h, low, ts_ms)
             if w[leg, c.LOTS] == 0:
                 w[leg, c.WAS_HELD] = 0
@@ -158,6 +178,7 @@ def close_bar(
         leg = legs[at]
         if w[leg, c.WAS_HELD] == 1 and w[leg, c.LOTS] != 0:
             f[leg, c.BEST] = moved_best(1 if w[leg, c.LOTS] > 0 else -1, f[leg, c.BEST], h, low)
+            requiet(w, f, leg)
 
 
 def _next_limit(w: Any, legs: Any, first: int, count: int, after: int) -> tuple[int, int]:
@@ -191,17 +212,8 @@ def _limit(
     if w[leg, c.LOTS] == 0:
         return
     o2, h2, l2 = rest_of_bar(side, limit, h, low, close)
-    if reached(w, f, leg):
+    if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
         protect(w, f, fills, trades, losses, leg, o2, h2, l2, ts_ms)
     if w[leg, c.LOTS] != 0 and w[leg, c.WAS_HELD] == 0:
         f[leg, c.BEST] = moved_best(side, f[leg, c.BEST], h2, l2)
-
-
-def end_stale_entries(w: Any) -> None:
-    """Cancel the entries whose position a protective exit ended while they still worked."""
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.CANCEL_ENTRY] == 1:
-            w[leg, c.CANCEL_ENTRY] = 0
-            end_entry(w, leg)
-            rest(w, leg)
-    w[c.RUN, c.STALE_ENTRIES] = 0
+        requiet(w, f, leg)

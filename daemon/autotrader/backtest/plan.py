@@ -240,15 +240,14 @@ def make_tables(plan: Plan) -> Tables:
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
     lists = _series_rows(plan, w, f, places)
-    for number, one in enumerate(plan.strategies):
+    for number in range(len(plan.strategies)):
         cash = plan.exchanges[names.index(plan.legs[_first_leg(plan, number)].declared.exchange)].cash
-        f[places["strategy"] + number, :] = [float(cash), float(cash), 0, float(cash), *[0] * (c.FLOAT_WIDTH - 4)]
-        assert one.name
+        f[places["strategy"] + number, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(cash)
     whole, floats, const_whole, const_floats = _part_rows(plan, w, places, slots)
     for number, leg in enumerate(plan.legs):
         _leg_row(plan, w, f, places, number, leg)
     start = sum((one.cash for one in plan.exchanges), Decimal(0))
-    f[c.RUN, [c.EQUITY, c.PEAK_EQUITY, c.START]] = float(start)
+    f[c.RUN, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(start)
     return Tables(w, f, lists, whole, floats, const_whole, const_floats, funding)
 
 
@@ -372,6 +371,7 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     guard: Guard = declared_guard(one.params)
     row[c.STOP], row[c.TAKE], row[c.TRAIL] = (fills.scaled(fraction) for fraction in guard)
     row[c.GUARDED] = int(any(fraction is not None for fraction in guard))
+    row[c.CAN_END] = int(row[c.GUARDED] or row[c.MAY_SHORT])
     row[c.MAX_HOLDING_MS] = one.params.exits.max_holding or 0
     policy: Policy = declared_policy(one.params)
     row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms

@@ -25,9 +25,9 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 23)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 23
+    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, DECIDED, UNMOVED_UNTIL_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 25)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 25
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -59,8 +59,8 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0, TOGETHER,
-) = range(66)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END,
+) = range(67)  # fmt: skip
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 (
@@ -68,16 +68,16 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     O_SIDE, O_TICKS, O_LOTS, O_RESERVED, O_SEQ, O_FROM_MS,
 ) = range(15)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 66)
+WIDTH = max(_RUN_WIDTH, 67)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------
-EQUITY, PEAK_EQUITY, DRAWDOWN, START = range(4)  # the run and a strategy
+EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy
 PER_PRICE, LAST_PRICE, PER_LOT = range(3)  # an instrument; PER_LOT is the money that a lot is worth a unit of price
 LAST_CLOSE = 0  # a series
-TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY = range(7)  # a leg; BEST and ENTRY in ticks
+TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(9)  # a leg; BEST and ENTRY in ticks
 
-FLOAT_WIDTH = 8
+FLOAT_WIDTH = 9
 """Columns of the table of floats."""
 
 # lists --------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import FunctionType
@@ -23,14 +23,13 @@ PACKAGE = "autotrader"
 MAX_KEPT = 256
 """Folders of machine code that are kept, the newest; the others are removed when a new one is made."""
 
-
-def inner(function: FunctionType) -> Any:
-    """Return a function compiled for calls from other compiled ones, with all that it calls."""
-    return _compiled_alone(function)
+_KEPT: list[Any] = []
+"""Functions whose addresses others hold."""
 
 
 @cache
-def _compiled_alone(function: FunctionType) -> Any:
+def inner(function: FunctionType) -> Any:
+    """Return a function compiled for calls from other compiled ones, with all that it calls."""
     return _dispatcher(linked(function, {}, compiled=True))
 
 
@@ -47,6 +46,24 @@ def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
     made = _dispatcher(linked(function, names, compiled=True), called_from_python=True)
     made.enable_caching()
     return made
+
+
+def external(function: FunctionType, result: Any, arguments: Sequence[Any], key: str) -> Any:
+    """Return a function compiled once and for all, which other compiled code calls without being compiled with it.
+
+    `result` and `arguments` are its numba types. It is called as C calls; nothing of it is inlined.
+    """
+    import llvmlite.binding
+    from numba import cfunc
+    from numba.core import config, types
+
+    signature = result(*arguments)
+    config.CACHE_DIR = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
+    made = cfunc(signature, cache=True, error_model="numpy", _nrt=False)(linked(function, {}, compiled=True))
+    symbol = f"{PACKAGE}.{function.__module__}.{function.__qualname__}"
+    llvmlite.binding.add_symbol(symbol, made.address)
+    _KEPT.append(made)
+    return types.ExternalFunction(symbol, signature)
 
 
 def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool) -> FunctionType:

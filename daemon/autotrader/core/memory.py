@@ -48,9 +48,14 @@ def cube(flat: Any, at: int, rows: int, width: int) -> Any:
 @cache
 def compiled() -> dict[str, Any]:
     """Return the same functions for compiled code, by name."""
-    kinds = _kinds()
-    _register(kinds)
-    return _functions(kinds)
+    _register(_kinds())
+    return _functions(_kinds())
+
+
+def kinds() -> SimpleNamespace:
+    """Return the types of tables and lines, to write signatures with: Table(dtype, width), Line(dtype, stride)."""
+    compiled()
+    return _kinds()
 
 
 @cache
@@ -89,9 +94,9 @@ def _register(kinds: SimpleNamespace) -> None:
     from numba.core.extending import lower_builtin, register_model
     from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
-    class Pointer(models.StructModel):  # type: ignore[misc]
+    class Pointer(models.PrimitiveModel):  # type: ignore[misc]
         def __init__(self, manager: Any, kind: Any) -> None:
-            super().__init__(manager, kind, [("data", types.CPointer(kind.dtype))])
+            super().__init__(manager, kind, manager.lookup(types.CPointer(kind.dtype)).get_value_type())
 
     class Shaped(models.StructModel):  # type: ignore[misc]
         def __init__(self, manager: Any, kind: Any) -> None:
@@ -142,21 +147,17 @@ def _register(kinds: SimpleNamespace) -> None:
 
     def _get_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
         kind = of.args[0]
-        source = cgutils.create_struct_proxy(kind)(context, builder, args[0])
-        return builder.load(_place(context, builder, kind, of.args[1], source.data, args[1]))
+        return builder.load(_place(context, builder, kind, of.args[1], args[0], args[1]))
 
     def _set_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
         kind = of.args[0]
-        source = cgutils.create_struct_proxy(kind)(context, builder, args[0])
-        builder.store(args[2], _place(context, builder, kind, of.args[1], source.data, args[1]))
+        builder.store(args[2], _place(context, builder, kind, of.args[1], args[0], args[1]))
         return context.get_dummy_value()
 
     def _get_sheet(context: Any, builder: Any, of: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
-        made = cgutils.create_struct_proxy(of.return_type)(context, builder)
         row = context.cast(builder, args[1], of.args[1], types.intp)
-        made.data = builder.gep(source.data, [builder.mul(row, source.width)])
-        return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
+        return builder.gep(source.data, [builder.mul(row, source.width)])
 
     def _get_cube(context: Any, builder: Any, of: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
@@ -164,7 +165,7 @@ def _register(kinds: SimpleNamespace) -> None:
         at = context.cast(builder, args[1], of.args[1], types.intp)
         made.data = builder.gep(source.data, [builder.mul(at, builder.mul(source.rows, source.width))])
         made.rows, made.width = source.rows, source.width
-        return made._getvalue()  # noqa: SLF001
+        return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
 
     def _length(context: Any, builder: Any, of: Any, args: Any) -> Any:
         return cgutils.create_struct_proxy(of.args[0])(context, builder, args[0]).rows
@@ -183,33 +184,20 @@ def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
     from numba.extending import intrinsic
     from numba.np.arrayobj import make_array
 
-    def _made(context: Any, builder: Any, kind: Any, data: Any, *shape: Any) -> Any:
-        made = cgutils.create_struct_proxy(kind)(context, builder)
-        made.data = data
-        if shape:
-            made.rows, made.width = shape
-        return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
-
     def _data_of(context: Any, builder: Any, of: Any, value: Any) -> Any:
-        if isinstance(of, types.Array):
-            return make_array(of)(context, builder, value).data
-        return cgutils.create_struct_proxy(of)(context, builder, value).data
+        return make_array(of)(context, builder, value).data if isinstance(of, types.Array) else value
 
     @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
     def table_of(_typing: Any, array: Any, width: Any) -> Any:
         if not isinstance(width, types.IntegerLiteral):
             return None
         kind = kinds.Table(array.dtype, width.literal_value)
-        return kind(array, width), lambda context, builder, _of, args: _made(
-            context, builder, kind, _data_of(context, builder, array, args[0])
-        )
+        return kind(array, width), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
 
     @intrinsic  # type: ignore[untyped-decorator]
     def line_of(_typing: Any, array: Any) -> Any:
         kind = kinds.Line(array.dtype, 1)
-        return kind(array), lambda context, builder, _of, args: _made(
-            context, builder, kind, _data_of(context, builder, array, args[0])
-        )
+        return kind(array), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
 
     @intrinsic  # type: ignore[untyped-decorator]
     def column_of(_typing: Any, whole: Any, _first: Any, _place: Any) -> Any:
@@ -217,7 +205,7 @@ def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
 
         def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
             offset = builder.add(builder.mul(args[1], args[1].type(whole.width)), args[2])
-            return _made(context, builder, kind, builder.gep(_data_of(context, builder, whole, args[0]), [offset]))
+            return builder.gep(args[0], [offset])
 
         return kind(whole, types.intp, types.intp), code
 
@@ -227,8 +215,10 @@ def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
             kind = getattr(kinds, name)(flat.dtype)
 
             def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
-                data = builder.gep(_data_of(context, builder, flat, args[0]), [args[1]])
-                return _made(context, builder, kind, data, args[2], args[3])
+                made = cgutils.create_struct_proxy(kind)(context, builder)
+                made.data = builder.gep(args[0], [args[1]])
+                made.rows, made.width = args[2], args[3]
+                return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
 
             return kind(flat, types.intp, types.intp, types.intp), code
 

@@ -24,6 +24,9 @@ MAX_FRACTION = 100
 MAX_CASH = 2**62
 """Bound of every intermediate product, so that numba's 64-bit integers never wrap."""
 
+SURELY_FITS = 4e18
+"""A product below this, as a float tells it, is formed as it stands: one division instead of two."""
+
 MAX_TICKS = 2**53
 """Bound of a price in ticks, so that a float holds it exactly."""
 
@@ -60,11 +63,15 @@ def mul_div(a: int, b: int, c: int) -> int:
 
     Exact while b * c and the result stay below 2^62.
     """
+    if float(a) * b < SURELY_FITS:
+        return a * b // c
     return (a // c) * b + (a % c) * b // c
 
 
 def mul_div_up(a: int, b: int, c: int) -> int:
     """Return a * b / c rounded up, under the conditions of `mul_div`."""
+    if float(a) * b < SURELY_FITS:
+        return (a * b + c - 1) // c
     return (a // c) * b + ((a % c) * b + c - 1) // c
 
 
@@ -187,6 +194,36 @@ class Held(NamedTuple):
     trail: int
 
 
+def stop_of(held: Held) -> tuple[int, float]:
+    """Return which stop guards a position, the nearer of its two, and where it waits; (NO_EXIT, 0.0) without one."""
+    code = NO_EXIT
+    level = 0.0
+    if held.stop > 0:
+        code = STOP_LOSS
+        level = stop_level(held.side, held.entry, held.stop)
+    if held.trail > 0:
+        trailing = stop_level(held.side, held.best, held.trail)
+        if code == NO_EXIT or (trailing - level) * held.side > 0:
+            code = TRAILING_STOP
+            level = trailing
+    return code, level
+
+
+def quiet_range(held: Held) -> tuple[float, float]:
+    """Return between which prices, in ticks and both excluded, no exit of a position triggers."""
+    code, stop = stop_of(held)
+    below, above = -math.inf, math.inf
+    if code != NO_EXIT and held.side > 0:
+        below = stop
+    elif code != NO_EXIT:
+        above = stop
+    if held.take > 0 and held.side > 0:
+        above = take_level(held.side, held.entry, held.take)
+    elif held.take > 0:
+        below = take_level(held.side, held.entry, held.take)
+    return below, above
+
+
 def protective_exit(held: Held, open_: int, high: int, low: int) -> tuple[int, float]:
     """Return what ends a guarded position inside a bar, and the unrounded price in ticks; (NO_EXIT, 0.0) if nothing.
 
@@ -196,16 +233,7 @@ def protective_exit(held: Held, open_: int, high: int, low: int) -> tuple[int, f
     side = held.side
     worst = low if side > 0 else high
     peak = high if side > 0 else low
-    code = NO_EXIT
-    level = 0.0
-    if held.stop > 0:
-        code = STOP_LOSS
-        level = stop_level(side, held.entry, held.stop)
-    if held.trail > 0:
-        trailing = stop_level(side, held.best, held.trail)
-        if code == NO_EXIT or (trailing - level) * side > 0:
-            code = TRAILING_STOP
-            level = trailing
+    code, level = stop_of(held)
     if code != NO_EXIT and beaten(side, open_, level):
         return code, float(open_)
     target = take_level(side, held.entry, held.take)
