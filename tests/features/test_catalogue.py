@@ -17,6 +17,8 @@ EXAMPLES = {
     "crosses_below": [()],
     **{name: [(20, 2.0), (2, 0.5)] for name in CATALOGUE if name.startswith("bollinger")},
 }
+SPREADS = {"stdev", "zscore", "bollinger_upper", "bollinger_lower", "bollinger_width", "bollinger_pct"}
+"""Windows of squares: what a window has seen before shows in the last digits, below 1e-12 of the value."""
 CASES = [
     pytest.param(feature, params, id=f"{name}{params}")
     for name, feature in CATALOGUE.items()
@@ -84,7 +86,7 @@ def test_after_its_memory_a_value_no_longer_depends_on_where_history_began(featu
     memory = feature.memory(*params)
     columns = inputs_of(feature, btc[: memory + 700])
     early = fold(feature.kernel, feature, params, columns)
-    exact = memory == feature.warmup(*params)
+    exact = memory == feature.warmup(*params) and feature.name not in SPREADS
     for start in (1, 2, 313):
         late = fold(feature.kernel, feature, params, [column[start:] for column in columns])
         a, b = early[start + memory - 1 :], late[memory - 1 :]

@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from math import isfinite, isnan
+from math import isnan
 
 from autotrader.features.feature import WINDOW, Feature, Param
-from autotrader.features.numeric import NAN
-from autotrader.features.windows import State, mean, push, variance
+from autotrader.features.numeric import NAN, divide
+from autotrader.features.windows import State, center, deviation, greatest, push, variance_size
 
 
 def highest(s: State, n: int, x: float) -> float:
-    """Return the greatest of the last n values; s is the maximum, then the ring."""
-    leaving = _oldest(s, 1)
-    oldest = push(s, 1, n, x)
-    if isnan(s[0]) or isnan(x) or leaving == s[0]:
-        s[0] = _extreme(s, 1, n, oldest, 1.0)
-    elif x > s[0]:
-        s[0] = x
-    return s[0]
+    """Return the greatest of the last n values."""
+    return greatest(s, 0, n, x)
 
 
 def lowest(s: State, n: int, x: float) -> float:
-    """Return the least of the last n values; s is the minimum, then the ring."""
-    leaving = _oldest(s, 1)
-    oldest = push(s, 1, n, x)
-    if isnan(s[0]) or isnan(x) or leaving == s[0]:
-        s[0] = _extreme(s, 1, n, oldest, -1.0)
-    elif x < s[0]:
-        s[0] = x
-    return s[0]
-
-
-def _oldest(s: State, at: int) -> float:
-    place = 0 if isnan(s[at]) else int(s[at])
-    return s[at + 1 + place]
-
-
-def _extreme(s: State, at: int, n: int, oldest: int, sign: float) -> float:
-    # Scans from the oldest value on, so that a window still filling up ends at its first step.
-    first = at + 1
-    best = s[first + oldest]
-    if isnan(best):
-        return NAN
-    for i in range(1, n):
-        place = oldest + i
-        value = s[first + (place if place < n else place - n)]
-        if isnan(value):
-            return NAN
-        if (value - best) * sign > 0.0:
-            best = value
-    return best
+    """Return the least of the last n values."""
+    return -greatest(s, 0, n, -x)
 
 
 def prev(s: State, n: int, x: float) -> float:
     """Return the value n bars ago."""
-    before = _oldest(s, 0)
-    push(s, 0, n, x)
-    return before
+    return push(s, 0, n, x)
 
 
 def returns(s: State, n: int, x: float) -> float:
     """Return the relative change over n bars; undefined where the earlier value is zero."""
-    before = _oldest(s, 0)
-    push(s, 0, n, x)
+    before = push(s, 0, n, x)
     if before == 0.0:
         return NAN
     return x / before - 1.0
@@ -71,14 +34,8 @@ def returns(s: State, n: int, x: float) -> float:
 
 def zscore(s: State, n: int, x: float) -> float:
     """Return how many standard deviations x lies from the window's mean; undefined where nothing moves."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    spread = math.sqrt(variance(s, 0, n, oldest, center))
-    if spread == 0.0 or not isfinite(spread):
-        return NAN
-    return (x - center) / spread
+    spread = deviation(s, 0, n, x)
+    return NAN if isnan(spread) else divide(x - center(s, 0, n), spread)
 
 
 def crosses_above(s: State, a: float, b: float) -> float:
@@ -114,7 +71,7 @@ FEATURES = (
         highest,
         ("x",),
         (WINDOW,),
-        size=lambda n: n + 2,
+        size=lambda n: n + 3,
         warmup=lambda n: n,
         memory=lambda n: n,
         summary="The greatest value of the window, this bar included.",
@@ -127,7 +84,7 @@ FEATURES = (
         lowest,
         ("x",),
         (WINDOW,),
-        size=lambda n: n + 2,
+        size=lambda n: n + 3,
         warmup=lambda n: n,
         memory=lambda n: n,
         summary="The least value of the window, this bar included.",
@@ -166,7 +123,7 @@ FEATURES = (
         zscore,
         ("x",),
         (WINDOW,),
-        size=lambda n: n + 1,
+        size=variance_size,
         warmup=lambda n: n,
         memory=lambda n: n,
         summary="The distance to the window's mean in its standard deviations.",

@@ -6,12 +6,12 @@ from math import isnan
 
 from autotrader.features.feature import WINDOW, Feature, Param, forgotten_after
 from autotrader.features.numeric import NAN
-from autotrader.features.windows import State, mean, push, smooth
+from autotrader.features.windows import State, mean, smooth, total_size
 
 
 def sma(s: State, n: int, x: float) -> float:
     """Return the mean of the last n values."""
-    return mean(s, 0, n, push(s, 0, n, x))
+    return mean(s, 0, n, x)
 
 
 def ema(s: State, n: int, x: float) -> float:
@@ -80,7 +80,7 @@ FEATURES = (
         sma,
         ("x",),
         (WINDOW,),
-        size=lambda n: n + 1,
+        size=total_size,
         warmup=lambda n: n,
         memory=lambda n: n,
         summary="Simple moving average.",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from math import isfinite, isnan
 
 from autotrader.features.feature import WINDOW, Feature, Param, forgotten_after
-from autotrader.features.numeric import NAN
-from autotrader.features.windows import State, mean, push, variance
+from autotrader.features.numeric import NAN, divide
+from autotrader.features.windows import State, center, deviation, mean, variance_size
 
 
 def atr(s: State, n: int, high: float, low: float, close: float) -> float:
@@ -37,25 +36,18 @@ def atr(s: State, n: int, high: float, low: float, close: float) -> float:
 
 def stdev(s: State, n: int, x: float) -> float:
     """Return the standard deviation of the last n values (over n)."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    return math.sqrt(variance(s, 0, n, oldest, center))
+    return deviation(s, 0, n, x)
 
 
 def bollinger_mid(s: State, n: int, k: float, x: float) -> float:  # noqa: ARG001 - the five bands share a call
     """Return the middle band."""
-    return mean(s, 0, n, push(s, 0, n, x))
+    return mean(s, 0, n, x)
 
 
 def bollinger_upper(s: State, n: int, k: float, x: float) -> float:
     """Return the upper band."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    return center + k * math.sqrt(variance(s, 0, n, oldest, center))
+    spread = deviation(s, 0, n, x)
+    return NAN if isnan(spread) else center(s, 0, n) + k * spread
 
 
 def bollinger_lower(s: State, n: int, k: float, x: float) -> float:
@@ -65,23 +57,14 @@ def bollinger_lower(s: State, n: int, k: float, x: float) -> float:
 
 def bollinger_width(s: State, n: int, k: float, x: float) -> float:
     """Return the distance of the bands in percent of the middle one; undefined where that is zero."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center) or center == 0.0:
-        return NAN
-    return 200.0 * k * math.sqrt(variance(s, 0, n, oldest, center)) / center
+    spread = deviation(s, 0, n, x)
+    return NAN if isnan(spread) else divide(200.0 * k * spread, center(s, 0, n))
 
 
 def bollinger_pct(s: State, n: int, k: float, x: float) -> float:
     """Return where x lies between the bands; undefined where they touch."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    half = k * math.sqrt(variance(s, 0, n, oldest, center))
-    if half == 0.0:
-        return NAN
-    return (x - center + half) / (2.0 * half)
+    half = k * deviation(s, 0, n, x)
+    return NAN if isnan(half) else divide(x - center(s, 0, n) + half, 2.0 * half)
 
 
 _BAND_PARAMS = (
@@ -98,7 +81,7 @@ def _band(name: str, kernel: object, summary: str, formula: str, unit: str) -> F
         kernel,
         ("x",),
         _BAND_PARAMS,
-        size=lambda n, _k: n + 1,
+        size=lambda n, _k: variance_size(n),
         warmup=lambda n, _k: n,
         memory=lambda n, _k: n,
         summary=summary,
@@ -128,7 +111,7 @@ FEATURES = (
         stdev,
         ("x",),
         (WINDOW,),
-        size=lambda n: n + 1,
+        size=variance_size,
         warmup=lambda n: n,
         memory=lambda n: n,
         summary="Standard deviation of the window (over n, as the Bollinger bands take it).",
