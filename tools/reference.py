@@ -17,14 +17,13 @@ from autotrader.config.daemon import DaemonSettings, ReloadSettings
 from autotrader.config.exchange import PLANNED_EXCHANGES
 from autotrader.config.schema import schemas
 from autotrader.config.strategy import LimitExecution, PercentSize
-from autotrader.features import momentum, series, trend, volatility
+from autotrader.features.catalogue import FAMILIES as FEATURE_FAMILIES
 from autotrader.features.catalogue import PLANNED as PLANNED_FEATURES
 from autotrader.features.catalogue import PRICE_DOCS
 from autotrader.strategies import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("configuration.md", "commands.md", "expressions.md")
-FAMILIES = {"Trend": trend, "Momentum": momentum, "Volatility": volatility, "Series": series}
 _BLOCK = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
 
@@ -156,7 +155,8 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def _of_features() -> str:
     parts = []
-    for title, family in FAMILIES.items():
+    for family in FEATURE_FAMILIES:
+        title = (family.__doc__ or "").partition(":")[0]
         rows = (
             (f"`{one.signature}`", one.summary, f"`{one.formula}`", one.unit, one.source) for one in family.FEATURES
         )
