@@ -91,8 +91,8 @@ def hma(s: State, n: int, x: float) -> float:
     half = n // 2
     root = int(math.sqrt(n))
     quick = _weighted_mean(s, 0, half, x)
-    slow = _weighted_mean(s, half + 6, n, x)
-    return _weighted_mean(s, half + n + 12, root, 2.0 * quick - slow)
+    slow = _weighted_mean(s, half + 7, n, x)
+    return _weighted_mean(s, half + n + 14, root, 2.0 * quick - slow)
 
 
 def zlema(s: State, n: int, x: float) -> float:

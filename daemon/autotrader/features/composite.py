@@ -65,8 +65,8 @@ def bear_power(s: State, n: int, low: float, close: float) -> float:
 
 def coppock(s: State, long: int, short: int, n: int, x: float) -> float:
     """The Coppock curve: the weighted average of two rates of change."""
-    far = push(s, n + 6, long, x)
-    near = push(s, n + long + 7, short, x)
+    far = push(s, n + 7, long, x)
+    near = push(s, n + long + 8, short, x)
     return wma(s, n, 100.0 * (divide(x - far, far) + divide(x - near, near)))
 
 
@@ -172,7 +172,7 @@ FEATURES: tuple[Feature, ...] = (
         "wma(roc(x, long) + roc(x, short), n)",
         "percent, summed",
         "Coppock, Barron's (1962)",
-        size=lambda long, short, n: n + long + short + 8,
+        size=lambda long, short, n: n + long + short + 9,
         warmup=lambda long, short, n: max(long, short) + n,
     ),
     define(

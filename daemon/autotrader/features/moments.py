@@ -11,7 +11,7 @@ import math
 from math import isfinite, isnan
 
 from autotrader.features.numeric import NAN
-from autotrader.features.windows import ERROR, PLACE, RING, SUM, State, add, total
+from autotrader.features.windows import ERROR, PLACE, RING, RUN, SUM, State, add, total
 
 BLUR = 4096.0
 """How far a sum of squares may exceed what is left of it before it is taken anew about the window's mean."""
@@ -30,7 +30,7 @@ def variance_size(n: int) -> int:
 
 def weighted_size(n: int) -> int:
     """Return the places that `weighted` takes."""
-    return n + RING + 2
+    return n + RING + 3
 
 
 def pair_size(n: int) -> int:
@@ -59,7 +59,7 @@ def variance(s: State, at: int, n: int, x: float) -> float:
     stays below 2 BLUR / 2^53 = 1e-12. It takes a spread that fell by that factor, and so is paid for by its rise.
     """
     own = at + RING + n
-    leaving = s[at + RING + int(s[at])] if not isnan(s[at + SUM]) else NAN
+    leaving = s[at + RING + int(s[at])] if s[at + RUN] >= n else NAN
     value = total(s, at, n, x)
     _count_equals(s, own, x)
     if isnan(value):
@@ -119,38 +119,44 @@ def _rebase(s: State, at: int, n: int, own: int) -> None:
 def weighted(s: State, at: int, n: int, x: float) -> float:
     """Return the sum of the last n values, each weighted by its place: 1 for the oldest, n for the newest.
 
-    The first places are those of `total`. The newest enters n times and all that were there before lose one time each.
+    The first places are those of `total`, then come sum and error, and whether they are exact. The newest value enters
+    n times, and all that were there before lose one time each.
     """
     own = at + RING + n
+    exact = s[at + RUN] == n and s[own + 2] == 1.0
     before = s[at + SUM]
     error = s[at + ERROR]
     value = total(s, at, n, x)
     if isnan(value):
+        s[own + 2] = 0.0
         return NAN
     large = leading(x)
-    if (
-        isnan(before)
-        or not add(s, own, n * large)
-        or not add(s, own, n * (x - large))
-        or not add(s, own, -before)
-        or not add(s, own, -error)
+    if not (
+        exact
+        and add(s, own, n * large)
+        and add(s, own, n * (x - large))
+        and add(s, own, -before)
+        and add(s, own, -error)
     ):
-        _weigh(s, at, n, own)
+        s[own + 2] = 1.0 if _weigh(s, at, n, own) else 0.0
     value = s[own] + s[own + 1]
     return value if isfinite(value) else NAN
 
 
-def _weigh(s: State, at: int, n: int, own: int) -> None:
-    """Take the weighted sum anew, from the oldest value on."""
+def _weigh(s: State, at: int, n: int, own: int) -> bool:
+    """Take the weighted sum anew, from the oldest value on; return whether every bit was kept."""
     s[own] = 0.0
     s[own + 1] = 0.0
+    exact = True
     oldest = int(s[at + PLACE])
     for i in range(n):
         place = oldest + i
         x = s[at + RING + (place if place < n else place - n)]
         large = leading(x)
-        add(s, own, (i + 1) * large)
-        add(s, own, (i + 1) * (x - large))
+        kept = add(s, own, (i + 1) * large)
+        if not add(s, own, (i + 1) * (x - large)) or not kept:
+            exact = False
+    return exact
 
 
 def slope(s: State, at: int, n: int, x: float) -> float:
@@ -183,7 +189,7 @@ def pair(s: State, at: int, n: int, x: float, y: float) -> bool:
     if not (isfinite(x) and isfinite(y)):
         x = NAN
         y = NAN
-    steady = not isnan(s[at + SUM]) and not isnan(s[second + SUM])
+    steady = s[at + RUN] >= n
     place = int(s[at]) if steady else 0
     left_x = s[at + RING + place]
     left_y = s[second + RING + place]

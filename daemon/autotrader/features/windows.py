@@ -25,8 +25,8 @@ from autotrader.features.numeric import NAN
 State = MutableSequence[float]
 
 PLACE, RUN, SUM, ERROR, RING = 0, 1, 2, 3, 4
-"""The parts of a `total`: where the next value goes, how many values in a row are defined (up to n), the sum (NaN while
-it has none) and its error, and the ring of n values."""
+"""The parts of a `total`: where the next value goes, how many values in a row are defined (n where the sum is exact,
+one more where the window is full but its sum is not), the sum, its error, and the ring of n values."""
 
 SELDOM = frozenset({"_gather", "_add_up", "_begin", "_rebase", "_rebase_pair", "_weigh"})
 """Functions that a bar hardly ever enters: a compiler that inlines the others keeps their loops out of the way."""
@@ -52,9 +52,9 @@ def push(s: State, at: int, n: int, x: float) -> float:
 
 def total(s: State, at: int, n: int, x: float) -> float:
     """Return the sum of the last n values."""
-    before = s[at + SUM]
-    if isnan(before):
+    if s[at + RUN] != n:
         return _gather(s, at, n, x)
+    before = s[at + SUM]
     place = s[at]
     here = at + RING + int(place)
     leaving = s[here]
@@ -93,30 +93,28 @@ def _gather(s: State, at: int, n: int, x: float) -> float:
         s[at + RUN] = 0.0
     if not isfinite(x):
         s[at + RUN] = 0.0
-        s[at + SUM] = NAN
         return NAN
     s[at + RING + int(s[at])] = x
     s[at] = s[at] + 1.0 if s[at] + 1.0 < n else 0.0
     if s[at + RUN] + 1.0 < n:
         s[at + RUN] += 1.0
         return NAN
-    s[at + RUN] = float(n)
-    return _add_up(s, at, n)
+    s[at + RUN] = float(n) if _add_up(s, at, n) else n + 1.0
+    value = s[at + SUM] + s[at + ERROR]
+    return value if isfinite(value) else NAN
 
 
-def _add_up(s: State, at: int, n: int) -> float:
-    """Add the ring up anew, from the oldest value on."""
+def _add_up(s: State, at: int, n: int) -> bool:
+    """Add the ring up anew, from the oldest value on; return whether every bit was kept."""
+    exact = True
     s[at + SUM] = 0.0
     s[at + ERROR] = 0.0
     oldest = int(s[at])
     for i in range(n):
         place = oldest + i
-        add(s, at + SUM, s[at + RING + (place if place < n else place - n)])
-    value = s[at + SUM] + s[at + ERROR]
-    if not isfinite(value):
-        s[at + SUM] = NAN
-        return NAN
-    return value
+        if not add(s, at + SUM, s[at + RING + (place if place < n else place - n)]):
+            exact = False
+    return exact
 
 
 def add(s: State, at: int, x: float) -> bool:
