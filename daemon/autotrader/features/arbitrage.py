@@ -104,7 +104,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     define(
         half_life,
-        (WINDOW,),
+        (Param("n", "Changes in the window.", low=10),),
         "-log(2) / log(1 + k), k the slope of x[0] - x[1] on x[1] over n changes",
         "bars",
         "Chan, Algorithmic Trading (2013)",
