@@ -17,14 +17,14 @@ from autotrader.config.daemon import DaemonSettings, ReloadSettings
 from autotrader.config.exchange import PLANNED_EXCHANGES
 from autotrader.config.schema import schemas
 from autotrader.config.strategy import LimitExecution, PercentSize
-from autotrader.features import momentum, series, trend, volatility
+from autotrader.features.catalogue import FAMILIES as FEATURE_FAMILIES
 from autotrader.features.catalogue import PLANNED as PLANNED_FEATURES
 from autotrader.features.catalogue import PRICE_DOCS
+from autotrader.features.feature import Feature
 from autotrader.strategies import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("configuration.md", "commands.md", "expressions.md")
-FAMILIES = {"Trend": trend, "Momentum": momentum, "Volatility": volatility, "Series": series}
 _BLOCK = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
 
@@ -154,13 +154,29 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
             yield f"[{action.option_strings[0]}{word}]"
 
 
+def _ordinary(feature: Feature) -> tuple[float, ...]:
+    """Return a feature's default parameters, 20 where there is none."""
+    return tuple((int if one.whole else float)(one.default or 20) for one in feature.params)
+
+
 def _of_features() -> str:
     parts = []
-    for title, family in FAMILIES.items():
+    for family in FEATURE_FAMILIES:
+        title = (family.__doc__ or "").partition(":")[0]
         rows = (
-            (f"`{one.signature}`", one.summary, f"`{one.formula}`", one.unit, one.source) for one in family.FEATURES
+            (
+                f"`{one.signature}`",
+                one.summary,
+                f"`{one.formula}`",
+                "; ".join(f"`{param.name}`: {param.doc.rstrip('.')}" for param in one.params),
+                one.unit,
+                str(one.warmup(*_ordinary(one))),
+                one.source,
+            )
+            for one in family.FEATURES
         )
-        parts.append(f"### {title}\n\n" + _table(("call", "what it is", "formula", "unit", "source"), rows))
+        head = ("call", "what it is", "formula", "parameters", "unit", "first value", "source")
+        parts.append(f"### {title}\n\n" + _table(head, rows))
     return "\n".join(parts)
 
 

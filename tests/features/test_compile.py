@@ -60,11 +60,11 @@ def refusal(text, timeframe="5m", **lets):
         ("emaa(close, 3)", ("unknown function 'emaa'", 0, 4, "did you mean 'ema'?")),
         ("ema > 3", ("'ema' needs its arguments", 0, 3, "write ema(x, n)")),
         ("true", ("'true' is not part of this language", 0, 4, "write a comparison")),
-        ("adx(14) > 20", ("'adx' is not built yet", 0, 3, "it comes with the feature catalogue")),
         ('model("a") > 0', ("'model' is not built yet", 0, 5, "it comes with the models")),
         ('close > onchain("a", "b")', ("'onchain' is not built yet", 8, 7, "it comes with the on-chain data")),
         ('sentiment("fear_greed")', ("'sentiment' is not built yet", 0, 9, "it comes with the sentiment data")),
-        ("vwap", ("'vwap' is not built yet", 0, 4, "it comes with the feature catalogue")),
+        ("model", ("'model' is not built yet", 0, 5, "it comes with the models")),
+        ("adx > 20", ("'adx' needs its arguments", 0, 3, "write adx(n=14)")),
         (
             "bollinger(close, 20, 2)",
             (

@@ -109,3 +109,20 @@ def test_de_morgan_holds_in_three_values(a, b):
 def test_a_choice_on_an_undefined_condition_is_undefined():
     assert math.isnan(numeric.choose(UNDEFINED, 1.0, 2.0))
     assert (numeric.choose(1.0, 1.0, 2.0), numeric.choose(0.0, 1.0, 2.0)) == (1.0, 2.0)
+
+
+@given(st.floats(5e-324, 1e308))
+def test_a_logarithm_is_that_of_the_library_to_the_last_digits(twin, x):
+    assert numeric.log(x) == pytest.approx(math.log(x), rel=4e-16 * 8, abs=1e-16)
+    assert bits(numeric.log(x)) == bits(twin(numeric.log)(x))
+
+
+@pytest.mark.parametrize("x", [0.0, -1.0, math.inf, math.nan])
+def test_what_has_no_logarithm_is_undefined(x):
+    assert math.isnan(numeric.log(x))
+
+
+@given(st.floats(-1e300, 1e300))
+def test_an_angle_is_that_of_the_library_to_the_last_digits(twin, x):
+    assert numeric.arctan(x) == pytest.approx(math.atan(x), rel=2e-15)
+    assert bits(numeric.arctan(x)) == bits(twin(numeric.arctan)(x))

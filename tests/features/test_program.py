@@ -14,6 +14,7 @@ from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.features.catalogue import CATALOGUE
 from autotrader.features.program import MAX_HISTORY, compile_program
+from support.kernels import shorts
 
 OWN, HOUR, DAY, OTHER, OTHER_HOUR = ("", "5m"), ("", "1h"), ("", "1d"), ("ETH/USDT", "5m"), ("ETH/USDT", "1h")
 TREND = {
@@ -26,6 +27,10 @@ RULES = {
     "enter_long": "crosses_above(fast, slow) and strength < 70 and close > daily",
     "exit_long": "crosses_below(fast, slow)",
 }
+NUMBERS = sorted(
+    name for name, f in CATALOGUE.items() if f.result == "number" and 1 <= len(f.inputs) + len(f.reads) <= 3
+)
+"""Features that give a number, of the one to three arguments that a node may have."""
 
 
 def longer(bars, length_ms):
@@ -99,11 +104,11 @@ def numbers(draw, depth=3):
         return f"{draw(numbers(0))} ** {draw(st.sampled_from(['2', '0.5', '-1', '0.3']))}"
     if kind == "if":
         return f"if({draw(conditions(depth - 1))}, {draw(inner)}, {draw(inner)})"
-    feature = CATALOGUE[draw(st.sampled_from([name for name, f in CATALOGUE.items() if f.result == "number"]))]
-    given_params = ["3", "6", "4"] if feature.name.startswith("macd") else ["5", "2"]
-    series = ["close"] if draw(st.booleans()) else [draw(inner) + " + close"]
-    args = [*(series if feature.inputs else []), *given_params[: len(feature.params)]]
-    return f"{feature.name}({', '.join(args)}{draw(where(4))})"
+    feature = CATALOGUE[draw(st.sampled_from(NUMBERS))]
+    series = ["close" if draw(st.booleans()) else draw(inner) + " + close" for _ in feature.inputs]
+    args = [*series, *(f"{value:g}" for value in shorts(feature))]
+    elsewhere = draw(where(4))
+    return f"{feature.name}({', '.join(args) + elsewhere if args else elsewhere[2:]})"
 
 
 @st.composite

@@ -269,7 +269,7 @@ def test_a_short_entry_wants_shorts():
         ({**LONG, "enter_long": "clse > 1"}, [(("enter_long",), "unknown name 'clse'", 0)]),
         ({**LONG, "exit_long": "close"}, [(("exit_long",), "a condition is needed here, this is a number", 0)]),
         ({"exposure": "close > 1"}, [(("exposure",), "a number is needed here, this is a condition", 0)]),
-        ({**LONG, "filters": ["close > 1", "adx(14) > 20"]}, [(("filters", 1), "'adx' is not built yet", 0)]),
+        ({**LONG, "filters": ["close > 1", "model(14) > 20"]}, [(("filters", 1), "'model' is not built yet", 0)]),
         ({**LONG, "filters": ["volume"]}, [(("filters", 0), "a condition is needed here, this is a number", 0)]),
         ({**LONG, "let": {"a": "1 +", "b": "a * 2", "c": "close +* 2"}}, [
             (("let", "a"), "the expression ends too early", 2),
@@ -319,5 +319,5 @@ def test_an_error_in_a_let_hides_no_error_of_what_uses_it():
 
 
 def test_a_bad_timeframe_hides_no_error_of_an_expression():
-    found = problems(**LONG, timeframe="5x", filters=["adx(3) > 1"])
+    found = problems(**LONG, timeframe="5x", filters=["emaa(close, 3) > 1"])
     assert [path for path, *_ in found] == [("timeframe",), ("filters", 0)]

@@ -6,11 +6,40 @@ import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from autotrader.features import momentum, series, trend, volatility
+from autotrader.features import (
+    arbitrage,
+    averages,
+    channels,
+    composite,
+    macd,
+    momentum,
+    series,
+    statistic,
+    stops,
+    trend,
+    volatility,
+    volume,
+)
 from autotrader.features.feature import PRICES, Feature
 
+FAMILIES = (
+    averages,
+    macd,
+    trend,
+    stops,
+    momentum,
+    volatility,
+    channels,
+    volume,
+    statistic,
+    series,
+    composite,
+    arbitrage,
+)
+"""The modules that hold the features, in the order of the documentation."""
+
 CATALOGUE: Mapping[str, Feature] = MappingProxyType(
-    {feature.name: feature for family in (trend, momentum, volatility, series) for feature in family.FEATURES}
+    {feature.name: feature for family in FAMILIES for feature in family.FEATURES}
 )
 
 PRICE_DOCS: Mapping[str, str] = MappingProxyType(
@@ -23,18 +52,8 @@ PRICE_DOCS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_WITH_THE_CATALOGUE = """
-    adi adx adx_neg adx_pos aroon_down aroon_up awesome_oscillator cci cmf cumulative_return donchian_high donchian_low
-    donchian_mid donchian_pct donchian_width dpo ease_of_movement force_index ichimoku_a ichimoku_b ichimoku_base
-    ichimoku_conversion kama keltner_lower keltner_mid keltner_pct keltner_upper keltner_width kst kst_signal log_return
-    mass_index mfi nvi obv ppo ppo_hist ppo_signal psar psar_down psar_up pvo pvo_hist pvo_signal roc stc stoch
-    stoch_signal stochrsi stochrsi_d stochrsi_k trix tsi ulcer_index ultimate_oscillator vortex_neg vortex_pos vpt vwap
-    williams_r wma
-"""
-
 PLANNED: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(_WITH_THE_CATALOGUE.split(), "it comes with the feature catalogue"),
         "model": "it comes with the models",
         "onchain": "it comes with the on-chain data",
         "sentiment": "it comes with the sentiment data",
@@ -45,11 +64,26 @@ PLANNED: Mapping[str, str] = MappingProxyType(
 FAMILIES_OF_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "bollinger": "choose bollinger_upper, bollinger_mid, bollinger_lower, bollinger_pct or bollinger_width",
+        "donchian": "choose donchian_high, donchian_mid, donchian_low, donchian_pct or donchian_width",
+        "keltner": "choose keltner_upper, keltner_mid, keltner_lower, keltner_pct or keltner_width",
+        "ichimoku": "choose ichimoku_conversion, ichimoku_base, ichimoku_a or ichimoku_b",
+        "vortex": "choose vortex_pos or vortex_neg",
+        "ad": "it is called adi here",
+        "aroonosc": "it is called aroon here",
+        "linearreg": "it is called linreg here",
         "macd_diff": "it is called macd_hist here",
-        "min": "the least of a window is lowest(x, n)",
         "max": "the greatest of a window is highest(x, n)",
-        "std": "it is called stdev here",
+        "min": "the least of a window is lowest(x, n)",
+        "minus_di": "it is called adx_neg here",
+        "plus_di": "it is called adx_pos here",
+        "rocp": "it is called returns here",
+        "sar": "it is called psar here",
         "shift": "it is called prev here",
+        "std": "it is called stdev here",
+        "sum": "the sum of a window is window_sum(x, n)",
+        "tsf": "it is called linreg_forecast here",
+        "uo": "it is called ultimate_oscillator here",
+        "willr": "it is called williams_r here",
     }
 )
 """Names that people bring along from elsewhere, each with what to write instead."""

@@ -36,10 +36,14 @@ def _no_conflict(*_params: float) -> str:
 class Feature(NamedTuple):
     """One feature of the catalogue.
 
+    Its summary is the first line of its kernel's docstring.
+
     `inputs` are the series arguments in the order of the call; `reads` the bar's columns that it takes without being
     told (after the inputs in the kernel's order). `size(*params)` is the length of its state, `warmup(*params)` the
     bars up to and including the first defined value, `memory(*params)` the bars after which the value no longer
-    depends on where history began (exactly for windows, to 1e-12 of the starting difference for recursions).
+    depends on where history began: exactly for windows, in the last digits (1e-12 of the value) where those hold
+    squares, to 1e-12 of the starting difference for recursions. A running total never forgets; what it counts from is
+    the first bar of at most MAX_WINDOW that are loaded.
     `conflict(*params)` says what is wrong between parameters, or nothing.
     """
 
@@ -71,3 +75,53 @@ def forgotten_after(alpha: float) -> int:
 
 
 WINDOW = Param("n", "Bars in the window.")
+
+
+def same(n: int) -> int:
+    """Return n: what a window of n bars needs and remembers."""
+    return n
+
+
+def span_memory(n: int) -> int:
+    """Return the values after which an exponential mean of span n has forgotten where it began."""
+    return max(n, forgotten_after(2.0 / (n + 1.0)))
+
+
+def wilder_memory(n: int) -> int:
+    """Return the values after which Wilder's mean of n has forgotten where it began."""
+    return n + forgotten_after(1.0 / n)
+
+
+def define(
+    kernel: Callable[..., float],
+    params: tuple[Param, ...],
+    formula: str,
+    unit: str,
+    source: str,
+    *,
+    size: Callable[..., int],
+    warmup: Callable[..., int],
+    memory: Callable[..., int] | None = None,
+    inputs: tuple[str, ...] = ("x",),
+    reads: tuple[str, ...] = (),
+    result: Type = "number",
+    conflict: Callable[..., str] = _no_conflict,
+) -> Feature:
+    """Return the feature that a kernel computes, named and summed up as the kernel is; no memory means the warm-up."""
+    summary = (kernel.__doc__ or "").partition("\n")[0]
+    return Feature(
+        kernel.__name__,
+        kernel,
+        inputs,
+        params,
+        size,
+        warmup,
+        memory or warmup,
+        summary,
+        formula,
+        unit,
+        source,
+        reads,
+        result,
+        conflict,
+    )

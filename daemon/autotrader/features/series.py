@@ -1,88 +1,79 @@
-"""Functions of a series as such: extremes, earlier values, returns, z-scores and crossings."""
+"""Series: extremes, sums, earlier values, returns, z-scores and crossings of a series, and the prices of a bar."""
 
 from __future__ import annotations
 
-import math
-from math import isfinite, isnan
+from math import isnan
 
-from autotrader.features.feature import WINDOW, Feature, Param
-from autotrader.features.numeric import NAN
-from autotrader.features.windows import State, mean, push, variance
+from autotrader.features.feature import WINDOW, Feature, Param, define, same
+from autotrader.features.moments import center, deviation, variance_size
+from autotrader.features.numeric import NAN, divide
+from autotrader.features.windows import State, greatest, push, total, total_size
 
 
 def highest(s: State, n: int, x: float) -> float:
-    """Return the greatest of the last n values; s is the maximum, then the ring."""
-    leaving = _oldest(s, 1)
-    oldest = push(s, 1, n, x)
-    if isnan(s[0]) or isnan(x) or leaving == s[0]:
-        s[0] = _extreme(s, 1, n, oldest, 1.0)
-    elif x > s[0]:
-        s[0] = x
-    return s[0]
+    """The greatest value of the window, this bar included."""
+    return greatest(s, 0, n, x)
 
 
 def lowest(s: State, n: int, x: float) -> float:
-    """Return the least of the last n values; s is the minimum, then the ring."""
-    leaving = _oldest(s, 1)
-    oldest = push(s, 1, n, x)
-    if isnan(s[0]) or isnan(x) or leaving == s[0]:
-        s[0] = _extreme(s, 1, n, oldest, -1.0)
-    elif x < s[0]:
-        s[0] = x
-    return s[0]
-
-
-def _oldest(s: State, at: int) -> float:
-    place = 0 if isnan(s[at]) else int(s[at])
-    return s[at + 1 + place]
-
-
-def _extreme(s: State, at: int, n: int, oldest: int, sign: float) -> float:
-    # Scans from the oldest value on, so that a window still filling up ends at its first step.
-    first = at + 1
-    best = s[first + oldest]
-    if isnan(best):
-        return NAN
-    for i in range(1, n):
-        place = oldest + i
-        value = s[first + (place if place < n else place - n)]
-        if isnan(value):
-            return NAN
-        if (value - best) * sign > 0.0:
-            best = value
-    return best
+    """The least value of the window, this bar included."""
+    return -greatest(s, 0, n, -x)
 
 
 def prev(s: State, n: int, x: float) -> float:
-    """Return the value n bars ago."""
-    before = _oldest(s, 0)
-    push(s, 0, n, x)
-    return before
+    """The value n bars ago."""
+    return push(s, 0, n, x)
 
 
 def returns(s: State, n: int, x: float) -> float:
-    """Return the relative change over n bars; undefined where the earlier value is zero."""
-    before = _oldest(s, 0)
-    push(s, 0, n, x)
-    if before == 0.0:
-        return NAN
-    return x / before - 1.0
+    """The relative change over n bars."""
+    before = push(s, 0, n, x)
+    return NAN if before == 0.0 else x / before - 1.0
+
+
+def window_sum(s: State, n: int, x: float) -> float:
+    """The sum of the window."""
+    return total(s, 0, n, x)
+
+
+def midpoint(s: State, n: int, x: float) -> float:
+    """The middle between the greatest and the least value of the window."""
+    return 0.5 * (greatest(s, 0, n, x) - greatest(s, n + 3, n, -x))
+
+
+def midprice(s: State, n: int, high: float, low: float) -> float:
+    """The middle between the highest high and the lowest low of the window."""
+    return 0.5 * (greatest(s, 0, n, high) - greatest(s, n + 3, n, -low))
+
+
+def median_price(s: State, high: float, low: float) -> float:  # noqa: ARG001 - it has no memory
+    """The middle of the bar."""
+    return 0.5 * (high + low)
+
+
+def typical_price(s: State, high: float, low: float, close: float) -> float:  # noqa: ARG001 - it has no memory
+    """The mean of high, low and close."""
+    return (high + low + close) / 3.0
+
+
+def weighted_price(s: State, high: float, low: float, close: float) -> float:  # noqa: ARG001 - it has no memory
+    """The mean of high, low and twice the close."""
+    return (high + low + 2.0 * close) / 4.0
+
+
+def average_price(s: State, open_: float, high: float, low: float, close: float) -> float:  # noqa: ARG001 - no memory
+    """The mean of the four prices."""
+    return (open_ + high + low + close) / 4.0
 
 
 def zscore(s: State, n: int, x: float) -> float:
-    """Return how many standard deviations x lies from the window's mean; undefined where nothing moves."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    spread = math.sqrt(variance(s, 0, n, oldest, center))
-    if spread == 0.0 or not isfinite(spread):
-        return NAN
-    return (x - center) / spread
+    """The distance to the window's mean in its standard deviations; undefined where nothing moves."""
+    spread = deviation(s, 0, n, x)
+    return NAN if isnan(spread) else divide(x - center(s, 0, n, x), spread)
 
 
 def crosses_above(s: State, a: float, b: float) -> float:
-    """Return whether a was at most b one bar before and is above b now."""
+    """True at the bar where a passes above b."""
     before_a, before_b = s[0], s[1]
     s[0] = a
     s[1] = b
@@ -92,7 +83,7 @@ def crosses_above(s: State, a: float, b: float) -> float:
 
 
 def crosses_below(s: State, a: float, b: float) -> float:
-    """Return whether a was at least b one bar before and is below b now."""
+    """True at the bar where a passes below b."""
     before_a, before_b = s[0], s[1]
     s[0] = a
     s[1] = b
@@ -108,98 +99,153 @@ def _two() -> int:
     return 2
 
 
-FEATURES = (
-    Feature(
-        "highest",
+def _one() -> int:
+    return 1
+
+
+def _back(n: int) -> int:
+    return n + 1
+
+
+FEATURES: tuple[Feature, ...] = (
+    define(
         highest,
-        ("x",),
         (WINDOW,),
-        size=lambda n: n + 2,
-        warmup=lambda n: n,
-        memory=lambda n: n,
-        summary="The greatest value of the window, this bar included.",
-        formula="max(x[0], ..., x[n-1])",
-        unit="that of x",
-        source="`pandas.Series.rolling(n).max()`",
+        "max(x[0], ..., x[n-1])",
+        "that of x",
+        "`pandas.Series.rolling(n).max()`",
+        size=lambda n: n + 3,
+        warmup=same,
     ),
-    Feature(
-        "lowest",
+    define(
         lowest,
-        ("x",),
         (WINDOW,),
-        size=lambda n: n + 2,
-        warmup=lambda n: n,
-        memory=lambda n: n,
-        summary="The least value of the window, this bar included.",
-        formula="min(x[0], ..., x[n-1])",
-        unit="that of x",
-        source="`pandas.Series.rolling(n).min()`",
+        "min(x[0], ..., x[n-1])",
+        "that of x",
+        "`pandas.Series.rolling(n).min()`",
+        size=lambda n: n + 3,
+        warmup=same,
     ),
-    Feature(
-        "prev",
+    define(
+        midpoint,
+        (WINDOW,),
+        "(highest(x, n) + lowest(x, n)) / 2",
+        "that of x",
+        "TA-Lib MIDPOINT",
+        size=lambda n: 2 * n + 6,
+        warmup=same,
+    ),
+    define(
+        midprice,
+        (WINDOW,),
+        "(highest(high, n) + lowest(low, n)) / 2",
+        "price",
+        "TA-Lib MIDPRICE",
+        size=lambda n: 2 * n + 6,
+        warmup=same,
+        inputs=(),
+        reads=("high", "low"),
+    ),
+    define(
+        window_sum,
+        (WINDOW,),
+        "x[0] + ... + x[n-1]",
+        "that of x",
+        "`pandas.Series.rolling(n).sum()`; TA-Lib SUM",
+        size=total_size,
+        warmup=same,
+    ),
+    define(
         prev,
-        ("x",),
         (_BACK,),
-        size=lambda n: n + 1,
-        warmup=lambda n: n + 1,
-        memory=lambda n: n + 1,
-        summary="The value n bars ago.",
-        formula="x[n]",
-        unit="that of x",
-        source="`pandas.Series.shift(n)`",
+        "x[n]",
+        "that of x",
+        "`pandas.Series.shift(n)`",
+        size=_back,
+        warmup=_back,
     ),
-    Feature(
-        "returns",
+    define(
         returns,
-        ("x",),
         (_BACK,),
-        size=lambda n: n + 1,
-        warmup=lambda n: n + 1,
-        memory=lambda n: n + 1,
-        summary="The relative change over n bars.",
-        formula="x[0] / x[n] - 1",
-        unit="a fraction: 0.01 is 1 %",
-        source="`pandas.Series.pct_change(n)`",
+        "x[0] / x[n] - 1",
+        "a fraction: 0.01 is 1 %",
+        "`pandas.Series.pct_change(n)`; TA-Lib ROCP",
+        size=_back,
+        warmup=_back,
     ),
-    Feature(
-        "zscore",
+    define(
         zscore,
-        ("x",),
         (WINDOW,),
-        size=lambda n: n + 1,
-        warmup=lambda n: n,
-        memory=lambda n: n,
-        summary="The distance to the window's mean in its standard deviations.",
-        formula="(x - sma(x, n)) / stdev(x, n)",
-        unit="standard deviations",
-        source="the standard score, over n",
+        "(x - sma(x, n)) / stdev(x, n)",
+        "standard deviations",
+        "the standard score, over n",
+        size=variance_size,
+        warmup=same,
     ),
-    Feature(
-        "crosses_above",
+    define(
         crosses_above,
-        ("a", "b"),
         (),
+        "a[1] <= b[1] and a[0] > b[0]",
+        "condition",
+        "a crossing, with the touch counted as before it",
         size=_two,
         warmup=_two,
-        memory=_two,
-        summary="True at the bar where a passes above b.",
-        formula="a[1] <= b[1] and a[0] > b[0]",
-        unit="condition",
-        source="a crossing, with the touch counted as before it",
+        inputs=("a", "b"),
         result="condition",
     ),
-    Feature(
-        "crosses_below",
+    define(
         crosses_below,
-        ("a", "b"),
         (),
+        "a[1] >= b[1] and a[0] < b[0]",
+        "condition",
+        "a crossing, with the touch counted as before it",
         size=_two,
         warmup=_two,
-        memory=_two,
-        summary="True at the bar where a passes below b.",
-        formula="a[1] >= b[1] and a[0] < b[0]",
-        unit="condition",
-        source="a crossing, with the touch counted as before it",
+        inputs=("a", "b"),
         result="condition",
+    ),
+    define(
+        median_price,
+        (),
+        "(high + low) / 2",
+        "price",
+        "TA-Lib MEDPRICE",
+        size=_one,
+        warmup=_one,
+        inputs=(),
+        reads=("high", "low"),
+    ),
+    define(
+        typical_price,
+        (),
+        "(high + low + close) / 3",
+        "price",
+        "TA-Lib TYPPRICE",
+        size=_one,
+        warmup=_one,
+        inputs=(),
+        reads=("high", "low", "close"),
+    ),
+    define(
+        weighted_price,
+        (),
+        "(high + low + 2 close) / 4",
+        "price",
+        "TA-Lib WCLPRICE",
+        size=_one,
+        warmup=_one,
+        inputs=(),
+        reads=("high", "low", "close"),
+    ),
+    define(
+        average_price,
+        (),
+        "(open + high + low + close) / 4",
+        "price",
+        "TA-Lib AVGPRICE",
+        size=_one,
+        warmup=_one,
+        inputs=(),
+        reads=("open", "high", "low", "close"),
     ),
 )

@@ -1,156 +1,181 @@
-"""Volatility: average true range, standard deviation and Bollinger bands."""
+"""Volatility: ranges and spreads, and what is made of them."""
 
 from __future__ import annotations
 
 import math
 from math import isfinite, isnan
 
-from autotrader.features.feature import WINDOW, Feature, Param, forgotten_after
-from autotrader.features.numeric import NAN
-from autotrader.features.windows import State, mean, push, variance
+from autotrader.features.feature import WINDOW, Feature, Param, define, same, wilder_memory
+from autotrader.features.moments import deviation, variance, variance_size
+from autotrader.features.numeric import LN_2, NAN, divide, log
+from autotrader.features.windows import State, greatest, total, total_size, wilder
+
+
+def reach(s: State, at: int, high: float, low: float, close: float) -> float:
+    """Return the true range; `at` is the place of the last close. The first bar's is its own range."""
+    before = s[at]
+    value = high - low
+    if not isfinite(value) or not isfinite(close):
+        return NAN
+    if not isnan(before):
+        value = max(value, abs(high - before), abs(low - before))
+    s[at] = close
+    return value
+
+
+def true_range(s: State, high: float, low: float, close: float) -> float:
+    """The true range: the bar's range, the close before included."""
+    return reach(s, 0, high, low, close)
 
 
 def atr(s: State, n: int, high: float, low: float, close: float) -> float:
-    """Return the average true range; s is count, last close, the sum of the first n ranges and then their mean."""
-    reach = high - low
-    if not isfinite(reach) or not isfinite(close):
-        return NAN
-    if isnan(s[0]):
-        s[0] = 0.0
-        s[2] = 0.0
-    else:
-        reach = max(reach, abs(high - s[1]), abs(low - s[1]))
-    s[1] = close
-    if s[0] < n:
-        s[0] += 1.0
-        s[2] += reach
-        if s[0] < n:
-            return NAN
-        s[2] /= n
-    else:
-        s[2] = (s[2] * (n - 1.0) + reach) / n
-    if not isfinite(s[2]):
-        s[0] = NAN
-        return NAN
-    return s[2]
+    """Average true range: the mean of the first n true ranges, then smoothed by 1 / n."""
+    return wilder(s, 1, n, reach(s, 0, high, low, close))
+
+
+def natr(s: State, n: int, high: float, low: float, close: float) -> float:
+    """The average true range in percent of the close."""
+    return 100.0 * divide(atr(s, n, high, low, close), close)
 
 
 def stdev(s: State, n: int, x: float) -> float:
-    """Return the standard deviation of the last n values (over n)."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    return math.sqrt(variance(s, 0, n, oldest, center))
+    """Standard deviation of the window (over n, as the Bollinger bands take it)."""
+    return deviation(s, 0, n, x)
 
 
-def bollinger_mid(s: State, n: int, k: float, x: float) -> float:  # noqa: ARG001 - the five bands share a call
-    """Return the middle band."""
-    return mean(s, 0, n, push(s, 0, n, x))
+def var(s: State, n: int, x: float) -> float:
+    """Variance of the window (over n)."""
+    return variance(s, 0, n, x)
 
 
-def bollinger_upper(s: State, n: int, k: float, x: float) -> float:
-    """Return the upper band."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    return center + k * math.sqrt(variance(s, 0, n, oldest, center))
+def ulcer_index(s: State, n: int, x: float) -> float:
+    """The ulcer index: the root of the mean squared fall below the window's high, in percent."""
+    top = greatest(s, 0, n, x)
+    fall = 100.0 * divide(x - top, top)
+    return math.sqrt(total(s, n + 3, n, fall * fall) / n)
 
 
-def bollinger_lower(s: State, n: int, k: float, x: float) -> float:
-    """Return the lower band."""
-    return bollinger_upper(s, n, -k, x)
+def choppiness(s: State, n: int, high: float, low: float, close: float) -> float:
+    """The choppiness index: the way that was gone over the range that it led to; high sideways, low in a trend."""
+    way = total(s, 1, n, reach(s, 0, high, low, close))
+    span = greatest(s, n + 5, n, high) + greatest(s, 2 * n + 8, n, -low)
+    return 100.0 * log(divide(way, span)) / log(float(n))
 
 
-def bollinger_width(s: State, n: int, k: float, x: float) -> float:
-    """Return the distance of the bands in percent of the middle one; undefined where that is zero."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center) or center == 0.0:
-        return NAN
-    return 200.0 * k * math.sqrt(variance(s, 0, n, oldest, center)) / center
+def parkinson(s: State, n: int, high: float, low: float) -> float:
+    """Parkinson's volatility a bar, from highs and lows."""
+    width = log(divide(high, low))
+    return math.sqrt(total(s, 0, n, width * width) / (4.0 * LN_2 * n))
 
 
-def bollinger_pct(s: State, n: int, k: float, x: float) -> float:
-    """Return where x lies between the bands; undefined where they touch."""
-    oldest = push(s, 0, n, x)
-    center = mean(s, 0, n, oldest)
-    if isnan(center):
-        return NAN
-    half = k * math.sqrt(variance(s, 0, n, oldest, center))
-    if half == 0.0:
-        return NAN
-    return (x - center + half) / (2.0 * half)
+def garman_klass(s: State, n: int, open_: float, high: float, low: float, close: float) -> float:
+    """Garman and Klass' volatility a bar, from all four prices; undefined where they contradict one another."""
+    width = log(divide(high, low))
+    move = log(divide(close, open_))
+    value = total(s, 0, n, 0.5 * width * width - (2.0 * LN_2 - 1.0) * move * move) / n
+    return math.sqrt(value) if value >= 0.0 else NAN
 
 
-_BAND_PARAMS = (
-    Param("n", "Bars in the window.", default=20),
-    Param("k", "Standard deviations between the middle and a band.", low=0.01, high=100, default=2, whole=False),
-)
-_BAND_SOURCE = "Bollinger, Bollinger on Bollinger Bands (2001); `ta.volatility.BollingerBands` (ddof=0)"
+_ATR = Param("n", "Bars of Wilder's smoothing.", default=14)
+_N14 = Param("n", "Bars in the window.", default=14)
 
 
-def _band(name: str, kernel: object, summary: str, formula: str, unit: str) -> Feature:
-    assert callable(kernel)
-    return Feature(
-        name,
-        kernel,
-        ("x",),
-        _BAND_PARAMS,
-        size=lambda n, _k: n + 1,
-        warmup=lambda n, _k: n,
-        memory=lambda n, _k: n,
-        summary=summary,
-        formula=formula,
-        unit=unit,
-        source=_BAND_SOURCE,
-    )
-
-
-FEATURES = (
-    Feature(
-        "atr",
-        atr,
+FEATURES: tuple[Feature, ...] = (
+    define(
+        true_range,
         (),
-        (Param("n", "Bars of Wilder's smoothing.", default=14),),
-        size=lambda _n: 3,
-        warmup=lambda n: n,
-        memory=lambda n: n + forgotten_after(1.0 / n),
-        summary="Average true range: the mean of the first n true ranges, then smoothed by 1 / n.",
-        formula="a = (a' * (n - 1) + max(high - low, |high - close'|, |low - close'|)) / n",
-        unit="price",
-        source="Wilder, New Concepts in Technical Trading Systems (1978); `ta.volatility.AverageTrueRange`",
+        "max(high - low, |high - close'|, |low - close'|)",
+        "price",
+        "Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib TRANGE",
+        size=lambda: 1,
+        warmup=lambda: 1,
+        memory=lambda: 2,
+        inputs=(),
         reads=("high", "low", "close"),
     ),
-    Feature(
-        "stdev",
+    define(
+        atr,
+        (_ATR,),
+        "a = (a' * (n - 1) + max(high - low, |high - close'|, |low - close'|)) / n",
+        "price",
+        "Wilder, New Concepts in Technical Trading Systems (1978); `ta.volatility.AverageTrueRange`",
+        size=lambda _n: 3,
+        warmup=same,
+        memory=wilder_memory,
+        inputs=(),
+        reads=("high", "low", "close"),
+    ),
+    define(
+        natr,
+        (_ATR,),
+        "100 atr(n) / close",
+        "percent of the close",
+        "Forman, Technical Analysis of Stocks & Commodities (2006); TA-Lib NATR",
+        size=lambda _n: 3,
+        warmup=same,
+        memory=wilder_memory,
+        inputs=(),
+        reads=("high", "low", "close"),
+    ),
+    define(
         stdev,
-        ("x",),
         (WINDOW,),
-        size=lambda n: n + 1,
-        warmup=lambda n: n,
-        memory=lambda n: n,
-        summary="Standard deviation of the window (over n, as the Bollinger bands take it).",
-        formula="sqrt(mean((x - mean(x))^2))",
-        unit="that of x",
-        source="`pandas.Series.rolling(n).std(ddof=0)`",
+        "sqrt(mean((x - mean(x))^2))",
+        "that of x",
+        "`pandas.Series.rolling(n).std(ddof=0)`",
+        size=variance_size,
+        warmup=same,
     ),
-    _band("bollinger_mid", bollinger_mid, "The middle Bollinger band.", "sma(x, n)", "that of x"),
-    _band("bollinger_upper", bollinger_upper, "The upper Bollinger band.", "sma(x, n) + k stdev(x, n)", "that of x"),
-    _band("bollinger_lower", bollinger_lower, "The lower Bollinger band.", "sma(x, n) - k stdev(x, n)", "that of x"),
-    _band(
-        "bollinger_width",
-        bollinger_width,
-        "The distance between the Bollinger bands, relative to the middle one.",
-        "100 * (upper - lower) / mid",
-        "percent of the middle band",
+    define(
+        var,
+        (WINDOW,),
+        "mean((x - mean(x))^2)",
+        "that of x, squared",
+        "`pandas.Series.rolling(n).var(ddof=0)`; TA-Lib VAR",
+        size=variance_size,
+        warmup=same,
     ),
-    _band(
-        "bollinger_pct",
-        bollinger_pct,
-        "Where x lies between the Bollinger bands: 0 on the lower, 1 on the upper.",
-        "(x - lower) / (upper - lower)",
-        "1 is the distance of the bands",
+    define(
+        ulcer_index,
+        (_N14,),
+        "sqrt(mean((100 (x - highest(x, n)) / highest(x, n))^2))",
+        "percent",
+        "Martin, The Investor's Guide to Fidelity Funds (1989); `ta.volatility.UlcerIndex`",
+        size=lambda n: 2 * n + 7,
+        warmup=lambda n: 2 * n - 1,
+    ),
+    define(
+        choppiness,
+        (_N14,),
+        "100 log(sum(true_range, n) / (highest(high, n) - lowest(low, n))) / log(n)",
+        "0 to 100",
+        "Dreiss (1993)",
+        size=lambda n: 3 * n + 11,
+        warmup=same,
+        memory=lambda n: n + 1,
+        inputs=(),
+        reads=("high", "low", "close"),
+    ),
+    define(
+        parkinson,
+        (_N14,),
+        "sqrt(mean(log(high / low)^2) / (4 log 2))",
+        "a fraction a bar",
+        "Parkinson, Journal of Business (1980)",
+        size=total_size,
+        warmup=same,
+        inputs=(),
+        reads=("high", "low"),
+    ),
+    define(
+        garman_klass,
+        (_N14,),
+        "sqrt(mean(log(high / low)^2 / 2 - (2 log 2 - 1) log(close / open)^2))",
+        "a fraction a bar",
+        "Garman and Klass, Journal of Business (1980)",
+        size=total_size,
+        warmup=same,
+        inputs=(),
+        reads=("open", "high", "low", "close"),
     ),
 )
