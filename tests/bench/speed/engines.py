@@ -57,7 +57,7 @@ ENGINES = (
     Engine("backtesting.py", "peers/with_backtesting.py", ("W1", "W2"), EXTRA),
     Engine("backtrader", "peers/with_backtrader.py", ("W1",), EXTRA),
     Engine("hftbacktest", "peers/with_hftbacktest.py", ("W5",), EXTRA),
-    Engine("NautilusTrader", "peers/with_nautilus.py", ("W1", "W2", "W4", "W5"), "nautilus_trader"),
-    Engine("freqtrade", "peers/with_freqtrade.py", ("W1", "W2", "W4"), "freqtrade"),
-    Engine("Jesse", "peers/with_jesse.py", ("W1", "W2"), "jesse"),
+    Engine("NautilusTrader", "peers/with_nautilus.py", ("W1",), "nautilus_trader"),
+    Engine("freqtrade", "peers/with_freqtrade.py", ("W1", "W4"), "freqtrade"),
+    Engine("Jesse", "peers/with_jesse.py", ("W1",), "jesse"),
 )

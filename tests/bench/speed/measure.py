@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -22,12 +23,14 @@ class Measured(NamedTuple):
     peak_mb: float
 
 
-def measure(command: Sequence[str], surroundings: Mapping[str, str], limit_s: float) -> Measured:
-    """Run a command to its end; past the limit it is killed and its status is negative."""
+def measure(
+    command: Sequence[str], surroundings: Mapping[str, str], limit_s: float, folder: Path | None = None
+) -> Measured:
+    """Run a command to its end in a folder; past the limit it is killed and its status is negative."""
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complained:
         began_s = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=printed, stderr=complained, env=dict(surroundings), start_new_session=True
+            command, stdout=printed, stderr=complained, cwd=folder, env=dict(surroundings), start_new_session=True
         )
         over = threading.Timer(limit_s, os.killpg, (process.pid, signal.SIGKILL))
         over.start()

@@ -31,7 +31,7 @@ WHOLE_MUST_S, WHOLE_AIM_S, WHOLE_MUST_MB, WHOLE_AIM_MB = 1.5, 1.0, 450.0, 350.0
 
 def ran(engine: Engine, workload: str, runs: int) -> dict[str, Any]:
     """Return an engine's line, or a line whose note says what went wrong."""
-    done = measure(engine.command(workload, "--runs", str(runs)), engine.surroundings(), LIMIT_S)
+    done = measure(engine.command(workload, "--runs", str(runs)), engine.surroundings(), LIMIT_S, market.CACHE)
     lines = [line for line in done.printed.splitlines() if line.startswith("{")]
     if done.status == 0 and lines:
         return json.loads(lines[-1])
@@ -93,9 +93,9 @@ def whole(engines: list[Engine], runs: int) -> None:
     for engine in engines:
         if "W1" not in engine.workloads:
             continue
-        done = [measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S)]
+        done = [measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S, market.CACHE)]
         while len(done) < runs and done[0].status == 0 and sum(one.seconds for one in done) < LIMIT_S / 10:
-            done.append(measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S))
+            done.append(measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S, market.CACHE))
         if done[0].status:
             print(f"{engine.name:<20} failed", flush=True)
             continue
