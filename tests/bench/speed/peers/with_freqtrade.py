@@ -114,7 +114,7 @@ def prepared(symbols: dict[str, market.Bars], strategy: type[Cross], most: int) 
 
 NOTES = {
     "W1": "sells what is open at the end, with its fee",
-    "W4": "a place is free for another entry at the open at which its position leaves; stakes are sized at the fill",
+    "W4": "every exit of an open comes before its entries, so their places are free at once; sized at the fill",
 }
 
 if __name__ == "__main__":
