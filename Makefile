@@ -55,8 +55,13 @@ schemas: $(VENV)/.run  ## write schemas/*.json again after a change of the confi
 	$(BIN)/autotrader schema
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## measure start, check, status and reload
+bench: $(VENV)/.dev  ## measure start, check, status and reload, then the speed of the backtest
 	$(BIN)/python tests/bench/run.py $(ARGS)
+	$(BIN)/python tests/bench/speed/run.py $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/.dev  ## install the other backtesters that the speed bench measures against, below .bench/
+	$(BIN)/python tests/bench/speed/install.py $(ARGS)
 
 .PHONY: install
 install:  ## install as a systemd service (as root)
