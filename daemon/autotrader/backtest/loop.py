@@ -22,6 +22,7 @@ from autotrader.backtest.turns import (
     watched,
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
+from autotrader.core.jit import seldom
 from autotrader.core.memory import line, table
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WORKING
@@ -351,6 +352,7 @@ def fallen(f: Any, row: int) -> None:
         f[row, c.DEEPEST] = equity * (1.0 - f[row, c.DRAWDOWN])
 
 
+@seldom
 def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
     """Keep the equity of the last moment of the sample that is over."""
     at, many = w[c.RUN, c.POINTS], w[c.RUN, c.STRATEGIES]
