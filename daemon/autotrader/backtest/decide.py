@@ -15,13 +15,14 @@ from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
 from autotrader.execution.sizing import entry_lots, share_of
 from autotrader.market.fills import cost, fee, in_ticks, value
-from autotrader.risk.limits import PASSED, Bounds, Sight, broken
+from autotrader.risk.limits import NONE, PASSED, Bounds, Sight, broken
 
 EXIT = REASONS.index(Reason.EXIT)
 MAX_HOLDING = REASONS.index(Reason.MAX_HOLDING)
 BREACH = REASONS.index(Reason.BREACH)
 IS_URGENT = tuple(int(reason in URGENT) for reason in REASONS)
 MINUTE_MS = 60_000
+ORDERS_PER_MINUTE = Bounds._fields.index("orders_per_minute")
 
 
 def last_ticks(w: Any, f: Any, instrument: int) -> int:
@@ -208,9 +209,11 @@ def _notional(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
 
 def sent_lately(w: Any, recent: Any, now_ms: int) -> int:
     """Return how many orders were sent in the last minute; older ones are forgotten."""
+    if w[c.RUN, c.BOUND_0 + ORDERS_PER_MINUTE] == NONE:
+        return 0  # nobody asks
     head, count = w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT]
     while count > 0 and recent[head] <= now_ms - MINUTE_MS:
-        head = (head + 1) % w[c.RUN, c.RECENT_ROOM]
+        head = head + 1 if head + 1 < w[c.RUN, c.RECENT_ROOM] else 0
         count -= 1
     w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT] = head, count
     return count
@@ -222,10 +225,12 @@ def stage(
     """Stage a leg's next order; it is sent when the moment is over. `ticks` 0 is a market order."""
     w[leg, c.N_PURPOSE], w[leg, c.N_SIDE], w[leg, c.N_LOTS] = purpose, side, lots
     w[leg, c.N_TICKS], w[leg, c.N_REASON] = ticks, reason
-    if w[c.RUN, c.RECENT] == w[c.RUN, c.RECENT_ROOM]:
-        w[c.RUN, c.RECENT_HEAD] = (w[c.RUN, c.RECENT_HEAD] + 1) % w[c.RUN, c.RECENT_ROOM]
+    room, head = w[c.RUN, c.RECENT_ROOM], w[c.RUN, c.RECENT_HEAD]
+    if w[c.RUN, c.RECENT] == room:
+        w[c.RUN, c.RECENT_HEAD] = head = head + 1 if head + 1 < room else 0
         w[c.RUN, c.RECENT] -= 1
-    recent[(w[c.RUN, c.RECENT_HEAD] + w[c.RUN, c.RECENT]) % w[c.RUN, c.RECENT_ROOM]] = w[c.RUN, c.NOW_MS]
+    at = head + w[c.RUN, c.RECENT]
+    recent[at if at < room else at - room] = w[c.RUN, c.NOW_MS]
     w[c.RUN, c.RECENT] += 1
     note(w, staged, leg)
 
