@@ -13,7 +13,7 @@ import numpy as np
 from autotrader.backtest import world as c
 from autotrader.backtest.engine import Outcome, Progress, simulate
 from autotrader.backtest.plan import Exchange, Plan, Simulated, make_plan
-from autotrader.backtest.result import CASH, PORTFOLIO, Curve, LegInfo, Result, StrategyRun, Trades
+from autotrader.backtest.result import CASH, PORTFOLIO, REASONS, Curve, LegInfo, Result, StrategyRun, Trades
 from autotrader.backtest.summary import measured
 from autotrader.config.load import Declarations
 from autotrader.config.references import account_currency
@@ -202,7 +202,7 @@ def data_hash(plan: Plan) -> str:
 
 
 def fills_of(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return every fill as plain values, oldest first: what a replay compares with a journal."""
+    """Return every fill as plain values, oldest first, as a journal keeps them: only a guard's fill has a reason."""
     plan = outcome.plan
     found = []
     for row in outcome.fills.tolist():
@@ -220,8 +220,9 @@ def fills_of(outcome: Outcome) -> list[dict[str, Any]]:
                 "cost": fill["cost"] * CASH,
                 "fee": fill["fee"] * CASH,
                 "ts": fill["ts_ms"],
-                "purpose": fill["purpose"],
-                "reason": fill["reason"],
+                "maker": bool(fill["maker"]),
+                "entry_id": fill["entry_id"],
+                "reason": str(REASONS[fill["reason"]]) if fill["purpose"] == c.GUARD_ORDER else "",
             }
         )
     return found
