@@ -98,7 +98,10 @@ async def lived(root: Path, until_ms: int) -> list[dict]:
     db.close()
     names = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
     return [
-        {name: Decimal(v) if name in {"price", "amount", "cost", "fee"} else v for name, v in zip(names, row, strict=True)}
+        {
+            name: Decimal(v) if name in {"price", "amount", "cost", "fee"} else v
+            for name, v in zip(names, row, strict=True)
+        }
         for row in rows
     ]
 
@@ -112,10 +115,14 @@ def simulated(root: Path, until_ms: int, *, compiled: bool = True) -> list[dict]
 
 @pytest.mark.parametrize("risk", ["", RISK], ids=["free", "limited"])
 @pytest.mark.parametrize(
-    "names", [*([name] for name in STRATEGIES), list(STRATEGIES)], ids=lambda names: names[0] if len(names) == 1 else "all"
+    "names",
+    [*([name] for name in STRATEGIES), list(STRATEGIES)],
+    ids=lambda names: names[0] if len(names) == 1 else "all",
 )
 async def test_the_backtest_fills_what_the_daemon_fills(tmp_path, names, risk) -> None:
-    root = folder(tmp_path, {name: STRATEGIES[name] for name in names}, speed="max, from: 2024-11-25" if history() else "max")
+    root = folder(
+        tmp_path, {name: STRATEGIES[name] for name in names}, speed="max, from: 2024-11-25" if history() else "max"
+    )
     if risk:
         write(root, {"risk.d/default.yaml": risk})
     until_ms = BEGIN_MS + SPAN_MS
@@ -127,7 +134,11 @@ async def test_the_backtest_fills_what_the_daemon_fills(tmp_path, names, risk) -
 @pytest.mark.parametrize("leverage", [""], ids=["unlevered"])
 async def test_on_a_swap_too_with_shorts_funding_and_liquidation(tmp_path, leverage) -> None:
     data = history()
-    market = f"replay: {{data: {data}, exchange: binance-perp, speed: max, from: 2024-11-05}}\n" if data else "generate: {speed: max}\n"
+    market = (
+        f"replay: {{data: {data}, exchange: binance-perp, speed: max, from: 2024-11-05}}\n"
+        if data
+        else "generate: {speed: max}\n"
+    )
     root = folder(tmp_path, {"both": BOTH_WAYS}, speed="max")
     write(root, {"exchanges.d/perp.yaml": PERP + market + leverage})
     begin_ms = 1_730_764_800_000 if data else BEGIN_MS

@@ -13,7 +13,6 @@ from autotrader.execution.leg import exit_code
 from autotrader.market.fills import affordable, average, cost, fee, fits, in_ticks, part_of, slipped
 
 
-
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 
 
@@ -174,9 +173,7 @@ def book(w: Any, leg: int, side: int, lots: int, cash: int, charge: int) -> None
     w[exchange, c.MARGIN] += margin(after, w[exchange, c.LEVERAGE]) - before
 
 
-def _grow(
-    w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int
-) -> None:
+def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int) -> None:
     if w[leg, c.LOTS] == 0:
         w[leg, c.OPENED_MS] = ts_ms
         w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0

@@ -82,7 +82,11 @@ def run(
         if w[c.RUN, c.HAS_FUNDING] == 1:
             now_ms = min(now_ms, next_settlement(w, funding))
         for series in range(first_series, last_series):
-            if w[series, c.NEXT_MS] == now_ms and w[series, c.OPENED] == 1 and w[series, c.CURSOR] >= w[series, c.READY]:
+            if (
+                w[series, c.NEXT_MS] == now_ms
+                and w[series, c.OPENED] == 1
+                and w[series, c.CURSOR] >= w[series, c.READY]
+            ):
                 return c.NEEDS_BARS
         if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
             return c.NEEDS_ROOM
@@ -263,7 +267,12 @@ def stretch(
     length_ms, sample_ms = w[series, c.LENGTH_MS], w[c.RUN, c.NEXT_SAMPLE_MS]
     bounded = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1
     money = f[c.RUN, c.START] + w[w[leg, c.STRATEGY], c.MONEY] * CENT_8
-    equity, peak, deepest, drawdown = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
+    equity, peak, deepest, drawdown = (
+        f[c.RUN, c.EQUITY],
+        f[c.RUN, c.PEAK_EQUITY],
+        f[c.RUN, c.DEEPEST],
+        f[c.RUN, c.DRAWDOWN],
+    )
     features_at = w[leg, c.FEATURES] - w[leg, c.ROW_0] * w[leg, c.COLUMNS]
     columns, entry_id = w[leg, c.COLUMNS], w[leg, c.ENTRY_ID]
     first = row = w[series, c.CURSOR]
@@ -314,7 +323,12 @@ def stretch(
     if lots != 0:
         w[strategy, c.EXPOSED_BARS] += bars
         w[c.RUN, c.EXPOSED_MOMENTS] += moments
-    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = equity, peak, deepest, drawdown
+    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = (
+        equity,
+        peak,
+        deepest,
+        drawdown,
+    )
     f[series, c.LAST_CLOSE] = close
     f[w[leg, c.INSTRUMENT], c.LAST_PRICE] = close
     w[series, c.CURSOR] = row

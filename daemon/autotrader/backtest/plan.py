@@ -162,7 +162,9 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     whole: dict[Key, Columns] = {}
     for key in keys:
         source = sources[key.exchange].source
-        need = max(leg.program.history.get(_local(leg, key), 1) for leg in plan.legs if leg.declared.exchange == key.exchange)
+        need = max(
+            leg.program.history.get(_local(leg, key), 1) for leg in plan.legs if leg.declared.exchange == key.exchange
+        )
         whole[key] = _span(source, key, begins[key.exchange], to_ms, need)
     for leg in plan.legs:
         _show(leg, whole, begins[leg.declared.exchange])

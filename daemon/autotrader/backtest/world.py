@@ -48,7 +48,9 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP = range(4)
 MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS = range(8)
 
 # a part -------------------------------------------------------------------------------------------------------------
-KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = range(11)
+KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = (
+    range(11)
+)
 
 # a leg --------------------------------------------------------------------------------------------------------------
 (
@@ -75,7 +77,9 @@ WIDTH = max(_RUN_WIDTH, 67)
 EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy
 PER_PRICE, LAST_PRICE, PER_LOT = range(3)  # an instrument; PER_LOT is the money that a lot is worth a unit of price
 LAST_CLOSE = 0  # a series
-TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(9)  # a leg; BEST and ENTRY in ticks
+TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(
+    9
+)  # a leg; BEST and ENTRY in ticks
 
 FLOAT_WIDTH = 9
 """Columns of the table of floats."""

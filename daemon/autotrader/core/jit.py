@@ -77,9 +77,7 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     return types.ExternalFunction(symbol, signature)
 
 
-def linked(
-    function: FunctionType, names: Mapping[str, Any], *, compiled: bool, inlined: bool = False
-) -> FunctionType:
+def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool, inlined: bool = False) -> FunctionType:
     """Return a copy of a function in which `names` replace globals, in the functions of this package that it calls too.
 
     With `compiled` those are compiled functions, with `inlined` made a part of it; else plain ones.

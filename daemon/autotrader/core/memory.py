@@ -14,7 +14,6 @@ alive and its indices in range. In plain Python the functions here return the ar
 from __future__ import annotations
 
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 
@@ -48,44 +47,21 @@ def cube(flat: Any, at: int, rows: int, width: int) -> Any:
 @cache
 def compiled() -> dict[str, Any]:
     """Return the same functions for compiled code, by name."""
-    _register(_kinds())
-    return _functions(_kinds())
+    from autotrader.core import memory_types
+
+    _register(memory_types)
+    return _functions(memory_types)
 
 
-def kinds() -> SimpleNamespace:
-    """Return the types of tables and lines, to write signatures with: Table(dtype, width), Line(dtype, stride)."""
+def kinds() -> Any:
+    """Return the module of the types of tables and lines, to write signatures with."""
+    from autotrader.core import memory_types
+
     compiled()
-    return _kinds()
+    return memory_types
 
 
-@cache
-def _kinds() -> SimpleNamespace:
-    from numba.core import types
-
-    class Table(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any, width: int) -> None:
-            self.dtype, self.width = dtype, width
-            super().__init__(name=f"Table({dtype}, {width})")
-
-    class Line(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any, stride: int) -> None:
-            self.dtype, self.stride = dtype, stride
-            super().__init__(name=f"Line({dtype}, {stride})")
-
-    class Sheet(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any) -> None:
-            self.dtype = dtype
-            super().__init__(name=f"Sheet({dtype})")
-
-    class Cube(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any) -> None:
-            self.dtype = dtype
-            super().__init__(name=f"Cube({dtype})")
-
-    return SimpleNamespace(Table=Table, Line=Line, Sheet=Sheet, Cube=Cube)
-
-
-def _register(kinds: SimpleNamespace) -> None:
+def _register(kinds: Any) -> None:
     """Teach the compiler how the kinds lie in memory and what `x[i]`, `x[i] = v` and `len(x)` do."""
     import operator
 
@@ -136,9 +112,7 @@ def _register(kinds: SimpleNamespace) -> None:
     def _place(context: Any, builder: Any, kind: Any, index_kind: Any, data: Any, index: Any) -> Any:
         if isinstance(kind, kinds.Table):
             parts = cgutils.unpack_tuple(builder, index, 2)
-            row, at = (
-                context.cast(builder, part, of, types.intp) for part, of in zip(parts, index_kind, strict=True)
-            )
+            row, at = (context.cast(builder, part, of, types.intp) for part, of in zip(parts, index_kind, strict=True))
             offset = builder.add(builder.mul(row, row.type(kind.width)), at)
         else:
             row = context.cast(builder, index, index_kind, types.intp)
@@ -178,7 +152,7 @@ def _register(kinds: SimpleNamespace) -> None:
     lower_builtin(len, kinds.Sheet)(_length)
 
 
-def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
+def _functions(kinds: Any) -> dict[str, Any]:
     """Return the makers, as numba's intrinsics."""
     from numba.core import cgutils, types
     from numba.extending import intrinsic

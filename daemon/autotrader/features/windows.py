@@ -30,7 +30,6 @@ PLACE, RUN, SUM, ERROR, RING = 0, 1, 2, 3, 4
 one more where the window is full but its sum is not), the sum, its error, and the ring of n values."""
 
 
-
 def total_size(n: int) -> int:
     """Return the places that `total` and `mean` take."""
     return n + RING
