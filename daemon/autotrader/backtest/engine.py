@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -15,14 +14,10 @@ import numpy as np
 from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
 from autotrader.backtest.plan import Plan, Tables, make_tables
-from autotrader.backtest.result import CASH, Curve, LegInfo, StrategyRun, Trades
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
-from autotrader.core.units import timeframe_ms
-from autotrader.execution.sizing import STEP
 from autotrader.features.fold import Floats, Folder, Ints, frozen
 from autotrader.market.bars import Columns
-from autotrader.market.fills import value
 from autotrader.strategies.contract import Kind
 
 BLOCK = 16_384
@@ -34,7 +29,7 @@ BLOCK_CELLS = 1_000_000
 MAX_POINTS = 10_000
 """Points of an equity curve, days apart where a run is longer."""
 
-SAMPLES_MS = tuple(minutes * 60_000 for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720)) + (DAY_MS,)
+SAMPLES_MS = tuple(minutes * 60_000 for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1_440))
 RECENT = 10_000
 FIRST_ROOM = 1 << 17
 

@@ -1,4 +1,4 @@
-"""The simulation itself: one pass over market time, moment by moment, as the paper market and the daemon live through it.
+"""The simulation: one pass over market time, moment by moment, as the paper market and the daemon live through it.
 
 At one moment: bars that close meet the orders they decide; settlements move money; strategies decide on what closed, in
 the order of their names; what they want is sent; then bars that open meet the orders. What happens at every bar is
@@ -31,12 +31,9 @@ CENT_8 = 1e-8
 NO_ATR = float("nan")
 
 
-def step(
-    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any,
-    part: int, event: int, leg: int,
-) -> None:  # fmt: skip
+def step(*_arguments: Any) -> None:
     """Stand where the steps of a plan's strategy kinds are put (see `backtest.glue`)."""
-    raise AssertionError(f"a loop is run with the steps of its strategies: {(part, event, leg)}")
+    raise AssertionError("a loop is run with the steps of its strategies")
 
 
 def enter(
@@ -354,8 +351,10 @@ def stretch(
 def unmoved(w: Any, f: Any, now_ms: int) -> bool:
     """Tell whether an equity surely trips no loss lock, makes no new peak and begins no new day (see `watched`)."""
     equity = f[c.RUN, c.EQUITY]
-    inside = f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]
-    return inside and now_ms < w[c.RUN, c.UNMOVED_UNTIL_MS]
+    if not f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]:
+        return False
+    until_ms: int = w[c.RUN, c.UNMOVED_UNTIL_MS]
+    return now_ms < until_ms
 
 
 def fallen(f: Any, row: int) -> None:

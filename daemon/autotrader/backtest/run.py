@@ -93,7 +93,7 @@ def backtest(plan: Plan, config_hash: str = "", *, progress: Progress | None = N
 
 def result_of(outcome: Outcome, config_hash: str = "") -> Result:
     """Return what an outcome's tables say, without the time it took and the hash of its data."""
-    plan, w = outcome.plan, outcome.tables.w
+    plan = outcome.plan
     legs = tuple(
         LegInfo(
             plan.strategies[leg.strategy].name,

@@ -1,4 +1,4 @@
-"""The memory of a simulation: one table of whole numbers and one of floats, a row for each thing, a column for each fact.
+"""The memory of a simulation: a table of whole numbers and one of floats, a row for each thing, a column for each fact.
 
 Rows come in blocks: the run itself, exchanges, instruments, series of bars, strategies, parts, legs, slots. Two arrays
 cross from one compiled function to the next, whatever is simulated; every fact has its place here and nowhere else.

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from harness import Run, serve
-from market import Bars, bars, slices
 from workloads import FAST, FEE, MAX_OPEN, RSI, RSI_BELOW, SLOW, STAKE, START_CASH, STOP, TAKE, TRAIL, Outcome
 
 from autotrader.app import declared
@@ -20,6 +19,7 @@ from autotrader.backtest.run import backtest, plan_of
 from autotrader.market.bars import Columns, Funding
 from autotrader.market.history import decimals
 from autotrader.strategies import registry
+from market import Bars, bars, slices
 
 EXCHANGE = f"""
 kind: simulated
