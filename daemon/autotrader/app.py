@@ -115,6 +115,7 @@ def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:
         slippage=declared.slippage,
         latency_ms=declared.latency,
         min_notional=declared.min_notional.amount if declared.min_notional else ZERO,
+        leverage=declared.leverage,
     )
 
 
@@ -209,6 +210,7 @@ def make_account(name: str, declarations: Declarations) -> Any:
         account_currency(declarations.daemon, [declared]),
         declared.fees.taker + declared.slippage,
         budget=declared.budget.amount if declared.budget else None,
+        leverage=declared.leverage,
     )
 
 
