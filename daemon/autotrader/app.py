@@ -217,7 +217,7 @@ def run_optimize(
     trials: int = 100,
     seed: int = 0,
     folds: int = 0,
-    workers: int = 1,
+    workers: int = 0,
     ray: str = "",
     study: Path | None = None,
     progress: Callable[[float, str], None] | None = None,

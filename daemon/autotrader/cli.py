@@ -124,7 +124,9 @@ def _add_optimize(command: argparse.ArgumentParser) -> None:
     command.add_argument("--walk-forward", type=_whole, default=0, metavar="N", help="trade N stretches after a search")
     command.add_argument("--seed", type=int, default=0, help="of the choice of trials; default 0")
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=_whole, default=1, metavar="N", help="processes of this machine; default 1")
+    where.add_argument(
+        "--workers", type=_whole, default=0, metavar="N", help="processes; left out: threads of this one"
+    )
     where.add_argument("--ray", default="", metavar="ADDRESS", help="a Ray cluster, as 127.0.0.1:6379")
     add_span(command)
     command.add_argument("--study", type=Path, metavar="FILE", help="where trials are kept; var/optimize/NAME.db")

@@ -3,7 +3,6 @@
 import logging
 
 import pytest
-from support.folders import folder, rules
 
 from autotrader.app import optimize_question
 from autotrader.backtest.objective import objectives
@@ -15,6 +14,7 @@ from autotrader.backtest.workers import opened
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
 from autotrader.market.generate import BEGIN_MS
+from support.folders import folder, rules
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own processes and sockets outlive a test
 

@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from support.folders import folder, rules
 
 from autotrader.app import optimize_question, run_optimize
 from autotrader.backtest import optimize
+from autotrader.backtest.engine import simulate
+from autotrader.backtest.grid import grid, together
 from autotrader.backtest.objective import front, objectives
 from autotrader.backtest.overfit import deflated_sharpe, moments
+from autotrader.backtest.run import result_of
 from autotrader.backtest.search import BATCH, Wanted, search
 from autotrader.backtest.space import space
 from autotrader.backtest.trial import Bench, Question, Span, Task, code
@@ -20,6 +22,7 @@ from autotrader.backtest.workers import opened
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
 from autotrader.market.generate import BEGIN_MS
+from support.folders import folder, rules
 
 DAYS = 14
 SPAN = {"from_ms": BEGIN_MS, "to_ms": BEGIN_MS + DAYS * DAY_MS}
@@ -90,8 +93,10 @@ def test_another_seed_makes_others(question):
     assert outcome(first) != outcome(other)
 
 
-def test_two_workers_find_what_one_finds(question):
-    assert outcome(found(question, wanted(question), workers=2)) == outcome(found(question, wanted(question)))
+@pytest.mark.parametrize("workers", [0, 2], ids=["threads", "processes"])
+def test_several_workers_find_what_one_finds(question, workers):
+    one = outcome(found(question, wanted(question), workers=1))
+    assert outcome(found(question, wanted(question), workers=workers)) == one
 
 
 def test_more_trials_later_are_those_of_one_longer_search(question, tmp_path):
@@ -254,3 +259,20 @@ def test_a_file_that_is_no_study_is_refused(question, tmp_path):
     path.write_text("not a database, but long enough to be mistaken for one" * 20)
     with pytest.raises(AutotraderError, match="cannot be kept there"):
         found(question, wanted(question, SMALL), study=path)
+
+
+def test_plans_on_several_threads_give_what_each_gives_alone(question):
+    bench = Bench(question)
+    plans = [bench.plan(bench.params({"let.n": str(n)})) for n in range(5, 15)]
+    for plan, result in zip(plans, grid(plans, 3), strict=True):
+        alone = result_of(simulate(plan))
+        assert all(np.array_equal(one, other) for one, other in zip(result.trades, alone.trades, strict=True))
+        assert np.array_equal(result.portfolio.curve.equity, alone.portfolio.curve.equity)
+
+
+def test_work_on_threads_is_taken_as_it_is_needed():
+    taken = []
+    numbers = together(lambda one: one * one, (taken.append(one) or one for one in range(1_000)), 2)
+    assert [next(numbers) for _ in range(3)] == [0, 1, 4]
+    assert len(taken) < 20
+    numbers.close()

@@ -31,7 +31,7 @@ _PERCENT = frozenset({"total_return", "cagr", "volatility", "max_drawdown", "win
 class How:
     """Where trials are made and remembered (`study` None: nowhere), and how many folds are walked (0: none)."""
 
-    workers: int = 1
+    workers: int = 0
     ray: str = ""
     folds: int = 0
     study: Path | None = None

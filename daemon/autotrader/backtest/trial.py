@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -167,6 +168,7 @@ class Held:
         self._series: dict[tuple[str, str], Columns] = {}
         self._begins: dict[tuple[str, str], int] = {}
         self._ticks: dict[str, Decimal] = {}
+        self._lock = threading.Lock()  # trials are made on several threads; a series is read once
 
     @property
     def fingerprint(self) -> str:
@@ -206,11 +208,15 @@ class Held:
     def _held(self, symbol: str, timeframe: str, moment_ms: int) -> Columns:
         """Return a series from as long before the first moment that is asked for as any feature may look back."""
         key = (symbol, timeframe)
-        if key not in self._series:
-            early = self._source.before(symbol, timeframe, moment_ms, MAX_WINDOW)
-            first_ms = int(early.ts[0]) if len(early.ts) else moment_ms
-            limit = MAX_BARS
-            if self._to_ms is not None:
-                limit = min(MAX_BARS, max(0, (self._to_ms - first_ms) // timeframe_ms(timeframe) + 1))
-            self._series[key] = self._source.after(symbol, timeframe, first_ms, limit)
-        return self._series[key]
+        with self._lock:
+            if key not in self._series:
+                self._series[key] = self._read(symbol, timeframe, moment_ms)
+            return self._series[key]
+
+    def _read(self, symbol: str, timeframe: str, moment_ms: int) -> Columns:
+        early = self._source.before(symbol, timeframe, moment_ms, MAX_WINDOW)
+        first_ms = int(early.ts[0]) if len(early.ts) else moment_ms
+        limit = MAX_BARS
+        if self._to_ms is not None:
+            limit = min(MAX_BARS, max(0, (self._to_ms - first_ms) // timeframe_ms(timeframe) + 1))
+        return self._source.after(symbol, timeframe, first_ms, limit)

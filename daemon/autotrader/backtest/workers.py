@@ -1,4 +1,4 @@
-"""Where the trials of a search are evaluated: in this process, in several on this machine, or on a Ray cluster.
+"""Where the trials of a search are evaluated: in this process, in others on this machine, or on a Ray cluster.
 
 Each gives the same answers in the order of its tasks, so a search does not depend on where its trials were run.
 """
@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
+from autotrader.backtest.grid import processors, together
 from autotrader.backtest.trial import Bench, Question, Task, Tried
 from autotrader.core.errors import AutotraderError
 
@@ -29,19 +30,22 @@ class Evaluate(Protocol):
     def __call__(self, tasks: Sequence[Task], /) -> Iterator[Tried]: ...
 
 
-def opened(question: Question, workers: int = 1, ray: str = "") -> AbstractContextManager[Evaluate]:
-    """Return where tasks are evaluated, to be closed at the end. Raises AutotraderError for what cannot be had."""
+def opened(question: Question, workers: int = 0, ray: str = "") -> AbstractContextManager[Evaluate]:
+    """Return where tasks are evaluated, to be closed at the end. Raises AutotraderError for what cannot be had.
+
+    0 workers are threads of this process, one a processor; 1 is this thread alone, more are processes.
+    """
     if ray:
         return _cluster(question, ray)
-    if not 1 <= workers <= MAX_WORKERS:
+    if not 0 <= workers <= MAX_WORKERS:
         raise AutotraderError(f"{workers} workers cannot be; give 1 to {MAX_WORKERS}")
-    return _here(question) if workers == 1 else _processes(question, workers)
+    return _processes(question, workers) if workers > 1 else _here(question, workers or processors())
 
 
 @contextmanager
-def _here(question: Question) -> Iterator[Evaluate]:
+def _here(question: Question, threads: int) -> Iterator[Evaluate]:
     bench = Bench(question)
-    yield lambda tasks: map(bench.evaluate, tasks)
+    yield lambda tasks: together(bench.evaluate, tasks, threads)
 
 
 @contextmanager
