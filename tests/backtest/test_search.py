@@ -1,5 +1,6 @@
 """A search over a strategy's file: which trials are made, what is counted, and that it goes on where it stopped."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,6 +20,8 @@ from autotrader.backtest.trial import Bench, Question, Span, Task, code
 from autotrader.backtest.trials import daily_sharpe, remembered
 from autotrader.backtest.walk_forward import IN_PARTS, stretches, walk
 from autotrader.backtest.workers import opened
+from autotrader.cli import main
+from autotrader.core import jit
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
 from autotrader.market.generate import BEGIN_MS
@@ -276,3 +279,28 @@ def test_work_on_threads_is_taken_as_it_is_needed():
     assert [next(numbers) for _ in range(3)] == [0, 1, 4]
     assert len(taken) < 20
     numbers.close()
+
+
+def test_a_changed_parameter_compiles_nothing(question):
+    bench = Bench(question)
+    bench.evaluate(Task({}, question.span))
+    before = set(jit.code_root().iterdir())
+    for n in range(4, 20):
+        assert not bench.evaluate(Task({"let.n": str(n), "exits.stop_loss": f"{n}0bps"}, question.span)).refused
+    assert set(jit.code_root().iterdir()) == before
+
+
+def test_the_command_prints_one_document_and_writes_the_page(tmp_path, capsys):
+    root, page = folder(tmp_path, {"cross": STRATEGY}, recorded=False), tmp_path / "best.html"
+    line = ["-c", str(root), "optimize", "cross", "--set", "let.n=5:6", "--to", "2024-01-06", "--json"]
+    assert main([*line, "--walk-forward", "1", "--report", str(page)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["trials"] == 2
+    assert len(told["walk_forward"]["folds"]) == 1
+    assert page.stat().st_size > 100_000
+
+
+def test_the_command_refuses_a_path_that_leads_nowhere(tmp_path, capsys):
+    root = folder(tmp_path, {"cross": STRATEGY}, recorded=False)
+    assert main(["-c", str(root), "optimize", "cross", "--set", "lett.n=5:6"]) == 1
+    assert "is 'let' meant?" in capsys.readouterr().err
