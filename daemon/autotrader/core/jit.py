@@ -13,8 +13,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
