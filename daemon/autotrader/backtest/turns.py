@@ -135,7 +135,8 @@ def _settle(w: Any, f: Any, instrument: int, rate: int) -> None:
     pays = (net > 0) == (rate > 0)
     moved = -mul_div_up(worth, abs(rate), RATE) if pays else mul_div(worth, abs(rate), RATE)
     exchange = w[instrument, c.EXCHANGE]
-    w[exchange, c.CASH] += moved
+    if w[exchange, c.BUDGETED] == 0:
+        w[exchange, c.CASH] += moved
     w[exchange, c.BALANCE] += moved
     w[c.RUN, c.FUNDING_SUM] += moved
     _share_out(w, instrument, net, moved)
