@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,7 @@ def _backtest(arguments: argparse.Namespace) -> None:
     for name, result in results.items():
         if arguments.trades:
             path = arguments.trades.with_stem(f"{arguments.trades.stem}-{name}") if name else arguments.trades
-            _written(path, lambda path, result=result: summary.write_trades(result, path))
+            _written(path, partial(summary.write_trades, result))
     if arguments.report:
         from autotrader.backtest import report
 

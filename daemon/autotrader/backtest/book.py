@@ -12,7 +12,6 @@ from autotrader.backtest.result import REASONS
 from autotrader.execution.leg import exit_code
 from autotrader.market.fills import affordable, average, cost, fee, fits, in_ticks, part_of, slipped
 
-
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 
 

@@ -1,4 +1,4 @@
-"""The memory of a simulation: one table of whole numbers and one of floats, a row for each thing, a column for each fact.
+"""The memory of a simulation: a table of whole numbers and one of floats, a row for each thing, a column for each fact.
 
 Rows come in blocks: the run itself, exchanges, instruments, series of bars, strategies, parts, legs, slots. Two arrays
 cross from one compiled function to the next, whatever is simulated; every fact has its place here and nowhere else.
@@ -25,9 +25,9 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, DECIDED, UNMOVED_UNTIL_MS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 25)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 25
+    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 24)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 24
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.

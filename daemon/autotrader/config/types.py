@@ -255,7 +255,7 @@ PositiveDecimal = Annotated[Decimal, Field(gt=0)]
 
 
 def instant_ms(text: str) -> int:
-    """Return a date or a moment, UTC unless it says otherwise, in milliseconds. Raises ValueError that says what to write."""
+    """Return a date or a moment, UTC unless it says otherwise, in milliseconds. Raises ValueError where it is none."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

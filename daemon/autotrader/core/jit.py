@@ -53,7 +53,7 @@ def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
     from numba.core import config
 
     folder = code_folder(key)
-    config.CACHE_DIR = str(folder)
+    vars(config)["CACHE_DIR"] = str(folder)
     made = _dispatcher(linked(function, names, compiled=True, inlined=True), called_from_python=True)
     made.enable_caching()
     return made
@@ -69,8 +69,9 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     from numba.core import config, types
 
     signature = result(*arguments)
-    config.CACHE_DIR = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
-    made = cfunc(signature, cache=True, error_model="numpy", _nrt=False)(linked(function, {}, compiled=True))
+    vars(config)["CACHE_DIR"] = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
+    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+    made = cfunc(signature, **options)(linked(function, {}, compiled=True))
     symbol = f"{PACKAGE}.{function.__module__}.{function.__qualname__}"
     llvmlite.binding.add_symbol(symbol, made.address)
     _KEPT.append(made)
@@ -126,7 +127,8 @@ def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inl
     if inlined and not function.__dict__.get("seldom"):
         options["forceinline"] = True
     # Nothing that is compiled here makes or keeps an array, so nothing needs to count references.
-    return njit(error_model="numpy", nogil=True, _nrt=False, **options)(function)
+    options |= {"error_model": "numpy", "nogil": True, "_nrt": False}
+    return njit(**options)(function)
 
 
 def code_folder(key: str) -> Path:

@@ -70,11 +70,11 @@ def _register(kinds: Any) -> None:
     from numba.core.extending import lower_builtin, register_model
     from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
-    class Pointer(models.PrimitiveModel):  # type: ignore[misc]
+    class Pointer(models.PrimitiveModel):
         def __init__(self, manager: Any, kind: Any) -> None:
             super().__init__(manager, kind, manager.lookup(types.CPointer(kind.dtype)).get_value_type())
 
-    class Shaped(models.StructModel):  # type: ignore[misc]
+    class Shaped(models.StructModel):
         def __init__(self, manager: Any, kind: Any) -> None:
             members = [("data", types.CPointer(kind.dtype)), ("rows", types.intp), ("width", types.intp)]
             super().__init__(manager, kind, members)
@@ -91,21 +91,21 @@ def _register(kinds: Any) -> None:
         return kinds.Sheet(kind.dtype) if isinstance(kind, kinds.Cube) else kind.dtype
 
     @infer_global(operator.getitem)
-    class _Get(AbstractTemplate):  # type: ignore[misc]
+    class _Get(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
             if isinstance(args[0], (*flat, kinds.Sheet, kinds.Cube)):
                 return signature(_result(args[0]), *args)
             return None
 
     @infer_global(operator.setitem)
-    class _Set(AbstractTemplate):  # type: ignore[misc]
+    class _Set(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
             if isinstance(args[0], flat):
                 return signature(types.none, args[0], args[1], args[0].dtype)
             return None
 
     @infer_global(len)
-    class _Length(AbstractTemplate):  # type: ignore[misc]
+    class _Length(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
             return signature(types.intp, *args) if isinstance(args[0], kinds.Sheet) else None
 
@@ -161,30 +161,30 @@ def _functions(kinds: Any) -> dict[str, Any]:
     def _data_of(context: Any, builder: Any, of: Any, value: Any) -> Any:
         return make_array(of)(context, builder, value).data if isinstance(of, types.Array) else value
 
-    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    @intrinsic(prefer_literal=True)
     def table_of(_typing: Any, array: Any, width: Any) -> Any:
         if not isinstance(width, types.IntegerLiteral):
             return None
         kind = kinds.Table(array.dtype, width.literal_value)
         return kind(array, width), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def line_of(_typing: Any, array: Any) -> Any:
         kind = kinds.Line(array.dtype, 1)
         return kind(array), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def column_of(_typing: Any, whole: Any, _first: Any, _place: Any) -> Any:
         kind = kinds.Line(whole.dtype, whole.width)
 
-        def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
+        def code(_context: Any, builder: Any, _of: Any, args: Any) -> Any:
             offset = builder.add(builder.mul(args[1], args[1].type(whole.width)), args[2])
             return builder.gep(args[0], [offset])
 
         return kind(whole, types.intp, types.intp), code
 
     def _shaped(name: str) -> Any:
-        @intrinsic  # type: ignore[untyped-decorator]
+        @intrinsic
         def made_of(_typing: Any, flat: Any, _at: Any, _rows: Any, _width: Any) -> Any:
             kind = getattr(kinds, name)(flat.dtype)
 

@@ -10,7 +10,7 @@ from typing import Any
 from numba.core import types
 
 
-class Table(types.Type):  # type: ignore[misc]
+class Table(types.Type):
     """Two dimensions, a known width."""
 
     def __init__(self, dtype: Any, width: int) -> None:
@@ -18,7 +18,7 @@ class Table(types.Type):  # type: ignore[misc]
         super().__init__(name=f"Table({dtype}, {width})")
 
 
-class Line(types.Type):  # type: ignore[misc]
+class Line(types.Type):
     """One dimension, a known stride."""
 
     def __init__(self, dtype: Any, stride: int) -> None:
@@ -26,7 +26,7 @@ class Line(types.Type):  # type: ignore[misc]
         super().__init__(name=f"Line({dtype}, {stride})")
 
 
-class Sheet(types.Type):  # type: ignore[misc]
+class Sheet(types.Type):
     """Rows of a width that the program knows when it runs."""
 
     def __init__(self, dtype: Any) -> None:
@@ -34,7 +34,7 @@ class Sheet(types.Type):  # type: ignore[misc]
         super().__init__(name=f"Sheet({dtype})")
 
 
-class Cube(types.Type):  # type: ignore[misc]
+class Cube(types.Type):
     """Sheets, one after the other."""
 
     def __init__(self, dtype: Any) -> None:
