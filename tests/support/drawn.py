@@ -93,7 +93,7 @@ CONDITIONS = st.sampled_from(
         "rsi(close, 3) < 40",
         "rsi(close, 3) > 55",
         'close > ema(close, 2, timeframe="1h")',
-        'close < ema(close, 3, timeframe="30m")',
+        'close < ema(close, 2, timeframe="1h")',
         "close >= close",
         "close != close",
     ]
@@ -190,7 +190,7 @@ def worlds(draw: st.DrawFn, most: int = 3) -> World:
                 draw(st.integers(0, 2**31)),
                 draw(st.integers(30, 180)),
                 draw(st.sampled_from([0, 0, 0, 5, 17])),
-                *draw(st.sampled_from([(100.0, 2), (30_000.0, 1), (0.05, 5), (0.0003, 8), (2.5, 1), (900_000.0, 0)])),
+                *draw(st.sampled_from([(100.0, 2), (30_000.0, 1), (0.05, 5), (0.0312, 6), (2.5, 1), (900_000.0, 0)])),
                 draw(st.sampled_from(["calm", "wild", "jumps", "flat"])),
             ),
         )

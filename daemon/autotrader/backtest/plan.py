@@ -47,7 +47,6 @@ class Exchange(NamedTuple):
     leverage: int
     source: BarSource
     start_ms: int | None = None
-    budgeted: bool = False
 
 
 @dataclass(frozen=True)
@@ -289,7 +288,7 @@ def _exchange_rows(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int]) ->
     for number, one in enumerate(plan.exchanges):
         row = w[places["exchange"] + number]
         row[c.CASH], row[c.BALANCE] = steps(one.cash), steps(one.balance)
-        row[c.SWAP], row[c.BUDGETED] = int(one.market == "swap"), int(one.budgeted)
+        row[c.SWAP] = int(one.market == "swap")
         row[c.MAKER], row[c.TAKER] = fills.scaled(one.maker), fills.scaled(one.taker)
         row[c.SLIPPAGE] = fills.scaled(one.slippage)
         row[c.COST] = fills.scaled(one.taker + one.slippage)

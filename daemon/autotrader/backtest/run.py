@@ -51,7 +51,6 @@ def exchange_of(name: str, declarations: Declarations, source: Source) -> Exchan
         declared.leverage,
         bars,
         start_ms,
-        declared.budget is not None,
     )
 
 

@@ -127,7 +127,7 @@ def _settle(w: Any, f: Any, instrument: int, rate: int) -> None:
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         if w[leg, c.INSTRUMENT] == instrument and w[leg, c.LOTS] != 0:
             net += w[leg, c.LOTS]
-            series = w[leg, c.MATCH]
+            series = max(series, w[leg, c.MATCH])  # the shortest bars know the latest close
     if net == 0 or rate == 0:
         return
     price = in_ticks(f[series, c.LAST_CLOSE], f[instrument, c.PER_PRICE])
@@ -135,8 +135,7 @@ def _settle(w: Any, f: Any, instrument: int, rate: int) -> None:
     pays = (net > 0) == (rate > 0)
     moved = -mul_div_up(worth, abs(rate), RATE) if pays else mul_div(worth, abs(rate), RATE)
     exchange = w[instrument, c.EXCHANGE]
-    if w[exchange, c.BUDGETED] == 0:
-        w[exchange, c.CASH] += moved
+    w[exchange, c.CASH] += moved
     w[exchange, c.BALANCE] += moved
     w[c.RUN, c.FUNDING_SUM] += moved
     _share_out(w, instrument, net, moved)

@@ -31,10 +31,7 @@ _RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 24
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
-# With a budget (BUDGETED 1) CASH follows fills alone: funding moves the exchange's own money, not what may be used.
-(
-    CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONAL, LATENCY_MS, LEVERAGE, BUDGETED,
-) = range(13)  # fmt: skip
+CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONAL, LATENCY_MS, LEVERAGE = range(12)
 
 # an instrument ------------------------------------------------------------------------------------------------------
 EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP = range(4)

@@ -6,7 +6,7 @@ Nothing here is sent or written: orders are drafted on the desk, and leave with 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 import structlog
 
@@ -123,11 +123,12 @@ class Trader:
             leg.target = wanted
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
+            cancel += tuple(order.client_id for order in leg.working("exit"))  # else two would sell the same
             self.desk.draft(leg, Steps(cancel, place), now_ms, "reduce", {"to": str(wanted)})
 
     def _freed(self, leg: Leg, price: Decimal) -> Decimal:
         """Return the money that the leg's own position already took: a new size may use it again."""
-        return abs(leg.position.amount) * price
+        return (abs(leg.position.amount) * price).quantize(STEP, ROUND_FLOOR)
 
     def _price(self, leg: Leg) -> Decimal:
         return self.accounts[leg.exchange].prices.get(leg.symbol, leg.position.entry_price or ZERO)
