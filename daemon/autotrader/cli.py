@@ -17,7 +17,6 @@ from autotrader.core.table import BOLD, PLAIN, table
 
 PLANNED = {
     "optimize": "it comes with the backtest engine",
-    "replay": "it comes with the backtest engine",
     "data": "it comes with the collectors",
     "emulator": "it comes with live trading",
     "doctor": "it comes with live trading",
@@ -74,7 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     reload = add("reload", _reload, "take over what changed in the files")
     reload.add_argument("--wait", action="store_true", help="wait for the outcome; the exit code tells it")
     reload.add_argument("--plan", metavar="HASH", default="", help="confirm this plan")
-    add("plan", _plan, "show what a reload would do")
+    add("plan", _plan, "show what a reload would do").add_argument(
+        "--preview",
+        type=_span,
+        default=30 * DAY_MS,
+        metavar="TIME",
+        help="how much history to run old against new over, as 30d; none leaves it out",
+    )
     add("history", _stored("HISTORY"), "list the accepted generations").add_argument("-n", type=_rows, default=20)
     add("rollback", _rollback, "go back to an accepted generation").add_argument("generation", type=_whole)
     add("status", _status, "show what the daemon does")
@@ -96,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         add(name, _stored(name.upper()), text).add_argument("-n", type=_rows, default=100, help="how many")
     add("positions", _positions, "list open positions")
     _add_backtest(add("backtest", _backtest, "run strategies over history, as declared"))
+    replay = add("replay", _replay, "run a recorded run again and report every difference")
+    replay.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a store or a configuration folder")
+    replay.add_argument("--data", type=Path, metavar="DIR", help="another folder of history")
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
         planned.add_argument("rest", nargs=argparse.REMAINDER)
@@ -123,6 +131,17 @@ def _instant(text: str) -> int:
 
     try:
         return instant_ms(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _span(text: str) -> int:
+    from autotrader.core.units import parse_duration_ms
+
+    if text == "none":
+        return 0
+    try:
+        return parse_duration_ms(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -300,8 +319,9 @@ def _outcome(arguments: argparse.Namespace, outcome: dict[str, Any]) -> int:
 
 def _plan(arguments: argparse.Namespace) -> None:
     plan = _ask(arguments, "plan")
+    made, why = _preview(arguments) if arguments.preview and plan["changes"] else (None, "")
     if arguments.json:
-        _print_json(plan)
+        _print_json(plan | {"preview": made._asdict() if made else {"strategies": [], "error": why}})
         return
     if not plan["changes"]:
         print("nothing changed")
@@ -315,10 +335,46 @@ def _plan(arguments: argparse.Namespace) -> None:
             print(_indented("\n".join(value)))
         else:
             print(_indented("\n".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items() if one)))
+    if made and made.strategies:
+        from autotrader.backtest import preview
+
+        print(_bold(f"preview, {iso(made.from_ms)} to {iso(made.until_ms)} UTC, each alone:"))
+        print(_indented(_table(preview.rows(made))))
+    if why := made.error if made else why:
+        print(f"the preview is not whole: {why}")
     if plan["refused"]:
         print("it would be refused: put that back, or restart the daemon")
     elif plan["changes"]:
         print(f"to confirm it: autotrader reload --plan {plan['hash']}")
+
+
+def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """Return the preview of a plan, or why there is none: that is no reason to show no plan."""
+    from autotrader.app import make_preview
+
+    now_ms = _ask(arguments, "status")["market_time"]
+    if not now_ms:
+        return None, "the market has not begun"
+    try:
+        return make_preview(_root(arguments), arguments.preview, now_ms), ""
+    except AutotraderError as error:
+        return None, str(error)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from autotrader.app import replay_run
+    from autotrader.backtest import replay
+
+    with progress_bar("replay") as progress:
+        root = _root(arguments) if arguments.root is not None or arguments.run is None else None
+        result = replay_run(arguments.run, root, data=arguments.data, progress=progress)
+    if arguments.json:
+        _print_json(replay.document(result))
+    else:
+        if result.differences:
+            print(_table(list(result.differences)))
+        print("\n".join((replay.told(result), *result.notes)))
+    return DONE if result.same else FAILED
 
 
 def _indented(text: str) -> str:

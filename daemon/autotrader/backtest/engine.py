@@ -48,12 +48,15 @@ class Outcome:
     points: Floats
 
 
-def simulate(plan: Plan, *, compiled: bool = True, progress: Progress | None = None) -> Outcome:
+def simulate(
+    plan: Plan, *, compiled: bool = True, progress: Progress | None = None, loop: Callable[..., int] | None = None
+) -> Outcome:
     """Return the outcome of a plan. `compiled` False runs the very same loop as plain Python, slowly.
 
-    `progress` is told the share of market time that has passed, 0 to 1.
+    `progress` is told the share of market time that has passed, 0 to 1. `loop` stands in for the loop itself.
     """
-    run = _Run(plan, compiled=compiled)
+    run = _Run(plan, compiled=compiled and loop is None)
+    run.loop = loop or run.loop
     try:
         return run.go(progress)
     finally:
