@@ -286,9 +286,9 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     urgent = IS_URGENT[reason] == 1 or w[leg, c.BY_LIMIT] == 0 or timed_out(w, leg)
     ticks = 0 if urgent else last_ticks(f, w[leg, c.INSTRUMENT])
     if w[leg, c.N_SIDE] != 0:
-        if w[leg, c.N_TICKS] == ticks and w[leg, c.N_LOTS] == abs(held):
+        if w[leg, c.N_TICKS] == ticks and w[leg, c.N_LOTS] >= abs(held):
             return
-    elif w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] == ticks and w[leg, c.X_LOTS] == abs(held):
+    elif w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] == ticks and w[leg, c.X_LOTS] >= abs(held):
         return
     if w[leg, c.X_SIDE] != 0:
         w[leg, c.CANCEL_EXIT] = 1
@@ -305,7 +305,7 @@ def _reduce_to(w: Any, f: Any, staged: Any, recent: Any, leg: int, wanted: int) 
     held = w[leg, c.LOTS]
     if wanted == 0 or (wanted > 0) != (held > 0):
         leave(w, f, staged, recent, leg, EXIT)
-    elif abs(held) > abs(wanted):
+    elif abs(held) > abs(wanted) and w[leg, c.EXIT_REASON] == 0:  # what is on its way out goes on
         if w[leg, c.E_SIDE] != 0:
             w[leg, c.CANCEL_ENTRY] = 1
         if w[leg, c.X_SIDE] != 0:

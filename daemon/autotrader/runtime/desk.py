@@ -136,6 +136,10 @@ class Desk:
         self.drafts.append(staged)
         return staged
 
+    def ending(self, leg: Leg) -> frozenset[str]:
+        """Return the orders of a leg that this turn has decided to cancel."""
+        return frozenset(identity for staged in self.drafts if staged.leg is leg for identity in staged.cancel)
+
     def guard_order(self, leg: Leg, entry_side: int, amount: Decimal, now_ms: int) -> Order | None:
         """Return the row under which a leg's protective exits are journalled; None where it has none."""
         if leg.guard == NO_GUARD:

@@ -60,7 +60,7 @@ class Trader:
         if not leg.exit_reason:
             leg.first_sent_ms = now_ms
         leg.exit_reason = reason
-        steps = leave(leg, self._price(leg), now_ms)
+        steps = leave(leg, self._price(leg), now_ms, self.desk.ending(leg))
         if steps != NOTHING:
             self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
 
@@ -119,7 +119,7 @@ class Trader:
         amount = abs(leg.position.amount) - (abs(wanted) if same_side else ZERO)
         if not same_side:
             self.leave(leg, Reason.EXIT, now_ms)
-        elif amount:
+        elif amount and not leg.exit_reason:  # what is on its way out goes on
             leg.target = wanted
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
@@ -181,7 +181,7 @@ class Trader:
             entries = tuple(order.client_id for order in leg.working("entry"))
             self.desk.draft(leg, Steps(entries), now_ms, "cancel", {"why": "its strategy is gone"})
         elif leg.exit_reason:
-            steps = leave(leg, self._price(leg), now_ms)
+            steps = leave(leg, self._price(leg), now_ms, self.desk.ending(leg))
             if steps != NOTHING:
                 self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
         elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:
