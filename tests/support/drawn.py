@@ -20,16 +20,23 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 
 
 class World(NamedTuple):
-    """A configuration as files, and each symbol's bars as (seed, count, first bar, price, decimals, shape)."""
+    """A configuration as files, and each symbol's bars as (seed, count, first bar, price, decimals, shape).
+
+    From `altered_ms` on, if it is set, every price is another one.
+    """
 
     files: dict[str, str]
     markets: tuple[tuple[str, tuple[Any, ...]], ...]
     swap: bool
+    altered_ms: int = 0
 
     def written(self, root: Path) -> Path:
         """Write the configuration and its history into a folder, and return it."""
         for symbol, market in self.markets:
-            save(root / "data", symbol, bars(*market))
+            made = bars(*market)
+            if self.altered_ms:
+                made[made[:, 0] >= self.altered_ms, 1:5] += 1.0
+            save(root / "data", symbol, made)
             if self.swap:
                 settle(root / "data", symbol, market[0])
         return write(root, self.files)
@@ -179,10 +186,10 @@ RISKS = {
 
 
 @st.composite
-def worlds(draw: st.DrawFn, most: int = 3) -> World:
-    """Draw a whole configuration and its markets."""
-    swap = draw(st.booleans())
-    symbols = SYMBOLS[: draw(st.sampled_from([1, 2, 2]))]
+def worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> World:
+    """Draw a whole configuration of up to `most` strategies and its markets; `alone` draws one spot symbol."""
+    swap = draw(st.booleans()) and not alone
+    symbols = SYMBOLS[: 1 if alone else draw(st.sampled_from([1, 2, 2]))]
     markets = tuple(
         (
             symbol,

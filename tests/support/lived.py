@@ -9,7 +9,7 @@ from typing import Any
 
 from autotrader.app import Loader, backtest_plan
 from autotrader.backtest.engine import Outcome, simulate
-from autotrader.backtest.run import fills_of
+from autotrader.backtest.plan import Plan
 from support.harness import Harness
 
 KEYS = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
@@ -48,13 +48,13 @@ def journalled(root: Path) -> list[dict[str, Any]]:
     ]
 
 
-def outcome(root: Path, *, compiled: bool = True, to_ms: int | None = None) -> Outcome:
-    """Return what the backtest makes of a folder."""
+def plan_of(root: Path, to_ms: int | None = None) -> Plan:
+    """Return the plan of a folder's backtest."""
     loaded = Loader(root)()
     assert loaded.declarations is not None, [problem.render() for problem in loaded.problems]
-    return simulate(backtest_plan(root, loaded.declarations, to_ms=to_ms), compiled=compiled)
+    return backtest_plan(root, loaded.declarations, to_ms=to_ms)
 
 
-def simulated(root: Path, until_ms: int | None = None, *, compiled: bool = True) -> list[dict[str, Any]]:
-    """Return the fills of the backtest."""
-    return fills_of(outcome(root, compiled=compiled, to_ms=until_ms))
+def outcome(root: Path, *, compiled: bool = True, to_ms: int | None = None) -> Outcome:
+    """Return what the backtest makes of a folder."""
+    return simulate(plan_of(root, to_ms), compiled=compiled)
