@@ -16,7 +16,7 @@ from autotrader.config.load import Declarations, LoadCache, Loaded, load
 from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.clock import DAY_MS, Clock, SystemClock
-from autotrader.core.errors import ConfigError
+from autotrader.core.errors import AutotraderError, ConfigError
 from autotrader.strategies import registry
 
 if TYPE_CHECKING:

@@ -321,9 +321,9 @@ def _outcome(arguments: argparse.Namespace, outcome: dict[str, Any]) -> int:
 
 def _plan(arguments: argparse.Namespace) -> None:
     plan = _ask(arguments, "plan")
-    made, why = _preview(arguments) if arguments.preview and plan["changes"] else (None, "")
+    made = _preview(arguments) if arguments.preview and plan["changes"] else None
     if arguments.json:
-        _print_json(plan | {"preview": made._asdict() if made else {"strategies": [], "error": why}})
+        _print_json(plan | {"preview": made and made._asdict()})
         return
     if not plan["changes"]:
         print("nothing changed")
@@ -337,30 +337,26 @@ def _plan(arguments: argparse.Namespace) -> None:
             print(_indented("\n".join(value)))
         else:
             print(_indented("\n".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items() if one)))
-    if made and made.strategies:
+    if made:
         from autotrader.backtest import preview
 
-        print(_bold(f"preview, {iso(made.from_ms)} to {iso(made.until_ms)} UTC, each alone:"))
-        print(_indented(_table(preview.rows(made))))
-    if why := made.error if made else why:
-        print(f"the preview is not whole: {why}")
+        print(_bold(preview.heading(made)))
+        print(_indented(_table(preview.rows(made)) if made.strategies else ""))
     if plan["refused"]:
         print("it would be refused: put that back, or restart the daemon")
     elif plan["changes"]:
         print(f"to confirm it: autotrader reload --plan {plan['hash']}")
 
 
-def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Return the preview of a plan, or why there is none: that is no reason to show no plan."""
+def _preview(arguments: argparse.Namespace) -> Any:
+    """Return the preview of a plan; that there is none is no reason to show no plan."""
     from autotrader.app import make_preview
+    from autotrader.backtest.preview import Preview
 
-    now_ms = _ask(arguments, "status")["market_time"]
-    if not now_ms:
-        return None, "the market has not begun"
     try:
-        return make_preview(_root(arguments), arguments.preview, now_ms), ""
+        return make_preview(_root(arguments), arguments.preview, _ask(arguments, "status")["market_time"])
     except AutotraderError as error:
-        return None, str(error)
+        return Preview([], 0, 0, str(error))
 
 
 def _replay(arguments: argparse.Namespace) -> int:

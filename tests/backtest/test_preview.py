@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from autotrader.app import Loader, declared, make_preview
 from autotrader.backtest import preview
 from autotrader.core.clock import DAY_MS
-from autotrader.core.errors import AutotraderError
+from autotrader.core.errors import AutotraderError, HistoryError
 from support.folders import folder, rules, write
 from support.harness import Harness
 
@@ -68,11 +69,16 @@ async def test_what_is_overdue_is_left_out_and_told(running) -> None:
     assert "only what 5 s were enough for" in made.error
 
 
-async def test_a_market_without_such_history_says_why(running) -> None:
+async def test_a_strategy_that_cannot_be_run_says_why(running) -> None:
+    old = declared(running)
     write(running, {"strategies.d/cross.yaml": rules(4, 12)})
-    made = make_preview(running, DAY_MS, 1_704_067_200_000 - 40 * DAY_MS)
-    assert made.strategies[0]["new"] is None
-    assert "cross" in made.error
+
+    def missing(*_: Any) -> None:
+        raise HistoryError("no bars")
+
+    made = preview.preview(old, declared(running), UNTIL_MS, DAY_MS, missing, time.monotonic)
+    assert (made.strategies[0]["old"], made.strategies[0]["new"]) == (None, None)
+    assert preview.heading(made).endswith("each alone: cross, old: no bars")
 
 
 def test_without_a_running_generation_there_is_none(tmp_path) -> None:

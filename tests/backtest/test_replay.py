@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from autotrader import cli
 from autotrader.app import replay_run
 from autotrader.core.errors import AutotraderError
 from support.folders import folder, rules
@@ -69,6 +71,17 @@ async def test_a_planted_difference_is_found(tmp_path, statement, what, fact) ->
     altered(tmp_path, statement)
     (found,) = replay_run(tmp_path).differences
     assert (found["what"], found["fact"]) == (what, fact)
+
+
+async def test_the_command_tells_what_is_the_same_and_fails_where_something_differs(tmp_path, capsys) -> None:
+    harness = await recorded(configured(tmp_path), 60)
+    await harness.stop()
+    assert cli.main(["replay", str(tmp_path)]) == 0
+    assert "fills are the same, from 2024-01-01" in capsys.readouterr().out
+    altered(tmp_path, "UPDATE fills SET fee = fee + 1 WHERE fill_id = 2")
+    assert cli.main(["replay", "-c", str(tmp_path), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["same"], found["differences"][0]["fact"]) == (False, "fee")
 
 
 async def test_a_run_that_was_steered_is_compared_up_to_there(tmp_path) -> None:

@@ -49,7 +49,8 @@ def exits(amount, price=None, side=SELL, reason=Reason.EXIT) -> Place:
     ids=[
         "flat and nothing works", "a long is sold", "a short is bought back", "an entry is canceled",
         "an entry is canceled before what it bought is sold", "an exit that covers all is left alone",
-        "one exit over all replaces what covers a part", "an exit that covers more is left alone", "an exit over nothing is canceled",
+        "one exit over all replaces what covers a part", "an exit that covers more is left alone",
+        "an exit over nothing is canceled",
         "a limit policy leaves at the close", "an exit at the close stays", "an exit elsewhere moves to the close",
         "after its timeout an exit is a market order", "a moment before it is not", "a kill ignores the policy",
         "a close replaces a limit exit at once", "no timeout never turns into a market order",

@@ -1,4 +1,4 @@
-"""Small worlds for parity properties: drawn markets written as Parquet, and drawn strategies, limits and costs over them."""
+"""Small worlds for parity properties: drawn markets written as Parquet, and drawn strategies, limits and costs."""
 
 from __future__ import annotations
 
@@ -143,13 +143,14 @@ def strategies(draw: st.DrawFn, swap: bool, symbols: tuple[str, ...]) -> str:
         "on_remove": "hold",
     }
     exits = {
-        name: draw(st.one_of(st.none(), st.none(), PERCENTS))
-        for name in ("stop_loss", "take_profit", "trailing_stop")
+        name: draw(st.one_of(st.none(), st.none(), PERCENTS)) for name in ("stop_loss", "take_profit", "trailing_stop")
     }
     exits["max_holding"] = draw(st.sampled_from([None, None, "7m", "20m", "1h"]))
     if timeframe != "5m" and draw(st.booleans()):
         lines["resolution"] = "5m"
-    execution = draw(st.sampled_from(["", "{kind: limit}", "{kind: limit, timeout: 16m}", "{kind: limit, timeout: 2h}"]))
+    execution = draw(
+        st.sampled_from(["", "{kind: limit}", "{kind: limit, timeout: 16m}", "{kind: limit, timeout: 2h}"])
+    )
     if execution:
         lines["execution"] = execution
     if draw(st.booleans()) and draw(st.booleans()):
@@ -207,7 +208,9 @@ def worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> World:
         "kind": "simulated",
         "market": "swap" if swap else "spot",
         "balances": "{USDT: " + draw(st.sampled_from(["10000", "500", "7.77"])) + "}",
-        "fees": draw(st.sampled_from(["{maker: 0.1%, taker: 0.1%}", "{maker: 0%, taker: 0%}", "{maker: 0.02%, taker: 0.05%}"])),
+        "fees": draw(
+            st.sampled_from(["{maker: 0.1%, taker: 0.1%}", "{maker: 0%, taker: 0%}", "{maker: 0.02%, taker: 0.05%}"])
+        ),
         "slippage": draw(st.sampled_from(["2bps", "0%", "1%"])),
         "latency": draw(st.sampled_from(["50ms", "50ms", "50ms", "0s", "6m", "20m"])),
         "replay": "{data: data, exchange: drawn, speed: max"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from autotrader.backtest.summary import document, percent
 from autotrader.config.diff import diff
 from autotrader.config.load import Declarations
+from autotrader.core.clock import iso
 from autotrader.core.errors import AutotraderError
 from autotrader.core.units import timeframe_ms
 
@@ -73,7 +74,7 @@ def preview(
 def _touched(old: Declarations, new: Declarations) -> Iterator[tuple[str, str]]:
     """Yield every strategy that is added, changed or removed."""
     touched = diff(old, new).strategies
-    named = {name: "added" for name in touched.added} | {name: "removed" for name in touched.removed}
+    named = dict.fromkeys(touched.added, "added") | dict.fromkeys(touched.removed, "removed")
     yield from sorted((named | dict.fromkeys(touched.changed, "changed")).items())
 
 
@@ -87,6 +88,12 @@ def _difference(sides: dict[str, Any]) -> dict[str, Any] | None:
     if old is None or new is None:
         return None
     return {key: None if None in (old[key], new[key]) else new[key] - old[key] for key in FIGURES}
+
+
+def heading(made: Preview) -> str:
+    """Return what a preview is of, and what is missing in it."""
+    span = f", {iso(made.from_ms)} to {iso(made.until_ms)} UTC, each alone" if made.strategies else ""
+    return f"preview{span}:" + (f" {made.error}" if made.error else "")
 
 
 def rows(made: Preview) -> list[dict[str, str]]:

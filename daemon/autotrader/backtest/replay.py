@@ -65,7 +65,7 @@ class Comparison:
 
 
 def decisive(declarations: Declarations) -> dict[str, Any]:
-    """Return the part of some declarations that decides what trades: strategies, limits, markets but for their speed."""
+    """Return the part of declarations that decides what trades: strategies, limits, markets but for their speed."""
     forms: dict[str, Any] = {
         name: form for name, form in declarations.forms.items() if name.partition("/")[0] in {"strategies", "risk"}
     }
@@ -165,7 +165,7 @@ def _orders(made: Mapping[str, Seen], kept: Sequence[Mapping[str, Any]], span: _
             continue
         facts = asdict(order)
         ended = order.ended_ms or facts["created_ms"]
-        names = ORDER_FACTS
+        names: tuple[str, ...] = ORDER_FACTS
         if span.certain(row["exchange"], max(ended, row["updated_ms"])) and order.state != "armed":
             names += END_FACTS
         found += _facts("order", row, facts, names)
@@ -243,4 +243,5 @@ def told(result: Comparison) -> str:
     if result.same:
         return f"{result.orders} orders and {result.fills} fills are the same, {span}"
     many = len(result.differences)
-    return f"{many} {'difference' if many == 1 else 'differences'}; {result.orders} orders and {result.fills} fills are the same, {span}"
+    differ = "1 difference" if many == 1 else f"{many} differences"
+    return f"{differ}; {result.orders} orders and {result.fills} fills are the same, {span}"

@@ -1,6 +1,6 @@
 """Watches the plain loop and writes down every order that it sends, as the daemon's journal would: ids, states, fills.
 
-The loop itself keeps only fills, for it is made to be fast. Here the same functions are run as plain Python, and the few
+The loop itself keeps only fills, for it is made to be fast. Here the same functions are run as plain Python, and those
 that begin, fill or end an order say so.
 """
 
@@ -21,8 +21,6 @@ from autotrader.backtest.result import CASH, REASONS
 from autotrader.core import jit
 from autotrader.execution.ids import client_id, group_id, guard_id
 from autotrader.execution.order_state import OrderState
-
-GUARD_STATES = {True: OrderState.ARMED, False: OrderState.CANCELED}
 
 
 @dataclass(slots=True)
@@ -120,7 +118,8 @@ class Witness:
     def _stage(self, call: Callable[..., Any], w: Any, *rest: Any) -> None:
         leg, purpose, side, lots, ticks = rest[2:7]
         own, declared = self._leg(w, leg)
-        _end(own.staged, OrderState.CANCELED, w) if w[leg, c.N_SIDE] != 0 else None
+        if w[leg, c.N_SIDE] != 0:
+            _end(own.staged, OrderState.CANCELED, w)  # this one goes in its place
         entry = purpose == c.ENTRY_ORDER
         flat = w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0 and w[leg, c.X_SIDE] == 0 and w[leg, c.N_SIDE] == 0
         if entry and flat:
@@ -170,7 +169,9 @@ class Witness:
             own.guard.state = OrderState.ARMED
         self._rest(w, leg)
 
-    def _fill_exit(self, call: Callable[..., Any], w: Any, f: Any, fills: Any, trades: Any, losses: Any, *rest: Any) -> None:
+    def _fill_exit(
+        self, call: Callable[..., Any], w: Any, f: Any, fills: Any, trades: Any, losses: Any, *rest: Any
+    ) -> None:
         leg, purpose = rest[0], rest[4]
         own, _ = self._leg(w, leg)
         call(w, f, fills, trades, losses, *rest)

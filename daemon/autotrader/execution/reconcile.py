@@ -41,8 +41,8 @@ URGENT = frozenset({Reason.CLOSE, Reason.KILL, Reason.REMOVED, Reason.MAX_HOLDIN
 def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) -> Steps:
     """Return what takes a leg flat: its entry canceled, and one order over all that it holds in place of any other.
 
-    `ending` are client ids that are canceled already. An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
-    timeout.
+    An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
+    timeout. `ending` names orders that are being canceled already.
     """
     held = leg.position.amount
     entries = tuple(order.client_id for order in leg.working("entry"))
