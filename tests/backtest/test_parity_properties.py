@@ -23,7 +23,8 @@ from autotrader.backtest.decide import equity_of
 from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.run import fills_of
 from autotrader.core import jit
-from support.drawn import BASE_MS, BEGIN_MS, World, worlds
+from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
+from support.folders import write
 from support.lived import lived, outcome, plan_of, told
 
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
@@ -116,3 +117,25 @@ def same(one: Outcome, other: Outcome) -> None:
     assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
     floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
     assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
+
+
+def test_a_liquidation_is_booked_and_replayed(tmp_path) -> None:
+    count = 40
+    closes = np.round(100 * np.exp(np.linspace(0, 1.2, count)), 2)
+    opens = np.concatenate(([100.0], closes[:-1]))
+    times = BEGIN_MS + np.arange(count) * BASE_MS
+    save(tmp_path / "data", "BTC/USDT", np.column_stack((times, opens, closes, opens, closes, np.ones(count))))
+    write(tmp_path, SHORT)
+    daemon = told(asyncio.run(lived(tmp_path)))
+    assert [row[0] for row in daemon if row[-1] == "liquidation"] == ["short"]
+    assert told(fills_of(outcome(tmp_path))) == daemon
+    assert replay_run(tmp_path).differences == ()
+
+
+SHORT = {
+    "autotrader.yaml": "dashboard: {port: 0}\ndata: data\n",
+    "exchanges.d/drawn.yaml": "kind: simulated\nmarket: swap\nbalances: {USDT: 1000}\n"
+    "replay: {data: data, exchange: drawn, speed: max}\n",
+    "strategies.d/short.yaml": "kind: rules\nexchange: drawn\nsymbols: [BTC/USDT]\ntimeframe: 5m\ncapital: 50%\n"
+    "enter_short: close >= close\nexits: {max_holding: 30d}\non_remove: hold\n",
+}

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from autotrader.backtest.engine import Progress
 from autotrader.backtest.plan import Plan
-from autotrader.backtest.witness import Seen, SeenFill, Witness
+from autotrader.backtest.witness import LIQUIDATION, Seen, SeenFill, Witness
 from autotrader.config.load import Declarations
 from autotrader.core.clock import iso
+from autotrader.execution.orders import Reason
 
 STEERED = {
     "pause": "entries were paused by hand",
@@ -117,6 +118,7 @@ def compare(
     `reached` is each exchange's last moment that the run dealt with. At that moment itself the market may have gone on
     or not: what was filled after the decisions of it may be missing in the journal.
     """
+    orders = [row for row in orders if not row["client_id"].startswith(f"{LIQUIDATION}-")]
     witness = Witness(plan, run)
     witness.watch(progress)
     last = {name: min(ms, end.until_ms) for name, ms in reached.items()}
@@ -180,7 +182,8 @@ def _fills(made: Sequence[SeenFill], kept: Sequence[Mapping[str, Any]], span: _S
     """Pair the fills of each order in their order, and say what differs."""
     left: dict[str, list[Mapping[str, Any]]] = {}
     for row in kept:
-        left.setdefault(row["client_id"], []).append(row)
+        forced = row["reason"] == Reason.LIQUIDATION
+        left.setdefault(LIQUIDATION if forced else row["client_id"], []).append(row)
     found = []
     for fill in made:
         rows = left.get(fill.client_id, [])

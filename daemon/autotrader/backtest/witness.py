@@ -21,6 +21,10 @@ from autotrader.backtest.result import CASH, REASONS
 from autotrader.core import jit
 from autotrader.execution.ids import client_id, group_id, guard_id
 from autotrader.execution.order_state import OrderState
+from autotrader.execution.orders import Reason
+
+LIQUIDATION = "liquidation"
+"""The id under which a fill goes that no order of ours caused; exchanges number theirs as they like."""
 
 
 @dataclass(slots=True)
@@ -181,7 +185,7 @@ class Witness:
         if w[leg, c.LOTS] == 0:
             _end(own.exit, OrderState.EXPIRED, w)  # what it would have reduced is gone
             own.exit = None
-            if purpose == c.GUARD_ORDER and own.guard is not None:
+            if purpose == c.GUARD_ORDER and own.guard is not None and own.guard.filled:
                 _end(own.guard, OrderState.FILLED, w)
         self._rest(w, leg)
 
@@ -197,11 +201,13 @@ class Witness:
         own, declared = self._leg(w, leg)
         order = {c.ENTRY_ORDER: own.entry, c.EXIT_ORDER: own.exit, c.GUARD_ORDER: own.guard}[purpose]
         place = declared.declared.exchange, declared.declared.symbol
+        if REASONS[reason] == Reason.LIQUIDATION:
+            order = None  # the exchange's own
         if order is not None:
             order.filled += int(lots) * CASH
         self.fills.append(
             SeenFill(
-                order.client_id if order is not None else "",
+                order.client_id if order is not None else LIQUIDATION,
                 self.plan.strategies[declared.strategy].name,
                 *place,
                 int(side),
