@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autotrader.core.clock import DAY_MS, iso
+from autotrader.cli_output import bold, print_json, progress_bar, show, table_of, time_of
+from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
-from autotrader.core.table import BOLD, PLAIN, table
 
 PLANNED = {
-    "optimize": "it comes with the backtest engine",
     "data": "it comes with the collectors",
     "emulator": "it comes with live trading",
     "doctor": "it comes with live trading",
@@ -37,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = arguments.action(arguments)
     except AutotraderError as error:
         if arguments.json:
-            _print_json({"ok": False, "error": str(error)})
+            print_json({"ok": False, "error": str(error)})
         else:
             print(error, file=sys.stderr)
         return FAILED
@@ -104,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     replay = add("replay", _replay, "run a recorded run again and report every difference")
     replay.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a store or a configuration folder")
     replay.add_argument("--data", type=Path, metavar="DIR", help="another folder of history")
+    _add_optimize(add("optimize", _optimize, "search the values of a strategy's file that do best over history"))
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
         planned.add_argument("rest", nargs=argparse.REMAINDER)
@@ -117,6 +115,29 @@ def _add_backtest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--report", type=Path, metavar="FILE", help="write a page with charts")
     command.add_argument("--language", choices=("en", "ko"), help="of the report; left out: as declared")
     command.add_argument("--compare", action="store_true", help="run each strategy alone, side by side")
+
+
+def _add_optimize(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="the strategy")
+    command.add_argument(
+        "--set", dest="space", action="append", default=[], metavar="PATH=VALUES",
+        help="what to change: params.fast=5:50, exits.stop_loss=1%%:5%%:0.5%%, timeframe=5m,15m",
+    )  # fmt: skip
+    command.add_argument("--trials", type=_whole, default=100, metavar="N", help="how many; default 100")
+    command.add_argument(
+        "--objective", default="sharpe", metavar="FIGURES", help="one or several, as sharpe,max_drawdown"
+    )
+    command.add_argument("--walk-forward", type=_whole, default=0, metavar="N", help="trade N stretches after a search")
+    command.add_argument("--seed", type=int, default=0, help="of the choice of trials; default 0")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=_whole, default=0, metavar="N", help="processes; left out: threads of this one"
+    )
+    where.add_argument("--ray", default="", metavar="ADDRESS", help="a Ray cluster, as 127.0.0.1:6379")
+    add_span(command)
+    command.add_argument("--study", type=Path, metavar="FILE", help="where trials are kept; var/optimize/NAME.db")
+    command.add_argument("--report", type=Path, metavar="FILE", help="write a page with the best trial's charts")
+    command.add_argument("--language", choices=("en", "ko"), help="of the report; left out: as declared")
 
 
 def add_span(command: argparse.ArgumentParser) -> None:
@@ -196,7 +217,7 @@ def _check(arguments: argparse.Namespace) -> int:
             for many in (loaded.problems, loaded.warnings)
         ]
         ok = loaded.declarations is not None
-        _print_json({"ok": ok, "files": list(loaded.files), "errors": places[0], "warnings": places[1]})
+        print_json({"ok": ok, "files": list(loaded.files), "errors": places[0], "warnings": places[1]})
         return DONE if ok else FAILED
     for problem in (*loaded.warnings, *loaded.problems):
         print(problem.render(), file=sys.stderr)
@@ -240,9 +261,29 @@ def _backtest(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         compared = compare.compare(results)
         documents = {name: summary.document(result) for name, result in results.items()}
-        _show(arguments, compare.rows(compared), documents)
+        show(arguments, compare.rows(compared), documents)
     else:
-        _show(arguments, summary.rows(results[""]), summary.document(results[""]), summary.footing(results[""]))
+        show(arguments, summary.rows(results[""]), summary.document(results[""]), summary.footing(results[""]))
+
+
+def _optimize(arguments: argparse.Namespace) -> None:
+    from autotrader.app import declared, run_optimize
+    from autotrader.backtest import optimize
+
+    root = _root(arguments)
+    with progress_bar("optimize") as progress:
+        how = {key: getattr(arguments, key) for key in ("space", "objective", "trials", "seed", "workers", "ray")}
+        span = {"from_ms": arguments.since, "to_ms": arguments.until, "data": arguments.data}
+        folds, study = arguments.walk_forward, arguments.study
+        one = run_optimize(root, arguments.name, **how, folds=folds, study=study, progress=progress, **span)
+    if arguments.report:
+        language = arguments.language or declared(root).daemon.language
+        _written(arguments.report, lambda path: optimize.write_report(one, path, language))
+    if arguments.json:
+        print_json(optimize.document(one))
+        return
+    for rows, footing in optimize.tables(one):
+        print(table_of(rows), footing, "", sep="\n")
 
 
 def _written(path: Path, write: Callable[[Path], None]) -> None:
@@ -252,26 +293,12 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
         raise AutotraderError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
-    """Give what shows how far long work is, 0 to 1; None where nobody looks at a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
-
-
 def _schema(arguments: argparse.Namespace) -> None:
     from autotrader.app import write_schemas
 
     paths = [str(path) for path in write_schemas(_root(arguments) / "schemas")]
     if arguments.json:
-        _print_json(paths)
+        print_json(paths)
     else:
         print("\n".join(paths))
 
@@ -286,7 +313,7 @@ def _tell(command: str) -> Callable[[argparse.Namespace], None]:
     def action(arguments: argparse.Namespace) -> None:
         result = _ask(arguments, command, name=getattr(arguments, "name", ""))
         if arguments.json:
-            _print_json(result)
+            print_json(result)
         else:
             print(", ".join(f"{key}: {value}" for key, value in result.items()) or "done")
 
@@ -297,7 +324,7 @@ def _reload(arguments: argparse.Namespace) -> int:
     if not arguments.wait and not arguments.plan:
         asked = _ask(arguments, "reload", background=True)
         if arguments.json:
-            _print_json(asked)
+            print_json(asked)
         else:
             print("the daemon was asked to reload; `autotrader status` shows the outcome")
         return DONE
@@ -310,7 +337,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 def _outcome(arguments: argparse.Namespace, outcome: dict[str, Any]) -> int:
     if arguments.json:
-        _print_json(outcome)
+        print_json(outcome)
     else:
         stream = sys.stdout if outcome["ok"] else sys.stderr
         print(f"{outcome['status']}, generation {outcome['generation']}: {outcome['message']}", file=stream)
@@ -323,16 +350,16 @@ def _plan(arguments: argparse.Namespace) -> None:
     plan = _ask(arguments, "plan")
     made = _preview(arguments) if arguments.preview and plan["changes"] else None
     if arguments.json:
-        _print_json(plan | {"preview": made and made._asdict()})
+        print_json(plan | {"preview": made and made._asdict()})
         return
     if not plan["changes"]:
         print("nothing changed")
     for key, value in plan.items():
         if key in {"hash", "generation"} or not value:
             continue
-        print(_bold(f"{key.replace('_', ' ')}:"))
+        print(bold(f"{key.replace('_', ' ')}:"))
         if isinstance(value, list) and isinstance(value[0], dict):
-            print(_indented(_table(value)))
+            print(_indented(table_of(value)))
         elif isinstance(value, list):
             print(_indented("\n".join(value)))
         else:
@@ -340,8 +367,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     if made:
         from autotrader.backtest import preview
 
-        print(_bold(preview.heading(made)))
-        print(_indented(_table(preview.rows(made)) if made.strategies else ""))
+        print(bold(preview.heading(made)))
+        print(_indented(table_of(preview.rows(made)) if made.strategies else ""))
     if plan["refused"]:
         print("it would be refused: put that back, or restart the daemon")
     elif plan["changes"]:
@@ -367,10 +394,10 @@ def _replay(arguments: argparse.Namespace) -> int:
         root = _root(arguments) if arguments.root is not None or arguments.run is None else None
         result = replay_run(arguments.run, root, data=arguments.data, progress=progress)
     if arguments.json:
-        _print_json(replay.document(result))
+        print_json(replay.document(result))
     else:
         if result.differences:
-            print(_table(list(result.differences)))
+            print(table_of(list(result.differences)))
         print("\n".join((replay.told(result), *result.notes)))
     return DONE if result.same else FAILED
 
@@ -382,20 +409,20 @@ def _indented(text: str) -> str:
 def _status(arguments: argparse.Namespace) -> None:
     status = _ask(arguments, "status")
     if arguments.json:
-        _print_json(status)
+        print_json(status)
         return
-    print(_bold(f"{status['mode']}, generation {status['generation']}, up {_lasting(status['uptime_s'])}"))
+    print(bold(f"{status['mode']}, generation {status['generation']}, up {_lasting(status['uptime_s'])}"))
     money = {one["currency"] for one in status["exchanges"]}
     currency = f" {money.pop()}" if len(money) == 1 else ""
-    print(f"equity {status['equity']}{currency} at {_time(status['market_time'])} UTC of the market")
+    print(f"equity {status['equity']}{currency} at {time_of(status['market_time'])} UTC of the market")
     if status["dashboard"]:
         print(f"dashboard {status['dashboard']}")
     for line in _alarms(status):
         print(line)
     print()
-    print(_table([{key: one[key] for key in EXCHANGE_COLUMNS} for one in status["exchanges"]]))
+    print(table_of([{key: one[key] for key in EXCHANGE_COLUMNS} for one in status["exchanges"]]))
     print()
-    print(_table([_strategy(one) for one in status["strategies"]]))
+    print(table_of([_strategy(one) for one in status["strategies"]]))
 
 
 EXCHANGE_COLUMNS = ("name", "market", "state", "market_time", "equity", "cash", "currency")
@@ -415,9 +442,9 @@ def _alarms(status: dict[str, Any]) -> list[str]:
     found += [f"paused: {name or 'all strategies'} ({why})" for name, why in sorted(risk["paused"].items())]
     found += ["locked by a drawdown; `autotrader unlock` lifts it"] if risk["drawdown_locked"] else []
     if risk["daily_loss_day"] and now_ms < (next_ms := (risk["daily_loss_day"] + 1) * DAY_MS):
-        found.append(f"locked by a daily loss until {_time(next_ms)} UTC")
+        found.append(f"locked by a daily loss until {time_of(next_ms)} UTC")
     if now_ms < risk["cooldown_until"]:
-        found.append(f"resting after losses until {_time(risk['cooldown_until'])} UTC")
+        found.append(f"resting after losses until {time_of(risk['cooldown_until'])} UTC")
     if not reload["ok"]:
         found.append(f"last reload {reload['status'].replace('_', ' ')}: {reload['message']}")
     return found + [f"waiting: {line}" for line in reload["waiting"]]
@@ -440,7 +467,7 @@ def _stored(query: str) -> Callable[[argparse.Namespace], None]:
         reader = queries.Reader(_store(arguments))
         rows = reader.rows(getattr(queries, query), arguments.n)
         reader.close()
-        _show(arguments, rows)
+        show(arguments, rows)
 
     return action
 
@@ -455,42 +482,10 @@ def _positions(arguments: argparse.Namespace) -> None:
         reader = queries.Reader(_store(arguments))
         rows = reader.positions()
         reader.close()
-    _show(arguments, rows)
+    show(arguments, rows)
 
 
 def _store(arguments: argparse.Namespace) -> Path:
     from autotrader.core.paths import store_of
 
     return store_of(_root(arguments))
-
-
-def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]], document: Any = None, footing: str = "") -> None:
-    if arguments.json:
-        _print_json(rows if document is None else document)
-    else:
-        print(_table(rows))
-        if footing:
-            print(footing)
-
-
-def _time(ts_ms: int) -> str:
-    return iso(ts_ms) if ts_ms else "-"
-
-
-def _coloured() -> bool:
-    """Colours are for terminals that want them: https://no-color.org."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _bold(text: str) -> str:
-    return f"{BOLD}{text}{PLAIN}" if _coloured() else text
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    return table(rows, colour=_coloured())
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -32,7 +32,9 @@ class _Size(Declared):
 
 class PercentSize(_Size):
     kind: Literal["percent"] = Field(default="percent", description="A part of the strategy's share.")
-    percent: Share = Field(default=Decimal(1), description="How much of the share one entry takes, as 100%.")
+    percent: Fraction = Field(
+        default=Decimal(1), description="How much of the share one entry takes, as 100%; more where there is leverage."
+    )
 
 
 class FixedSize(_Size):

@@ -149,6 +149,13 @@ class Desk:
             None, OrderState.ARMED, "", "guard", leg.group, self.generation, 0, now_ms, now_ms,
         )  # fmt: skip
 
+    def venues_order(self, leg: Leg, fill: Fill) -> Order:
+        """Return the row under which an order is journalled that the venue made itself, to end a leg's position."""
+        return Order(
+            fill.client_id, "", leg.owner, leg.exchange, leg.symbol, fill.side, "market", None, fill.amount, ZERO, None,
+            OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
+        )  # fmt: skip
+
     def recent_orders(self, now_ms: int) -> int:
         """Return how many orders were sent in the last minute of market time."""
         count = 0
@@ -299,7 +306,7 @@ class Desk:
             side = 1 if leg.position.amount > 0 else -1
             order = self.guard_order(leg, side, abs(leg.position.amount), fill.ts_ms)
         elif order is None and leg is not None and fill.reason == Reason.LIQUIDATION:
-            order = self._forced(leg, fill)
+            order = self.venues_order(leg, fill)
         if order is None or leg is None:
             with self.journal.write():
                 if self.journal.fill(fill, ""):
@@ -327,13 +334,6 @@ class Desk:
             self.save(leg)
         self.accounts[leg.exchange].cash += cash_flow(fill)
         return Applied(leg, trade)
-
-    def _forced(self, leg: Leg, fill: Fill) -> Order:
-        """Return the order under which a liquidation is journalled: the exchange sent it, not we."""
-        return Order(
-            fill.client_id, "", leg.owner, leg.exchange, leg.symbol, fill.side, "market", None, fill.amount, ZERO,
-            None, OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
-        )  # fmt: skip
 
     def _rearm(self, leg: Leg, order: Order) -> None:
         """Wake a group's guard again where an entry filled after it had ended: inside one bar both may happen."""
