@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from autotrader.backtest.engine import Progress
     from autotrader.backtest.optimize import Optimized
     from autotrader.backtest.plan import Plan
+    from autotrader.backtest.preview import Preview
+    from autotrader.backtest.replay import Comparison
     from autotrader.backtest.result import Result
     from autotrader.backtest.run import Source
     from autotrader.backtest.trial import Question
@@ -207,6 +209,77 @@ def backtest_source(root: Path, declarations: Declarations, data: Path | None = 
         return History(data, declared.exchange if isinstance(declared, Replay) else name), None
 
     return source
+
+
+def replay_run(
+    run: Path | None = None, root: Path | None = None, *, data: Path | None = None, progress: Progress | None = None
+) -> Comparison:
+    """Return how a recorded run compares with what the backtest makes of it.
+
+    `run` is a store, or a configuration folder; left out it is `root`, the folder of this configuration. Raises
+    AutotraderError where there is no such run, or where what it declared cannot be read any more.
+    """
+    from autotrader.backtest import replay
+    from autotrader.core.paths import find_root, store_of
+    from autotrader.core.units import timeframe_ms
+    from autotrader.store import recording
+
+    store = run if run is not None and run.is_file() else store_of(_folder(run or root))
+    home = root or (_folder(run) if run is not None and run.is_dir() else find_root(store.resolve().parent))
+    recorded = recording.read(store)
+    loader = Loader(home)
+    generations = [(one.number, loader.texts(one.texts)) for one in recorded.generations]
+    first = generations[0][1]
+    if first.declarations is None:
+        raise ConfigError(first.problems)
+    end = replay.stretch(
+        [(number, loaded.declarations) for number, loaded in generations], recorded.orders, recorded.events
+    )
+    used = {exchange for one in first.declarations.strategies.values() for _, exchange in one.exchanges()}
+    reached = {name: ms for name, ms in recorded.until_ms.items() if name in used}
+    if not reached:
+        raise AutotraderError(f"the run in {store} traded on no market: there is nothing to replay")
+    frames = {getattr(one, "timeframe", "1h") for one in first.declarations.strategies.values()}
+    beyond_ms = max(timeframe_ms(frame) for frame in frames)  # so that orders of the last moment meet its open
+    to_ms = min(max(reached.values()), end.until_ms) + beyond_ms
+    plan = backtest_plan(home, first.declarations, to_ms=to_ms, data=data)
+    notes = ["the journal's first events are pruned: commands of that time are not known"] * recorded.forgotten
+    return replay.compare(
+        plan, recorded.run, recorded.orders, recorded.fills, reached, end, notes=notes, progress=progress
+    )
+
+
+def _folder(given: Path | None) -> Path:
+    from autotrader.core.paths import find_root
+
+    if given is None:
+        return find_root(Path.cwd())
+    if not given.is_dir():
+        raise AutotraderError(f"{given} is neither a store nor a configuration folder")
+    return given.resolve()
+
+
+def make_preview(root: Path, span_ms: int, until_ms: int) -> Preview:
+    """Return what a reload would have meant in the time before `until_ms`: the running generation beside the files.
+
+    Runs in the caller's process: the daemon does nothing for it. Raises AutotraderError where it cannot be made.
+    """
+    import time
+
+    from autotrader.backtest.preview import preview
+    from autotrader.backtest.run import backtest
+    from autotrader.core.paths import store_of
+    from autotrader.store import recording
+
+    running = Loader(root).texts(recording.generations(store_of(root))[-1].texts)
+    if running.declarations is None:
+        raise ConfigError(running.problems)
+
+    def alone(declarations: Declarations, name: str, from_ms: int, progress: Progress) -> Result:
+        plan = backtest_plan(root, declarations, [name], from_ms=from_ms, to_ms=until_ms)
+        return backtest(plan, progress=progress)
+
+    return preview(running.declarations, declared(root), until_ms, span_ms, alone, time.monotonic)
 
 
 def run_optimize(

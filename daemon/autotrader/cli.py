@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autotrader.core.clock import DAY_MS, iso
+from autotrader.cli_output import bold, print_json, progress_bar, show, table_of, time_of
+from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
-from autotrader.core.table import BOLD, PLAIN, table
 
 PLANNED = {
-    "replay": "it comes with the backtest engine",
     "data": "it comes with the collectors",
     "emulator": "it comes with live trading",
     "doctor": "it comes with live trading",
@@ -37,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = arguments.action(arguments)
     except AutotraderError as error:
         if arguments.json:
-            _print_json({"ok": False, "error": str(error)})
+            print_json({"ok": False, "error": str(error)})
         else:
             print(error, file=sys.stderr)
         return FAILED
@@ -73,7 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     reload = add("reload", _reload, "take over what changed in the files")
     reload.add_argument("--wait", action="store_true", help="wait for the outcome; the exit code tells it")
     reload.add_argument("--plan", metavar="HASH", default="", help="confirm this plan")
-    add("plan", _plan, "show what a reload would do")
+    add("plan", _plan, "show what a reload would do").add_argument(
+        "--preview",
+        type=_span,
+        default=30 * DAY_MS,
+        metavar="TIME",
+        help="how much history to run old against new over, as 30d; none leaves it out",
+    )
     add("history", _stored("HISTORY"), "list the accepted generations").add_argument("-n", type=_rows, default=20)
     add("rollback", _rollback, "go back to an accepted generation").add_argument("generation", type=_whole)
     add("status", _status, "show what the daemon does")
@@ -95,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         add(name, _stored(name.upper()), text).add_argument("-n", type=_rows, default=100, help="how many")
     add("positions", _positions, "list open positions")
     _add_backtest(add("backtest", _backtest, "run strategies over history, as declared"))
+    replay = add("replay", _replay, "run a recorded run again and report every difference")
+    replay.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a store or a configuration folder")
+    replay.add_argument("--data", type=Path, metavar="DIR", help="another folder of history")
     _add_optimize(add("optimize", _optimize, "search the values of a strategy's file that do best over history"))
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
@@ -150,6 +156,17 @@ def _instant(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _span(text: str) -> int:
+    from autotrader.core.units import parse_duration_ms
+
+    if text == "none":
+        return 0
+    try:
+        return parse_duration_ms(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _whole(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 15 or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1")
@@ -200,7 +217,7 @@ def _check(arguments: argparse.Namespace) -> int:
             for many in (loaded.problems, loaded.warnings)
         ]
         ok = loaded.declarations is not None
-        _print_json({"ok": ok, "files": list(loaded.files), "errors": places[0], "warnings": places[1]})
+        print_json({"ok": ok, "files": list(loaded.files), "errors": places[0], "warnings": places[1]})
         return DONE if ok else FAILED
     for problem in (*loaded.warnings, *loaded.problems):
         print(problem.render(), file=sys.stderr)
@@ -244,9 +261,9 @@ def _backtest(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         compared = compare.compare(results)
         documents = {name: summary.document(result) for name, result in results.items()}
-        _show(arguments, compare.rows(compared), documents)
+        show(arguments, compare.rows(compared), documents)
     else:
-        _show(arguments, summary.rows(results[""]), summary.document(results[""]), summary.footing(results[""]))
+        show(arguments, summary.rows(results[""]), summary.document(results[""]), summary.footing(results[""]))
 
 
 def _optimize(arguments: argparse.Namespace) -> None:
@@ -263,10 +280,10 @@ def _optimize(arguments: argparse.Namespace) -> None:
         language = arguments.language or declared(root).daemon.language
         _written(arguments.report, lambda path: optimize.write_report(one, path, language))
     if arguments.json:
-        _print_json(optimize.document(one))
+        print_json(optimize.document(one))
         return
     for rows, footing in optimize.tables(one):
-        print(_table(rows), footing, "", sep="\n")
+        print(table_of(rows), footing, "", sep="\n")
 
 
 def _written(path: Path, write: Callable[[Path], None]) -> None:
@@ -276,26 +293,12 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
         raise AutotraderError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[..., None] | None]:
-    """Give what shows how far long work is, 0 to 1, and what came of it so far; None where nobody sees a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share, news="": bar.update(task, completed=share, description=f"{what} {news}".rstrip())
-
-
 def _schema(arguments: argparse.Namespace) -> None:
     from autotrader.app import write_schemas
 
     paths = [str(path) for path in write_schemas(_root(arguments) / "schemas")]
     if arguments.json:
-        _print_json(paths)
+        print_json(paths)
     else:
         print("\n".join(paths))
 
@@ -310,7 +313,7 @@ def _tell(command: str) -> Callable[[argparse.Namespace], None]:
     def action(arguments: argparse.Namespace) -> None:
         result = _ask(arguments, command, name=getattr(arguments, "name", ""))
         if arguments.json:
-            _print_json(result)
+            print_json(result)
         else:
             print(", ".join(f"{key}: {value}" for key, value in result.items()) or "done")
 
@@ -321,7 +324,7 @@ def _reload(arguments: argparse.Namespace) -> int:
     if not arguments.wait and not arguments.plan:
         asked = _ask(arguments, "reload", background=True)
         if arguments.json:
-            _print_json(asked)
+            print_json(asked)
         else:
             print("the daemon was asked to reload; `autotrader status` shows the outcome")
         return DONE
@@ -334,7 +337,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 def _outcome(arguments: argparse.Namespace, outcome: dict[str, Any]) -> int:
     if arguments.json:
-        _print_json(outcome)
+        print_json(outcome)
     else:
         stream = sys.stdout if outcome["ok"] else sys.stderr
         print(f"{outcome['status']}, generation {outcome['generation']}: {outcome['message']}", file=stream)
@@ -345,25 +348,58 @@ def _outcome(arguments: argparse.Namespace, outcome: dict[str, Any]) -> int:
 
 def _plan(arguments: argparse.Namespace) -> None:
     plan = _ask(arguments, "plan")
+    made = _preview(arguments) if arguments.preview and plan["changes"] else None
     if arguments.json:
-        _print_json(plan)
+        print_json(plan | {"preview": made and made._asdict()})
         return
     if not plan["changes"]:
         print("nothing changed")
     for key, value in plan.items():
         if key in {"hash", "generation"} or not value:
             continue
-        print(_bold(f"{key.replace('_', ' ')}:"))
+        print(bold(f"{key.replace('_', ' ')}:"))
         if isinstance(value, list) and isinstance(value[0], dict):
-            print(_indented(_table(value)))
+            print(_indented(table_of(value)))
         elif isinstance(value, list):
             print(_indented("\n".join(value)))
         else:
             print(_indented("\n".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items() if one)))
+    if made:
+        from autotrader.backtest import preview
+
+        print(bold(preview.heading(made)))
+        print(_indented(table_of(preview.rows(made)) if made.strategies else ""))
     if plan["refused"]:
         print("it would be refused: put that back, or restart the daemon")
     elif plan["changes"]:
         print(f"to confirm it: autotrader reload --plan {plan['hash']}")
+
+
+def _preview(arguments: argparse.Namespace) -> Any:
+    """Return the preview of a plan; that there is none is no reason to show no plan."""
+    from autotrader.app import make_preview
+    from autotrader.backtest.preview import Preview
+
+    try:
+        return make_preview(_root(arguments), arguments.preview, _ask(arguments, "status")["market_time"])
+    except AutotraderError as error:
+        return Preview([], 0, 0, str(error))
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from autotrader.app import replay_run
+    from autotrader.backtest import replay
+
+    with progress_bar("replay") as progress:
+        root = _root(arguments) if arguments.root is not None or arguments.run is None else None
+        result = replay_run(arguments.run, root, data=arguments.data, progress=progress)
+    if arguments.json:
+        print_json(replay.document(result))
+    else:
+        if result.differences:
+            print(table_of(list(result.differences)))
+        print("\n".join((replay.told(result), *result.notes)))
+    return DONE if result.same else FAILED
 
 
 def _indented(text: str) -> str:
@@ -373,20 +409,20 @@ def _indented(text: str) -> str:
 def _status(arguments: argparse.Namespace) -> None:
     status = _ask(arguments, "status")
     if arguments.json:
-        _print_json(status)
+        print_json(status)
         return
-    print(_bold(f"{status['mode']}, generation {status['generation']}, up {_lasting(status['uptime_s'])}"))
+    print(bold(f"{status['mode']}, generation {status['generation']}, up {_lasting(status['uptime_s'])}"))
     money = {one["currency"] for one in status["exchanges"]}
     currency = f" {money.pop()}" if len(money) == 1 else ""
-    print(f"equity {status['equity']}{currency} at {_time(status['market_time'])} UTC of the market")
+    print(f"equity {status['equity']}{currency} at {time_of(status['market_time'])} UTC of the market")
     if status["dashboard"]:
         print(f"dashboard {status['dashboard']}")
     for line in _alarms(status):
         print(line)
     print()
-    print(_table([{key: one[key] for key in EXCHANGE_COLUMNS} for one in status["exchanges"]]))
+    print(table_of([{key: one[key] for key in EXCHANGE_COLUMNS} for one in status["exchanges"]]))
     print()
-    print(_table([_strategy(one) for one in status["strategies"]]))
+    print(table_of([_strategy(one) for one in status["strategies"]]))
 
 
 EXCHANGE_COLUMNS = ("name", "market", "state", "market_time", "equity", "cash", "currency")
@@ -406,9 +442,9 @@ def _alarms(status: dict[str, Any]) -> list[str]:
     found += [f"paused: {name or 'all strategies'} ({why})" for name, why in sorted(risk["paused"].items())]
     found += ["locked by a drawdown; `autotrader unlock` lifts it"] if risk["drawdown_locked"] else []
     if risk["daily_loss_day"] and now_ms < (next_ms := (risk["daily_loss_day"] + 1) * DAY_MS):
-        found.append(f"locked by a daily loss until {_time(next_ms)} UTC")
+        found.append(f"locked by a daily loss until {time_of(next_ms)} UTC")
     if now_ms < risk["cooldown_until"]:
-        found.append(f"resting after losses until {_time(risk['cooldown_until'])} UTC")
+        found.append(f"resting after losses until {time_of(risk['cooldown_until'])} UTC")
     if not reload["ok"]:
         found.append(f"last reload {reload['status'].replace('_', ' ')}: {reload['message']}")
     return found + [f"waiting: {line}" for line in reload["waiting"]]
@@ -431,7 +467,7 @@ def _stored(query: str) -> Callable[[argparse.Namespace], None]:
         reader = queries.Reader(_store(arguments))
         rows = reader.rows(getattr(queries, query), arguments.n)
         reader.close()
-        _show(arguments, rows)
+        show(arguments, rows)
 
     return action
 
@@ -446,42 +482,10 @@ def _positions(arguments: argparse.Namespace) -> None:
         reader = queries.Reader(_store(arguments))
         rows = reader.positions()
         reader.close()
-    _show(arguments, rows)
+    show(arguments, rows)
 
 
 def _store(arguments: argparse.Namespace) -> Path:
     from autotrader.core.paths import store_of
 
     return store_of(_root(arguments))
-
-
-def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]], document: Any = None, footing: str = "") -> None:
-    if arguments.json:
-        _print_json(rows if document is None else document)
-    else:
-        print(_table(rows))
-        if footing:
-            print(footing)
-
-
-def _time(ts_ms: int) -> str:
-    return iso(ts_ms) if ts_ms else "-"
-
-
-def _coloured() -> bool:
-    """Colours are for terminals that want them: https://no-color.org."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _bold(text: str) -> str:
-    return f"{BOLD}{text}{PLAIN}" if _coloured() else text
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    return table(rows, colour=_coloured())
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")

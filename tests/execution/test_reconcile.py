@@ -34,7 +34,7 @@ def exits(amount, price=None, side=SELL, reason=Reason.EXIT) -> Place:
         ("0", [("e1", "entry", 1, 3, "99")], Policy(), Reason.EXIT, NOW, Steps(("e1",))),
         ("1", [("e1", "entry", 1, 3, "99")], Policy(), Reason.EXIT, NOW, Steps(("e1",), exits(1))),
         ("2", [("x1", "exit", -1, 2, None)], Policy(), Reason.EXIT, NOW, NOTHING),
-        ("5", [("x1", "exit", -1, 2, None)], Policy(), Reason.EXIT, NOW, Steps((), exits(3))),
+        ("5", [("x1", "exit", -1, 2, None)], Policy(), Reason.EXIT, NOW, Steps(("x1",), exits(5))),
         ("2", [("x1", "exit", -1, 3, None)], Policy(), Reason.EXIT, NOW, NOTHING),
         ("0", [("x1", "exit", -1, 2, "100")], LIMIT, Reason.EXIT, NOW, Steps(("x1",))),
         ("2", [], LIMIT, Reason.EXIT, NOW, Steps((), exits(2, "100.00"))),
@@ -49,7 +49,8 @@ def exits(amount, price=None, side=SELL, reason=Reason.EXIT) -> Place:
     ids=[
         "flat and nothing works", "a long is sold", "a short is bought back", "an entry is canceled",
         "an entry is canceled before what it bought is sold", "an exit that covers all is left alone",
-        "what no exit covers is sold", "an exit that covers more is left alone", "an exit over nothing is canceled",
+        "one exit over all replaces what covers a part", "an exit that covers more is left alone",
+        "an exit over nothing is canceled",
         "a limit policy leaves at the close", "an exit at the close stays", "an exit elsewhere moves to the close",
         "after its timeout an exit is a market order", "a moment before it is not", "a kill ignores the policy",
         "a close replaces a limit exit at once", "no timeout never turns into a market order",
@@ -59,6 +60,11 @@ def test_the_way_out_of_a_leg(new, held, working, policy, reason, began, wanted)
     orders = [new.order(*order) for order in working]
     leg = new.leg(held, orders, policy=policy, exit_reason=reason, first_sent_ms=began)
     assert leave(leg, D("100.004"), NOW) == wanted
+
+
+def test_an_exit_that_is_being_canceled_covers_nothing(new) -> None:
+    leg = new.leg("2", [new.order("x1", "exit", -1, 2, None)], exit_reason=Reason.EXIT, first_sent_ms=NOW)
+    assert leave(leg, D(100), NOW, frozenset({"x1"})) == Steps((), exits(2))
 
 
 @pytest.mark.parametrize("reason", sorted(URGENT))

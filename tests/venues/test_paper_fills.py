@@ -281,7 +281,7 @@ async def test_funding_moves_money_at_its_settlement(market):
 async def test_a_short_that_loses_its_margin_is_liquidated(market):
     rows = [*market.flat(2), (2, 150, 210, 150, 190), (3, 190, 190, 190, 190)]
     trader = await play(market, rows, market.request("e", -1, amount="2"), market="swap")
-    assert (await trader.fills())[1] == ("liquidation-2", 3, "200.00", "2", "liquidation")
+    assert (await trader.fills())[1] == ("liquidation-paper-2", 3, "200.00", "2", "liquidation")
     assert (await trader.venue.balances())["USDT"].total == D(9800)
 
 

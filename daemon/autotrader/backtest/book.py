@@ -44,9 +44,6 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     from_ms = now_ms + latency_ms
     w[c.RUN, c.SEQ] += 1
     if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
-        if w[leg, c.X_SIDE] != 0:  # more of the same way out
-            w[leg, c.X_LOTS] += lots
-            return
         w[leg, c.X_SIDE], w[leg, c.X_LOTS], w[leg, c.X_TICKS], w[leg, c.X_FROM_MS] = side, lots, ticks, from_ms
         w[leg, c.X_CREATED_MS], w[leg, c.X_REASON], w[leg, c.X_SEQ] = now_ms, w[leg, c.N_REASON], w[c.RUN, c.SEQ]
         _enqueue(w, queue, leg, c.EXIT_ORDER)

@@ -89,7 +89,7 @@ def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
     """Return the lots of a leg's target; what the leg itself holds or has under way may be used again."""
     instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
     unit = w[instrument, c.UNIT]
-    cash = available(w, f, exchange, leg) + cost(abs(w[leg, c.LOTS]), ticks, unit, 1)
+    cash = available(w, f, exchange, leg) + value(abs(w[leg, c.LOTS]), ticks, unit)
     return entry_lots(
         w[leg, c.SIZE_KIND], w[leg, c.SIZE_VALUE], f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST],
         ticks, unit, atr * f[instrument, c.PER_PRICE], w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1,
@@ -263,6 +263,8 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1
         note(w, staged, leg)
+    if w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
+        w[leg, c.N_SIDE] = 0  # decided in this very moment, and ended before it was sent
     held = w[leg, c.LOTS]
     if held == 0:
         if w[leg, c.X_SIDE] != 0:
@@ -272,17 +274,14 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     reason = w[leg, c.EXIT_REASON]
     urgent = IS_URGENT[reason] == 1 or w[leg, c.BY_LIMIT] == 0 or timed_out(w, leg)
     ticks = 0 if urgent else last_ticks(f, w[leg, c.INSTRUMENT])
-    missing = abs(held)
+    if w[leg, c.N_SIDE] != 0:
+        if w[leg, c.N_TICKS] == ticks and w[leg, c.N_LOTS] >= abs(held):
+            return
+    elif w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] == ticks and w[leg, c.X_LOTS] >= abs(held):
+        return
     if w[leg, c.X_SIDE] != 0:
-        if w[leg, c.X_TICKS] == ticks:
-            missing -= w[leg, c.X_LOTS]
-        else:
-            w[leg, c.CANCEL_EXIT] = 1
-            note(w, staged, leg)
-    if w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.EXIT_ORDER and w[leg, c.N_TICKS] == ticks:
-        missing -= w[leg, c.N_LOTS]
-    if missing > 0:
-        stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, missing, ticks, reason)
+        w[leg, c.CANCEL_EXIT] = 1
+    stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, abs(held), ticks, reason)
 
 
 def timed_out(w: Any, leg: int) -> bool:
@@ -295,9 +294,11 @@ def _reduce_to(w: Any, f: Any, staged: Any, recent: Any, leg: int, wanted: int) 
     held = w[leg, c.LOTS]
     if wanted == 0 or (wanted > 0) != (held > 0):
         leave(w, f, staged, recent, leg, EXIT)
-    elif abs(held) > abs(wanted):
+    elif abs(held) > abs(wanted) and w[leg, c.EXIT_REASON] == 0:  # what is on its way out goes on
         if w[leg, c.E_SIDE] != 0:
             w[leg, c.CANCEL_ENTRY] = 1
+        if w[leg, c.X_SIDE] != 0:
+            w[leg, c.CANCEL_EXIT] = 1
         stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, abs(held) - abs(wanted), 0, EXIT)
 
 

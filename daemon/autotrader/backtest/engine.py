@@ -47,13 +47,21 @@ class Outcome:
     points: Floats
 
 
-def simulate(plan: Plan, *, compiled: bool = True, ahead: bool = True, progress: Progress | None = None) -> Outcome:
+def simulate(
+    plan: Plan,
+    *,
+    compiled: bool = True,
+    ahead: bool = True,
+    progress: Progress | None = None,
+    loop: Callable[..., int] | None = None,
+) -> Outcome:
     """Return the outcome of a plan. `compiled` False runs the very same loop as plain Python, slowly.
 
     With `ahead` the next columns are computed on another processor, which many runs at once have no use for.
-    `progress` is told the share of market time that has passed, 0 to 1.
+    `progress` is told the share of market time that has passed, 0 to 1. `loop` stands in for the loop itself.
     """
-    run = _Run(plan, compiled=compiled, ahead=ahead)
+    run = _Run(plan, compiled=compiled and loop is None, ahead=ahead)
+    run.loop = loop or run.loop
     try:
         return run.go(progress)
     finally:

@@ -129,7 +129,7 @@ def _settle(w: Any, f: Any, instrument: int, rate: int) -> None:
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         if w[leg, c.INSTRUMENT] == instrument and w[leg, c.LOTS] != 0:
             net += w[leg, c.LOTS]
-            series = w[leg, c.MATCH]
+            series = max(series, w[leg, c.MATCH])  # the shortest bars know the latest close
     if net == 0 or rate == 0:
         return
     price = in_ticks(f[series, c.LAST_CLOSE], f[instrument, c.PER_PRICE])

@@ -5,6 +5,7 @@ Pure and level-triggered: asked again with nothing changed, it wants nothing new
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -37,27 +38,25 @@ URGENT = frozenset({Reason.CLOSE, Reason.KILL, Reason.REMOVED, Reason.MAX_HOLDIN
 """Exits that ignore the execution policy."""
 
 
-def leave(leg: Leg, close: Decimal, now_ms: int) -> Steps:
-    """Return what takes a leg flat: its entry canceled, and one order over what it holds and no exit covers.
+def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) -> Steps:
+    """Return what takes a leg flat: its entry canceled, and one order over all that it holds in place of any other.
 
     An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
-    timeout.
+    timeout. `ending` names orders that are being canceled already.
     """
     held = leg.position.amount
     entries = tuple(order.client_id for order in leg.working("entry"))
-    exits = leg.working("exit")
+    exits = [order for order in leg.working("exit") if order.client_id not in ending]
     if not held:
         return Steps(entries + tuple(order.client_id for order in exits))
     urgent = leg.exit_reason in URGENT or leg.policy.kind == "market" or _timed_out(leg, now_ms)
     price = None if urgent else leg.instrument.price(leg.instrument.ticks(close))
-    fitting = [order for order in exits if order.price == price]
-    covered = sum((order.remaining for order in fitting), ZERO)
-    stale = tuple(order.client_id for order in exits if order.price != price)
-    missing = abs(held) - covered
-    if missing <= 0:
-        return Steps(entries + stale)
+    if sum((order.remaining for order in exits if order.price == price), ZERO) >= abs(held):
+        return Steps(entries + tuple(order.client_id for order in exits if order.price != price))
     side = SELL if held > 0 else BUY
-    return Steps(entries + stale, Place("exit", side, missing, price, leg.exit_reason))
+    return Steps(
+        entries + tuple(order.client_id for order in exits), Place("exit", side, abs(held), price, leg.exit_reason)
+    )
 
 
 def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:

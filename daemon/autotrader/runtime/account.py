@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from autotrader.execution.leg import Leg
 from autotrader.execution.sizing import STEP
@@ -51,12 +51,14 @@ class Account:
         return self.cash + sum((self.value(leg) for leg in self.legs.values()), ZERO)
 
     def reserved(self) -> Decimal:
-        """Return the quote money that working entries may still take."""
+        """Return the quote money that working entries may still take, to the step of cash above each."""
         total = ZERO
         for leg in self.legs.values():
             for order in leg.orders.values():
                 if order.purpose == "entry":
-                    total += order.remaining * self.order_price(order.price, leg.symbol) * (1 + self.cost)
+                    price = self.order_price(order.price, leg.symbol)
+                    notional = (order.remaining * price).quantize(STEP, ROUND_CEILING)
+                    total += notional + (notional * self.cost).quantize(STEP, ROUND_CEILING)
         return total
 
     def order_price(self, price: Decimal | None, symbol: str) -> Decimal:

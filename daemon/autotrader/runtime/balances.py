@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autotrader.execution.leg import Leg
 from autotrader.runtime.account import Account
-from autotrader.venues.protocol import Venue
+from autotrader.venues.protocol import FundingPaid, Venue
 
 if TYPE_CHECKING:
     from autotrader.runtime.loop import TradingLoop
@@ -31,7 +31,7 @@ async def take_balances(loop: TradingLoop, exchange: str, *, explained: bool = F
 
     What came or went without a fill of ours is a deposit or withdrawal, and the loss baselines move with it, unless it
     is `explained` (funding, which is a loss or gain). With a declared budget the cash begins there and follows our
-    fills alone. What the venue holds beyond our positions is foreign and is left alone.
+    fills and settlements alone. What the venue holds beyond our positions is foreign and is left alone.
     """
     venue, account = loop.desk.venues[exchange], loop.accounts[exchange]
     await book_missed(loop, exchange)
@@ -50,6 +50,19 @@ async def take_balances(loop: TradingLoop, exchange: str, *, explained: bool = F
         loop.trader.money_moved(exchange, cash - account.cash)
     account.cash, account.known = cash, True
     await _holdings(loop, venue, exchange, legs, {name: one.total for name, one in balances.items()})
+
+
+def book_funding(loop: TradingLoop, event: FundingPaid, exchange: str) -> None:
+    """Take a settlement into a budget, once: a venue tells it again where a restart came before the next moment."""
+    account = loop.accounts[exchange]
+    key = f"funding {exchange}"
+    mark = [event.ts_ms, event.symbol]
+    if account.budget is None or not account.known or mark <= loop.journal.flags().get(key, [0, ""]):
+        return
+    account.cash += event.amount
+    with loop.journal.write():
+        loop.journal.flag(key, mark)
+        loop.journal.progress(exchange, loop.journal.progress_of(exchange).ts_ms, account.cash)
 
 
 def _from_budget(loop: TradingLoop, account: Account, budget: Decimal) -> Decimal:

@@ -136,6 +136,10 @@ class Desk:
         self.drafts.append(staged)
         return staged
 
+    def ending(self, leg: Leg) -> frozenset[str]:
+        """Return the orders of a leg that this turn has decided to cancel."""
+        return frozenset(identity for staged in self.drafts if staged.leg is leg for identity in staged.cancel)
+
     def guard_order(self, leg: Leg, entry_side: int, amount: Decimal, now_ms: int) -> Order | None:
         """Return the row under which a leg's protective exits are journalled; None where it has none."""
         if leg.guard == NO_GUARD:
@@ -320,6 +324,7 @@ class Desk:
             reason = fill.reason or order.reason
             leg.position, trade = apply_fill(leg.position, fill._replace(reason=reason))
             self._record(leg, order, fill)
+            self._rearm(leg, order)
             if trade is not None:
                 self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
                 leg.last_exit = exit_code(reason)
@@ -329,6 +334,13 @@ class Desk:
             self.save(leg)
         self.accounts[leg.exchange].cash += cash_flow(fill)
         return Applied(leg, trade)
+
+    def _rearm(self, leg: Leg, order: Order) -> None:
+        """Wake a group's guard again where an entry filled after it had ended: inside one bar both may happen."""
+        if order.purpose == "entry" and leg.guard != NO_GUARD and leg.position.amount:
+            row = self.journal.find_order(guard_id(leg.group))
+            if row is not None and row.state in DONE:
+                self.journal.order(row._replace(state=OrderState.ARMED))
 
     def leg_of(self, group: str, order: Order | None) -> Leg | None:
         """Return whose order it was: by its group, or by its strategy where a late fill meets a newer group."""

@@ -19,7 +19,7 @@ from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.risk import breakers as brk
 from autotrader.runtime.account import Account
-from autotrader.runtime.balances import take_balances
+from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
@@ -118,6 +118,7 @@ class TradingLoop:
                 case OrderChanged():
                     self.desk.on_order(event.order)
                 case FundingPaid():
+                    book_funding(self, event, exchange)
                     await take_balances(self, exchange, explained=True)
                     with self.journal.write(durable=False):
                         self.journal.event(

@@ -6,7 +6,7 @@ Nothing here is sent or written: orders are drafted on the desk, and leave with 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 import structlog
 
@@ -60,7 +60,7 @@ class Trader:
         if not leg.exit_reason:
             leg.first_sent_ms = now_ms
         leg.exit_reason = reason
-        steps = leave(leg, self._price(leg), now_ms)
+        steps = leave(leg, self._price(leg), now_ms, self.desk.ending(leg))
         if steps != NOTHING:
             self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
 
@@ -120,15 +120,16 @@ class Trader:
         amount = abs(leg.position.amount) - (abs(wanted) if same_side else ZERO)
         if not same_side:
             self.leave(leg, Reason.EXIT, now_ms)
-        elif amount:
+        elif amount and not leg.exit_reason:  # what is on its way out goes on
             leg.target = wanted
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
+            cancel += tuple(order.client_id for order in leg.working("exit"))  # else two would sell the same
             self.desk.draft(leg, Steps(cancel, place), now_ms, "reduce", {"to": str(wanted)})
 
     def _freed(self, leg: Leg, price: Decimal) -> Decimal:
         """Return the money that the leg's own position already took: a new size may use it again."""
-        return abs(leg.position.amount) * price
+        return (abs(leg.position.amount) * price).quantize(STEP, ROUND_FLOOR)
 
     def _price(self, leg: Leg) -> Decimal:
         return self.accounts[leg.exchange].prices.get(leg.symbol, leg.position.entry_price or ZERO)
@@ -181,7 +182,7 @@ class Trader:
             entries = tuple(order.client_id for order in leg.working("entry"))
             self.desk.draft(leg, Steps(entries), now_ms, "cancel", {"why": "its strategy is gone"})
         elif leg.exit_reason:
-            steps = leave(leg, self._price(leg), now_ms)
+            steps = leave(leg, self._price(leg), now_ms, self.desk.ending(leg))
             if steps != NOTHING:
                 self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
         elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:

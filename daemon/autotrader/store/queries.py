@@ -75,15 +75,16 @@ class Reader:
         """Return the newest rows of one of this module's queries as plain objects, at most MAX_ROWS."""
         return [
             {key: orjson.loads(row[key]) if key in _JSON else row[key] for key in row.keys()}  # noqa: SIM118 - a Row
-            for row in self._all(query, (max(0, min(limit, MAX_ROWS)),))
+            for row in self.all(query, (max(0, min(limit, MAX_ROWS)),))
         ]
 
     def positions(self) -> list[dict[str, Any]]:
         """Return the open positions as the journal has them; prices are the daemon's business."""
-        rows = self._all("SELECT * FROM legs WHERE CAST(amount AS REAL) != 0 ORDER BY owner, exchange, symbol")
+        rows = self.all("SELECT * FROM legs WHERE CAST(amount AS REAL) != 0 ORDER BY owner, exchange, symbol")
         return [_position(row) for row in rows]
 
-    def _all(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+    def all(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        """Return every row of a query."""
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:

@@ -320,7 +320,8 @@ class PaperVenue:
             rate = self._settlement(symbol).rate(ms)
             if not rate:
                 continue
-            key = min(group.key for group in self._ledger.groups.values() if group.symbol == symbol)
+            keys = (group.key for group in self._ledger.groups.values() if group.symbol == symbol)
+            key = max(keys, key=paper_match.candle_order)  # the shortest bars know the latest close
             cursor = self._cursor(key)
             price = cursor.close_before(ms)
             if price is not None:

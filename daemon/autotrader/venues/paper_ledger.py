@@ -166,7 +166,7 @@ class Ledger:
     def liquidate(self, group: Group, ticks: int, ts_ms: int) -> None:
         """End a swap position whose loss ate its margin."""
         blank = self._fresh_guard(group, ts_ms)
-        name = f"liquidation-{blank.seq}"
+        name = f"liquidation-{self._name}-{blank.seq}"
         order = blank._replace(client_id=name, type="market", lots=abs(group.net), from_ms=ts_ms)
         self.place(order)
         self.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=Reason.LIQUIDATION)

@@ -1,0 +1,243 @@
+"""Watches the plain loop and writes down every order that it sends, as the daemon's journal would: ids, states, fills.
+
+The loop itself keeps only fills, for it is made to be fast. Here the same functions are run as plain Python, and those
+that begin, fill or end an order say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import FunctionType
+from typing import Any
+
+from autotrader.backtest import book, decide, loop
+from autotrader.backtest import glue as steps_of
+from autotrader.backtest import world as c
+from autotrader.backtest.engine import Outcome, Progress, simulate
+from autotrader.backtest.plan import Plan
+from autotrader.backtest.result import CASH, REASONS
+from autotrader.core import jit
+from autotrader.execution.ids import client_id, group_id, guard_id
+from autotrader.execution.order_state import OrderState
+from autotrader.execution.orders import Reason
+
+LIQUIDATION = "liquidation"
+"""The id under which a fill goes that no order of ours caused; exchanges number theirs as they like."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """One order as it fares; `ended_ms` is when it came to what it is."""
+
+    client_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    side: int
+    type: str
+    price: Decimal | None
+    amount: Decimal
+    created_ms: int
+    state: OrderState = OrderState.OPEN
+    filled: Decimal = Decimal(0)
+    ended_ms: int = 0
+
+
+@dataclass(slots=True)
+class SeenFill:
+    """One fill; the journal keeps a reason for those of a guard alone."""
+
+    client_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    side: int
+    price: Decimal
+    amount: Decimal
+    cost: Decimal
+    fee: Decimal
+    ts_ms: int
+    maker: bool
+    reason: str
+
+
+@dataclass(slots=True)
+class _Leg:
+    group: str = ""
+    sent: int = 0
+    staged: Seen | None = None
+    entry: Seen | None = None
+    exit: Seen | None = None
+    guard: Seen | None = None
+
+
+@dataclass(slots=True)
+class Witness:
+    """What a run did: every order by its client id, and every fill, in their order."""
+
+    plan: Plan
+    run: str
+    orders: dict[str, Seen] = field(default_factory=dict)
+    fills: list[SeenFill] = field(default_factory=list)
+    _legs: dict[int, _Leg] = field(default_factory=dict)
+    _filling: bool = False
+
+    def watch(self, progress: Progress | None = None) -> Outcome:
+        """Run the plan in plain Python, and write down what it does."""
+        names: dict[str, Any] = {}
+        for function, hook in (
+            (decide.stage, self._stage),
+            (book.submit, self._submit),
+            (book.end_entry, self._end_entry),
+            (book.fill_entry, self._fill_entry),
+            (book.fill_exit, self._fill_exit),
+            (book.record_fill, self._record_fill),
+        ):
+            names[function.__name__] = _Hook(hook)
+        for name, hook in names.items():
+            original = getattr(decide if name == "stage" else book, name)
+            hook.original = jit.linked(original, names, compiled=False)
+        names["step"], _ = steps_of.step(self.plan.kinds, compiled=False)
+        enter = loop.enter
+        assert isinstance(enter, FunctionType)
+        return simulate(self.plan, loop=jit.linked(enter, names, compiled=False), progress=progress)
+
+    def _leg(self, w: Any, leg: int) -> tuple[_Leg, Any]:
+        number = int(leg - w[c.RUN, c.FIRST_LEG])
+        return self._legs.setdefault(number, _Leg()), self.plan.legs[number]
+
+    def _new(self, w: Any, leg: int, identity: str, kind: str, side: int, lots: int, ticks: int) -> Seen:
+        declared = self._leg(w, leg)[1]
+        place = declared.declared.exchange, declared.declared.symbol
+        price = ticks * self.plan.ticks[place] if ticks else None
+        order = Seen(
+            identity, self.plan.strategies[declared.strategy].name, *place, int(side), kind, price, int(lots) * CASH,
+            int(w[c.RUN, c.NOW_MS]),
+        )  # fmt: skip
+        self.orders[identity] = order
+        return order
+
+    def _stage(self, call: Callable[..., Any], w: Any, *rest: Any) -> None:
+        leg, purpose, side, lots, ticks = rest[2:7]
+        own, declared = self._leg(w, leg)
+        if w[leg, c.N_SIDE] != 0:
+            _end(own.staged, OrderState.CANCELED, w)  # this one goes in its place
+        entry = purpose == c.ENTRY_ORDER
+        flat = w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0 and w[leg, c.X_SIDE] == 0 and w[leg, c.N_SIDE] == 0
+        if entry and flat:
+            name = self.plan.strategies[declared.strategy].name
+            place = declared.declared.exchange, declared.declared.symbol
+            own.group, own.sent = group_id(self.run, name, *place, int(w[leg, c.ENTRY_ID])), 0
+            own.guard = None
+            if w[leg, c.GUARDED] == 1:
+                own.guard = self._new(w, leg, guard_id(own.group), "guard", -side, lots, 0)
+                own.guard.state = OrderState.ARMED
+        own.sent += 1
+        identity = client_id(own.group, "e" if entry else "x", own.sent)
+        own.staged = self._new(w, leg, identity, "limit" if ticks else "market", side, lots, ticks)
+        call(w, *rest)
+
+    def _submit(self, call: Callable[..., Any], w: Any, f: Any, queue: Any, leg: int) -> None:
+        own, _ = self._leg(w, leg)
+        entry, before = w[leg, c.N_PURPOSE] == c.ENTRY_ORDER, w[c.RUN, c.QUEUED]
+        order, own.staged = own.staged, None
+        call(w, f, queue, leg)
+        if w[c.RUN, c.QUEUED] == before:
+            _end(order, OrderState.REJECTED, w)
+        elif entry:
+            own.entry = order
+        else:
+            _end(own.exit, OrderState.CANCELED, w)
+            own.exit = order
+        self._rest(w, leg)
+
+    def _end_entry(self, call: Callable[..., Any], w: Any, leg: int) -> None:
+        own, _ = self._leg(w, leg)
+        if w[leg, c.E_SIDE] != 0 and not self._filling:
+            _end(own.entry, OrderState.CANCELED, w)
+            own.entry = None
+        call(w, leg)
+        self._rest(w, leg)
+
+    def _fill_entry(self, call: Callable[..., Any], w: Any, f: Any, fills: Any, leg: int, *rest: Any) -> None:
+        own, _ = self._leg(w, leg)
+        self._filling = True
+        call(w, f, fills, leg, *rest)
+        self._filling = False
+        if own.entry is not None:
+            _end(own.entry, _state_of(own.entry), w)
+            own.entry = None
+        if own.guard is not None and w[leg, c.LOTS] != 0:
+            own.guard.state = OrderState.ARMED
+        self._rest(w, leg)
+
+    def _fill_exit(
+        self, call: Callable[..., Any], w: Any, f: Any, fills: Any, trades: Any, losses: Any, *rest: Any
+    ) -> None:
+        leg, purpose = rest[0], rest[4]
+        own, _ = self._leg(w, leg)
+        call(w, f, fills, trades, losses, *rest)
+        if purpose == c.EXIT_ORDER and own.exit is not None:
+            _end(own.exit, _state_of(own.exit), w)
+            own.exit = None
+        if w[leg, c.LOTS] == 0:
+            _end(own.exit, OrderState.EXPIRED, w)  # what it would have reduced is gone
+            own.exit = None
+            if purpose == c.GUARD_ORDER and own.guard is not None and own.guard.filled:
+                _end(own.guard, OrderState.FILLED, w)
+        self._rest(w, leg)
+
+    def _rest(self, w: Any, leg: int) -> None:
+        """End the guard of a leg that is flat and has no entry at work."""
+        own, _ = self._leg(w, leg)
+        idle = w[leg, c.LOTS] == 0 and own.entry is None and own.staged is None
+        if idle and own.guard is not None and own.guard.state == OrderState.ARMED:
+            _end(own.guard, OrderState.CANCELED, w)
+
+    def _record_fill(self, call: Callable[..., Any], w: Any, fills: Any, leg: int, *rest: Any) -> None:
+        side, ticks, lots, cash, charge, maker, purpose, reason, ts_ms = rest[:9]
+        own, declared = self._leg(w, leg)
+        order = {c.ENTRY_ORDER: own.entry, c.EXIT_ORDER: own.exit, c.GUARD_ORDER: own.guard}[purpose]
+        place = declared.declared.exchange, declared.declared.symbol
+        if REASONS[reason] == Reason.LIQUIDATION:
+            order = None  # the exchange's own
+        if order is not None:
+            order.filled += int(lots) * CASH
+        self.fills.append(
+            SeenFill(
+                order.client_id if order is not None else LIQUIDATION,
+                self.plan.strategies[declared.strategy].name,
+                *place,
+                int(side),
+                int(ticks) * self.plan.ticks[place],
+                int(lots) * CASH,
+                int(cash) * CASH,
+                int(charge) * CASH,
+                int(ts_ms),
+                bool(maker),
+                str(REASONS[reason]) if purpose == c.GUARD_ORDER else "",
+            )
+        )
+        call(w, fills, leg, *rest)
+
+
+class _Hook:
+    """Stands in the loop for one of its functions."""
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.hook = hook
+        self.original: Any = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.hook(self.original, *arguments)
+
+
+def _state_of(order: Seen) -> OrderState:
+    return OrderState.FILLED if order.filled >= order.amount else OrderState.EXPIRED
+
+
+def _end(order: Seen | None, state: OrderState, w: Any) -> None:
+    if order is not None:
+        order.state, order.ended_ms = state, int(w[c.RUN, c.NOW_MS])

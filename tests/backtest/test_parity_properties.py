@@ -1,0 +1,141 @@
+"""Parity as properties: whatever is declared over whatever market, the daemon, the loop and its compiled twin agree.
+
+A few examples each here; AUTOTRADER_EXAMPLES asks for many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autotrader.app import replay_run
+from autotrader.backtest import glue, loop
+from autotrader.backtest import world as c
+from autotrader.backtest.decide import equity_of
+from autotrader.backtest.engine import Outcome, simulate
+from autotrader.backtest.run import fills_of
+from autotrader.core import jit
+from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
+from support.folders import write
+from support.lived import lived, outcome, plan_of, told
+
+FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
+
+
+@contextmanager
+def written(world: World) -> Iterator[Path]:
+    """Write a world into a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
+        yield world.written(Path(folder))
+
+
+@FEW
+@given(worlds())
+def test_the_daemon_and_the_backtest_fill_the_same_and_send_the_same_orders(world: World) -> None:
+    with written(world) as root:
+        daemon = told(asyncio.run(lived(root)))
+        assert told(fills_of(outcome(root))) == daemon
+        assert replay_run(root).differences == ()
+
+
+@FEW
+@given(worlds())
+def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: World) -> None:
+    with written(world) as root:
+        same(outcome(root), outcome(root, compiled=False))
+
+
+@FEW
+@given(worlds(most=1, alone=True))
+def test_a_stretch_of_quiet_bars_leaves_what_the_general_loop_leaves(world: World) -> None:
+    with written(world) as root:
+        same(outcome(root), one_by_one(root))
+
+
+@FEW
+@given(worlds())
+def test_accounts_balance_to_the_last_digit(world: World) -> None:
+    with written(world) as root:
+        ended = outcome(root)
+    w, f = ended.tables.w, ended.tables.f
+    (exchange,) = range(w[c.RUN, c.FIRST_EXCHANGE], w[c.RUN, c.FIRST_EXCHANGE] + w[c.RUN, c.EXCHANGES])
+    fills = ended.fills
+    flows = int(np.sum(-fills[:, 2] * fills[:, 5] - fills[:, 6])) + int(w[c.RUN, c.FUNDING_SUM])
+    start = round(float(ended.plan.exchanges[0].cash) * 1e8)
+    assert w[exchange, c.CASH] == start + flows
+    first = int(w[c.RUN, c.FIRST_STRATEGY])
+    assert int(w[first : first + len(ended.plan.strategies), c.MONEY].sum()) == flows
+    for leg in range(len(ended.plan.legs)):
+        mine = fills[fills[:, 0] == leg]
+        assert w[w[c.RUN, c.FIRST_LEG] + leg, c.LOTS] == int(np.sum(mine[:, 2] * mine[:, 4]))
+    working = w[w[c.RUN, c.FIRST_LEG] : w[c.RUN, c.FIRST_LEG] + len(ended.plan.legs)]
+    assert w[exchange, c.RESERVED] == int(working[working[:, c.E_SIDE] != 0, c.E_RESERVED].sum())
+    if w[exchange, c.SWAP] == 0:
+        assert w[exchange, c.BALANCE] == round(float(ended.plan.exchanges[0].balance) * 1e8) + flows
+        assert w[exchange, c.BALANCE] >= 0
+    assert abs(equity_of(w, f, exchange) * 1e-8 - f[c.RUN, c.EQUITY]) < 1e-6 * max(1.0, abs(f[c.RUN, c.EQUITY]))
+
+
+@FEW
+@given(worlds(), st.integers(5, 120))
+def test_bars_after_a_moment_never_change_what_was_filled_before_it(world: World, bars: int) -> None:
+    until_ms = BEGIN_MS + bars * BASE_MS
+    with written(world) as root, written(world._replace(altered_ms=until_ms)) as other:
+        before, after = (
+            [fill for fill in fills_of(outcome(folder)) if fill["ts"] < until_ms] for folder in (root, other)
+        )
+    assert after == before
+
+
+def one_by_one(root: Path) -> Outcome:
+    """Run the plain loop without its stretches."""
+
+    class Nothing:
+        def __call__(self, *_: object) -> None:
+            return
+
+    plan = plan_of(root)
+    step, _ = glue.step(plan.kinds, compiled=False)
+    return simulate(plan, loop=jit.linked(loop.enter, {"step": step, "stretch": Nothing()}, compiled=False))
+
+
+def same(one: Outcome, other: Outcome) -> None:
+    """Two outcomes tell the same: fills, trades, curves, and what they count."""
+    assert fills_of(one) == fills_of(other)
+    assert one.trades.tolist() == other.trades.tolist()
+    assert one.points_ms.tolist() == other.points_ms.tolist()
+    assert np.array_equal(one.points, other.points, equal_nan=True)
+    columns = [c.MOMENTS, c.EXPOSED_MOMENTS, c.FUNDING_SUM]
+    assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
+    floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
+    assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
+
+
+def test_a_liquidation_is_booked_and_replayed(tmp_path) -> None:
+    count = 40
+    closes = np.round(100 * np.exp(np.linspace(0, 1.2, count)), 2)
+    opens = np.concatenate(([100.0], closes[:-1]))
+    times = BEGIN_MS + np.arange(count) * BASE_MS
+    save(tmp_path / "data", "BTC/USDT", np.column_stack((times, opens, closes, opens, closes, np.ones(count))))
+    write(tmp_path, SHORT)
+    daemon = told(asyncio.run(lived(tmp_path)))
+    assert [row[0] for row in daemon if row[-1] == "liquidation"] == ["short"]
+    assert told(fills_of(outcome(tmp_path))) == daemon
+    assert replay_run(tmp_path).differences == ()
+
+
+SHORT = {
+    "autotrader.yaml": "dashboard: {port: 0}\ndata: data\n",
+    "exchanges.d/drawn.yaml": "kind: simulated\nmarket: swap\nbalances: {USDT: 1000}\n"
+    "replay: {data: data, exchange: drawn, speed: max}\n",
+    "strategies.d/short.yaml": "kind: rules\nexchange: drawn\nsymbols: [BTC/USDT]\ntimeframe: 5m\ncapital: 50%\n"
+    "enter_short: close >= close\nexits: {max_holding: 30d}\non_remove: hold\n",
+}

@@ -1,0 +1,60 @@
+"""What the real daemon does in a folder, and what the backtest does there: as rows that can be compared."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from autotrader.app import Loader, backtest_plan
+from autotrader.backtest.engine import Outcome, simulate
+from autotrader.backtest.plan import Plan
+from support.harness import Harness
+
+KEYS = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
+MONEY = frozenset({"price", "amount", "cost", "fee"})
+MOMENTS = 400_000
+"""Bound of the moments that a daemon may live."""
+
+
+def told(rows: list[dict[str, Any]], until_ms: int = 2**62) -> list[tuple[Any, ...]]:
+    """Return fills as comparable rows, sorted."""
+    return sorted(tuple(row[key] for key in KEYS) for row in rows if row["ts"] < until_ms)
+
+
+async def lived(root: Path, until_ms: int = 2**62) -> list[dict[str, Any]]:
+    """Run the real daemon until a moment of the market, or to its end, and return the fills of its journal."""
+    harness = Harness(root)
+    daemon = await harness.start()
+    for _ in range(MOMENTS):
+        if all(account.market_ms >= until_ms or account.idle for account in daemon.loop.accounts.values()):
+            break
+        await harness.clock.settle()
+    assert daemon.failure is None, daemon.failure
+    failed = {name: one.error for name, one in daemon.loop.strategies.items() if one.error}
+    assert failed | daemon.loop.failed == {}
+    await harness.stop()
+    return journalled(root)
+
+
+def journalled(root: Path) -> list[dict[str, Any]]:
+    """Return the fills that a folder's journal holds."""
+    db = sqlite3.connect(root / "var" / "autotrader.db")
+    rows = db.execute("SELECT strategy, symbol, ts_ms, side, price, amount, cost, fee, reason FROM fills").fetchall()
+    db.close()
+    return [
+        {key: Decimal(value) if key in MONEY else value for key, value in zip(KEYS, row, strict=True)} for row in rows
+    ]
+
+
+def plan_of(root: Path, to_ms: int | None = None) -> Plan:
+    """Return the plan of a folder's backtest."""
+    loaded = Loader(root)()
+    assert loaded.declarations is not None, [problem.render() for problem in loaded.problems]
+    return backtest_plan(root, loaded.declarations, to_ms=to_ms)
+
+
+def outcome(root: Path, *, compiled: bool = True, to_ms: int | None = None) -> Outcome:
+    """Return what the backtest makes of a folder."""
+    return simulate(plan_of(root, to_ms), compiled=compiled)
