@@ -34,7 +34,14 @@ class Loader:
 
     def __call__(self) -> Loaded:
         """Return what the folder declares now."""
-        return load(self.root, self._kinds, registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
+        return load(
+            self.root,
+            self._kinds,
+            registry.PLANNED,
+            cache=self._cache,
+            warn_history=self._warn_history,
+            warn_metric=self._warn_metric,
+        )
 
     def texts(self, texts: Mapping[str, str]) -> Loaded:
         """Return what texts that were once accepted declare; secrets are looked up where they lie now."""
@@ -58,6 +65,11 @@ class Loader:
         if source_timeframe(data, replay.exchange, symbol, timeframe) is None:
             return f"the history of {replay.exchange} has no {symbol} bars from which {timeframe} bars can be made"
         return ""
+
+    def _warn_metric(self, folder: str, name: str, column: str) -> str:
+        from autotrader.market.metrics import problem
+
+        return problem(self.root / folder, name, column)
 
 
 def write_schemas(folder: Path) -> list[Path]:
@@ -126,6 +138,14 @@ def make_account(name: str, declarations: Declarations) -> Any:
     )
 
 
+def make_metrics(root: Path, name: str, declarations: Declarations) -> Any:
+    """Return the metrics that strategies on an exchange read: they lie in the history that it replays."""
+    from autotrader.market.metrics import Metrics
+
+    replay = declarations.exchanges[name].replay
+    return Metrics(root / ((replay and replay.data) or declarations.daemon.data))
+
+
 def make_daemon(
     root: Path, clock: Clock | None = None, *, with_page: bool = True, redaction: Redaction | None = None
 ) -> Any:
@@ -162,6 +182,7 @@ def make_daemon(
             load_texts=loader.texts,
             venue=lambda name, declarations: make_venue(root, clock, name, declarations),
             account=make_account,
+            metrics=lambda name, declarations: make_metrics(root, name, declarations),
             adjust=adjust,
             watch=hints,
             journal=Journal,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -95,6 +95,21 @@ Execution = Annotated[
 ]
 
 
+class Read(NamedTuple):
+    """Something outside a strategy's own market that one of its expressions names.
+
+    `at` is the path of keys to the expression, `offset` and `length` the place inside its text. `name` is an exchange
+    (for funding empty where it is the strategy's own), or a metric's file as `onchain/btc` with its `column`.
+    """
+
+    kind: Literal["exchange", "funding", "metric"]
+    name: str
+    column: str
+    at: tuple[str | int, ...]
+    offset: int
+    length: int
+
+
 class StrategyParams(Declared):
     """Base of every kind's Params: the whole file, for people."""
 
@@ -113,6 +128,10 @@ class StrategyParams(Declared):
 
     def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
         """Return the exchanges that this file names, each with the path of keys to its name."""
+        return ()
+
+    def reads(self) -> tuple[Read, ...]:
+        """Return what the file's expressions name outside its own market."""
         return ()
 
     def wants_shorts(self) -> bool:
