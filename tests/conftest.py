@@ -14,6 +14,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+os.environ.setdefault("AUTOTRADER_CACHE", str(REPOSITORY / ".pytest_cache" / "compiled"))
 
 
 def data_folder() -> Path:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,16 @@ from autotrader.config.exchange import Generate, Replay
 from autotrader.config.load import Declarations, LoadCache, Loaded, load
 from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
-from autotrader.core.clock import Clock, SystemClock
+from autotrader.core.clock import DAY_MS, Clock, SystemClock
+from autotrader.core.errors import ConfigError
 from autotrader.strategies import registry
 
 if TYPE_CHECKING:
+    from autotrader.backtest.engine import Progress
+    from autotrader.backtest.plan import Plan
+    from autotrader.backtest.result import Result
+    from autotrader.backtest.run import Source
+    from autotrader.market.bars import BarSource
     from autotrader.runtime.logs import Redaction
 
 ZERO = Decimal(0)
@@ -122,6 +128,86 @@ def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:
         latency_ms=declared.latency,
         min_notional=declared.min_notional.amount if declared.min_notional else ZERO,
     )
+
+
+def declared(root: Path) -> Declarations:
+    """Return what a folder declares. Raises ConfigError with every problem."""
+    loaded = Loader(root)()
+    if loaded.declarations is None:
+        raise ConfigError(loaded.problems)
+    return loaded.declarations
+
+
+def run_backtest(
+    root: Path,
+    names: Sequence[str] = (),
+    *,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    data: Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Return the result of the named strategies, or of all, as declared."""
+    from autotrader.backtest.run import backtest
+
+    declarations = declared(root)
+    plan = backtest_plan(root, declarations, names, from_ms=from_ms, to_ms=to_ms, data=data)
+    return backtest(plan, declarations.hash, progress=progress)
+
+
+def compare_backtests(
+    root: Path, names: Sequence[str] = (), *, progress: Progress | None = None, **span: Any
+) -> dict[str, Result]:
+    """Return the result of each strategy alone, by its name: each has the whole account for itself."""
+    each = list(names) or sorted(declared(root).strategies)
+
+    def part(number: int) -> Progress | None:
+        return None if progress is None else lambda share: progress((number + share) / len(each))
+
+    return {name: run_backtest(root, [name], progress=part(number), **span) for number, name in enumerate(each)}
+
+
+GENERATED_MS = 90 * DAY_MS
+"""How much of a generated market a backtest takes unless it is told: the market itself never ends."""
+
+
+def backtest_plan(
+    root: Path,
+    declarations: Declarations,
+    names: Sequence[str] = (),
+    *,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    data: Path | None = None,
+) -> Plan:
+    """Return the plan of a backtest: the named strategies or all, as declared. `data` replaces recorded history."""
+    from autotrader.backtest.run import plan_of
+    from autotrader.market.generate import BEGIN_MS
+
+    ends = to_ms
+    generated = [name for name, one in declarations.exchanges.items() if isinstance(one.source, Generate)]
+    used = [name for name in names or declarations.strategies if name in declarations.strategies]
+    if (
+        to_ms is None
+        and data is None
+        and any(exchange in generated for name in used for _, exchange in declarations.strategies[name].exchanges())
+    ):
+        ends = (from_ms if from_ms is not None else BEGIN_MS) + GENERATED_MS
+    return plan_of(declarations, registry.kinds(), backtest_source(root, declarations, data), names, from_ms, ends)
+
+
+def backtest_source(root: Path, declarations: Declarations, data: Path | None = None) -> Source:
+    """Return where a backtest's bars come from, by exchange: what is declared, or another folder of history."""
+    from autotrader.market.history import History
+
+    def source(name: str) -> tuple[BarSource, int | None]:
+        if data is None:
+            settings = paper_settings(root, name, declarations)
+            return settings.source, settings.start_ms
+        declared = declarations.exchanges[name].source
+        return History(data, declared.exchange if isinstance(declared, Replay) else name), None
+
+    return source
 
 
 def make_account(name: str, declarations: Declarations) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ from autotrader.core.errors import AutotraderError
 from autotrader.core.table import BOLD, PLAIN, table
 
 PLANNED = {
-    "backtest": "it comes with the backtest engine",
     "optimize": "it comes with the backtest engine",
     "replay": "it comes with the backtest engine",
     "data": "it comes with the collectors",
@@ -94,10 +95,36 @@ def _parser() -> argparse.ArgumentParser:
     ):
         add(name, _stored(name.upper()), text).add_argument("-n", type=_rows, default=100, help="how many")
     add("positions", _positions, "list open positions")
+    _add_backtest(add("backtest", _backtest, "run strategies over history, as declared"))
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
         planned.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
+
+
+def _add_backtest(command: argparse.ArgumentParser) -> None:
+    command.add_argument("names", nargs="*", metavar="NAME", help="the strategies; all of them where none is named")
+    add_span(command)
+    command.add_argument("--trades", type=Path, metavar="FILE", help="write every closed trade as CSV")
+    command.add_argument("--report", type=Path, metavar="FILE", help="write a page with charts")
+    command.add_argument("--language", choices=("en", "ko"), help="of the report; left out: as declared")
+    command.add_argument("--compare", action="store_true", help="run each strategy alone, side by side")
+
+
+def add_span(command: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which history a command looks at."""
+    command.add_argument("--from", dest="since", type=_instant, metavar="DATE", help="where it begins, UTC")
+    command.add_argument("--to", dest="until", type=_instant, metavar="DATE", help="where it ends, UTC")
+    command.add_argument("--data", type=Path, metavar="DIR", help="another folder of history")
+
+
+def _instant(text: str) -> int:
+    from autotrader.config.types import instant_ms
+
+    try:
+        return instant_ms(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _whole(text: str) -> int:
@@ -164,6 +191,58 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _count(many: Sequence[Any], what: str) -> str:
     return f"{len(many)} {what}{'' if len(many) == 1 else 's'}"
+
+
+def _backtest(arguments: argparse.Namespace) -> None:
+    from autotrader.app import compare_backtests, declared, run_backtest
+    from autotrader.backtest import compare, summary
+
+    root = _root(arguments)
+    span = {"from_ms": arguments.since, "to_ms": arguments.until, "data": arguments.data}
+    language = arguments.language or declared(root).daemon.language
+    with progress_bar("backtest") as progress:
+        if arguments.compare:
+            results = compare_backtests(root, arguments.names, progress=progress, **span)
+        else:
+            results = {"": run_backtest(root, arguments.names, progress=progress, **span)}
+    for name, result in results.items():
+        if arguments.trades:
+            path = arguments.trades.with_stem(f"{arguments.trades.stem}-{name}") if name else arguments.trades
+            _written(path, partial(summary.write_trades, result))
+    if arguments.report:
+        from autotrader.backtest import report
+
+        if arguments.compare:
+            _written(arguments.report, lambda path: report.write_comparison(results, path, language))
+        else:
+            _written(arguments.report, lambda path: report.write_report(results[""], path, language))
+    if arguments.compare:
+        compared = compare.compare(results)
+        documents = {name: summary.document(result) for name, result in results.items()}
+        _show(arguments, compare.rows(compared), documents)
+    else:
+        _show(arguments, summary.rows(results[""]), summary.document(results[""]), summary.footing(results[""]))
+
+
+def _written(path: Path, write: Callable[[Path], None]) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        raise AutotraderError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
+    """Give what shows how far long work is, 0 to 1; None where nobody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
 
 
 def _schema(arguments: argparse.Namespace) -> None:
@@ -331,11 +410,13 @@ def _store(arguments: argparse.Namespace) -> Path:
     return store_of(_root(arguments))
 
 
-def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]], document: Any = None, footing: str = "") -> None:
     if arguments.json:
-        _print_json(rows)
+        _print_json(rows if document is None else document)
     else:
         print(_table(rows))
+        if footing:
+            print(footing)
 
 
 def _time(ts_ms: int) -> str:

@@ -12,8 +12,6 @@ from autotrader.backtest.result import REASONS
 from autotrader.execution.leg import exit_code
 from autotrader.market.fills import affordable, average, cost, fee, fits, in_ticks, part_of, slipped
 
-
-
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 
 
@@ -24,7 +22,7 @@ def free_cash(w: Any, exchange: int) -> int:
 
 def margin(open_cost: int, leverage: int) -> int:
     """Return the money that stands behind an open position on a swap."""
-    return -(-open_cost // leverage)
+    return open_cost if leverage == 1 else -(-open_cost // leverage)
 
 
 def opposed(w: Any, leg: int, side: int) -> bool:
@@ -112,11 +110,14 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
             lots = bought
             if cost(lots, ticks, unit, -1) < w[exchange, c.MIN_NOTIONAL]:
                 lots = 0
+    created_ms = w[leg, c.E_CREATED_MS]
     end_entry(w, leg)
     if lots > 0:
-        charge = book(w, f, leg, side, lots, ticks, rate)
-        record_fill(w, fills, leg, side, ticks, lots, charge, maker, c.ENTRY_ORDER, 0, ts_ms, w[leg, c.E_CREATED_MS])
-        _grow(w, f, leg, side, lots, ticks, charge, ts_ms)
+        cash = cost(lots, ticks, unit, side)
+        charge = fee(cash, rate)
+        book(w, leg, side, lots, cash, charge)
+        record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, c.ENTRY_ORDER, 0, ts_ms, created_ms)
+        _grow(w, f, leg, side, lots, ticks, cash, charge, ts_ms)
     rest(w, leg)
 
 
@@ -142,23 +143,23 @@ def fill_exit(
         rest(w, leg)
         return
     rate = w[exchange, c.MAKER] if maker == 1 else w[exchange, c.TAKER]
-    charge = book(w, f, leg, side, lots, ticks, rate)
-    record_fill(w, fills, leg, side, ticks, lots, charge, maker, purpose, reason, ts_ms, decided_ms)
-    _shrink(w, f, trades, losses, leg, lots, ticks, charge, reason, ts_ms)
-
-
-def book(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, rate: int) -> int:
-    """Move the money of a fill and return its fee. The position is still the one before it."""
-    exchange, strategy = w[leg, c.LEG_EXCHANGE], w[leg, c.STRATEGY]
     cash = cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], side)
     charge = fee(cash, rate)
+    book(w, leg, side, lots, cash, charge)
+    record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, purpose, reason, ts_ms, decided_ms)
+    _shrink(w, f, trades, losses, leg, lots, ticks, cash, charge, reason, ts_ms)
+
+
+def book(w: Any, leg: int, side: int, lots: int, cash: int, charge: int) -> None:
+    """Move the money of a fill: its cost in `cash`, its fee in `charge`. The position is still the one before it."""
+    exchange, strategy = w[leg, c.LEG_EXCHANGE], w[leg, c.STRATEGY]
     flow = -side * cash - charge
     w[exchange, c.CASH] += flow
     w[strategy, c.MONEY] += flow
     w[strategy, c.FEES_SUM] += charge
     if w[exchange, c.SWAP] == 0:
         w[exchange, c.BALANCE] += flow
-        return charge
+        return
     held = w[leg, c.LOTS]
     before = margin(w[leg, c.OPEN_COST], w[exchange, c.LEVERAGE])
     if held * side < 0:
@@ -169,16 +170,14 @@ def book(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, rate: int) 
         w[exchange, c.BALANCE] -= charge
         after = w[leg, c.OPEN_COST] + cash
     w[exchange, c.MARGIN] += margin(after, w[exchange, c.LEVERAGE]) - before
-    return charge
 
 
-def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, charge: int, ts_ms: int) -> None:
+def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int) -> None:
     if w[leg, c.LOTS] == 0:
         w[leg, c.OPENED_MS] = ts_ms
         w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0
         w[leg, c.OUT_LOTS], w[leg, c.OUT_VALUE], w[leg, c.OUT_COST], w[leg, c.FEES] = 0, 0, 0, 0
         f[leg, c.BEST] = float(ticks)
-    cash = cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], side)
     w[leg, c.LOTS] += side * lots
     w[leg, c.OPEN_COST] += cash
     w[leg, c.IN_LOTS] += lots
@@ -190,15 +189,16 @@ def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, charge: in
 
 
 def _shrink(
-    w: Any, f: Any, trades: Any, losses: Any, leg: int, lots: int, ticks: int, charge: int, reason: int, ts_ms: int
-) -> None:
+    w: Any, f: Any, trades: Any, losses: Any, leg: int, lots: int, ticks: int, cash: int, charge: int, reason: int,
+    ts_ms: int,
+) -> None:  # fmt: skip
     held = w[leg, c.LOTS]
     side = 1 if held > 0 else -1
     w[leg, c.OPEN_COST] -= part_of(w[leg, c.OPEN_COST], lots, abs(held))
     w[leg, c.LOTS] = held - side * lots
     w[leg, c.OUT_LOTS] += lots
     w[leg, c.OUT_VALUE] += ticks * lots
-    w[leg, c.OUT_COST] += cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], -side)
+    w[leg, c.OUT_COST] += cash
     w[leg, c.FEES] += charge
     if w[leg, c.LOTS] != 0:
         return
@@ -247,14 +247,13 @@ def _score(w: Any, losses: Any, strategy: int, pnl: int, exit_ms: int) -> None:
 
 
 def record_fill(
-    w: Any, fills: Any, leg: int, side: int, ticks: int, lots: int, charge: int, maker: int, purpose: int,
+    w: Any, fills: Any, leg: int, side: int, ticks: int, lots: int, cash: int, charge: int, maker: int, purpose: int,
     reason: int, ts_ms: int, decided_ms: int,
 ) -> None:  # fmt: skip
     """Note a fill in the list of all fills."""
     at = w[c.RUN, c.FILLS]
-    moved = cost(lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT], side)
     fills[at, 0], fills[at, 1], fills[at, 2], fills[at, 3] = leg - w[c.RUN, c.FIRST_LEG], ts_ms, side, ticks
-    fills[at, 4], fills[at, 5], fills[at, 6], fills[at, 7] = lots, moved, charge, maker
+    fills[at, 4], fills[at, 5], fills[at, 6], fills[at, 7] = lots, cash, charge, maker
     fills[at, 8], fills[at, 9], fills[at, 10], fills[at, 11] = purpose, reason, w[leg, c.ENTRY_ID], decided_ms
     w[c.RUN, c.FILLS] = at + 1
 

@@ -9,22 +9,23 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_entry, rest, submit
-from autotrader.core.clock import DAY_MS
 from autotrader.backtest.result import REASONS
+from autotrader.core.clock import DAY_MS
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
 from autotrader.execution.sizing import entry_lots, share_of
 from autotrader.market.fills import cost, fee, in_ticks, value
-from autotrader.risk.limits import PASSED, Bounds, Sight, broken
+from autotrader.risk.limits import NONE, PASSED, Bounds, Sight, broken
 
 EXIT = REASONS.index(Reason.EXIT)
 MAX_HOLDING = REASONS.index(Reason.MAX_HOLDING)
 BREACH = REASONS.index(Reason.BREACH)
 IS_URGENT = tuple(int(reason in URGENT) for reason in REASONS)
 MINUTE_MS = 60_000
+ORDERS_PER_MINUTE = Bounds._fields.index("orders_per_minute")
 
 
-def last_ticks(w: Any, f: Any, instrument: int) -> int:
+def last_ticks(f: Any, instrument: int) -> int:
     """Return an instrument's last price."""
     return in_ticks(f[instrument, c.LAST_PRICE], f[instrument, c.PER_PRICE])
 
@@ -35,12 +36,12 @@ def equity_of(w: Any, f: Any, exchange: int) -> int:
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         if w[leg, c.LOTS] != 0 and w[leg, c.LEG_EXCHANGE] == exchange:
             instrument = w[leg, c.INSTRUMENT]
-            total += value(w[leg, c.LOTS], last_ticks(w, f, instrument), w[instrument, c.UNIT])
+            total += value(w[leg, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
     return total
 
 
 def shown_at(w: Any, features: Any, first: int, count: int) -> int:
-    """Return where the rows of a part's columns lie together: a single leg's in its block, several are brought there."""
+    """Return where the rows of a part's columns lie together: a single leg's in its block, several brought there."""
     if count == 1:
         return w[first, c.FEATURE_ROW]
     at = w[first, c.TOGETHER]
@@ -67,7 +68,7 @@ def consider(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> 
 def _enter(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> None:
     target = f[leg, c.TARGET]
     w[leg, c.ENTRY_ID] = w[leg, c.WANT_ID]
-    ticks = last_ticks(w, f, w[leg, c.INSTRUMENT])
+    ticks = last_ticks(f, w[leg, c.INSTRUMENT])
     amount = _sized(w, f, leg, ticks, atr)
     wanted = amount if target > 0.0 else -amount
     held = w[leg, c.LOTS]
@@ -90,8 +91,8 @@ def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
     unit = w[instrument, c.UNIT]
     cash = available(w, f, exchange, leg) + cost(abs(w[leg, c.LOTS]), ticks, unit, 1)
     return entry_lots(
-        w[leg, c.SIZE_KIND], w[leg, c.SIZE_VALUE], f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST], ticks, unit,
-        atr * f[instrument, c.PER_PRICE],
+        w[leg, c.SIZE_KIND], w[leg, c.SIZE_VALUE], f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST],
+        ticks, unit, atr * f[instrument, c.PER_PRICE],
     )  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def available(w: Any, f: Any, exchange: int, without: int) -> int:
         instrument = w[leg, c.INSTRUMENT]
         unit = w[instrument, c.UNIT]
         if w[exchange, c.SWAP] == 1 and w[leg, c.LOTS] != 0:
-            worth = value(w[leg, c.LOTS], last_ticks(w, f, instrument), unit)
+            worth = value(w[leg, c.LOTS], last_ticks(f, instrument), unit)
             total += worth - abs(worth)
         if leg != without and w[leg, c.E_SIDE] != 0:
             total -= _reserved(w, f, leg, w[leg, c.E_LOTS], w[leg, c.E_TICKS])
@@ -115,7 +116,7 @@ def available(w: Any, f: Any, exchange: int, without: int) -> int:
 
 def _reserved(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
     instrument = w[leg, c.INSTRUMENT]
-    price = ticks if ticks > 0 else last_ticks(w, f, instrument)
+    price = ticks if ticks > 0 else last_ticks(f, instrument)
     notional = cost(lots, price, w[instrument, c.UNIT], 1)
     return notional + fee(notional, w[w[leg, c.LEG_EXCHANGE], c.COST])
 
@@ -148,8 +149,8 @@ def blocked(w: Any, now_ms: int) -> bool:
 def _bounds(w: Any) -> Bounds:
     at = c.BOUND_0
     return Bounds(
-        w[c.RUN, at], w[c.RUN, at + 1], w[c.RUN, at + 2], w[c.RUN, at + 3], w[c.RUN, at + 4], w[c.RUN, at + 5], w[c.RUN, at + 6],
-        w[c.RUN, at + 7], w[c.RUN, at + 8], w[c.RUN, at + 9],
+        w[c.RUN, at], w[c.RUN, at + 1], w[c.RUN, at + 2], w[c.RUN, at + 3], w[c.RUN, at + 4], w[c.RUN, at + 5],
+        w[c.RUN, at + 6], w[c.RUN, at + 7], w[c.RUN, at + 8], w[c.RUN, at + 9],
     )  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
         mine = instrument == w[entering, c.INSTRUMENT]
         ticks = 0
         if w[other, c.LOTS] != 0:
-            ticks = last_ticks(w, f, instrument)
+            ticks = last_ticks(f, instrument)
             worth = value(w[other, c.LOTS], ticks, w[instrument, c.UNIT])
             equity += worth
             gross += abs(worth)
@@ -203,14 +204,16 @@ def _on(w: Any, instrument: int, entering: int) -> bool:
 
 def _notional(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
     instrument = w[leg, c.INSTRUMENT]
-    return cost(lots, ticks if ticks > 0 else last_ticks(w, f, instrument), w[instrument, c.UNIT], 1)
+    return cost(lots, ticks if ticks > 0 else last_ticks(f, instrument), w[instrument, c.UNIT], 1)
 
 
 def sent_lately(w: Any, recent: Any, now_ms: int) -> int:
     """Return how many orders were sent in the last minute; older ones are forgotten."""
+    if w[c.RUN, c.BOUND_0 + ORDERS_PER_MINUTE] == NONE:
+        return 0  # nobody asks
     head, count = w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT]
     while count > 0 and recent[head] <= now_ms - MINUTE_MS:
-        head = (head + 1) % w[c.RUN, c.RECENT_ROOM]
+        head = head + 1 if head + 1 < w[c.RUN, c.RECENT_ROOM] else 0
         count -= 1
     w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT] = head, count
     return count
@@ -222,10 +225,12 @@ def stage(
     """Stage a leg's next order; it is sent when the moment is over. `ticks` 0 is a market order."""
     w[leg, c.N_PURPOSE], w[leg, c.N_SIDE], w[leg, c.N_LOTS] = purpose, side, lots
     w[leg, c.N_TICKS], w[leg, c.N_REASON] = ticks, reason
-    if w[c.RUN, c.RECENT] == w[c.RUN, c.RECENT_ROOM]:
-        w[c.RUN, c.RECENT_HEAD] = (w[c.RUN, c.RECENT_HEAD] + 1) % w[c.RUN, c.RECENT_ROOM]
+    room, head = w[c.RUN, c.RECENT_ROOM], w[c.RUN, c.RECENT_HEAD]
+    if w[c.RUN, c.RECENT] == room:
+        w[c.RUN, c.RECENT_HEAD] = head = head + 1 if head + 1 < room else 0
         w[c.RUN, c.RECENT] -= 1
-    recent[(w[c.RUN, c.RECENT_HEAD] + w[c.RUN, c.RECENT]) % w[c.RUN, c.RECENT_ROOM]] = w[c.RUN, c.NOW_MS]
+    at = head + w[c.RUN, c.RECENT]
+    recent[at if at < room else at - room] = w[c.RUN, c.NOW_MS]
     w[c.RUN, c.RECENT] += 1
     note(w, staged, leg)
 
@@ -277,7 +282,7 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
         return
     reason = w[leg, c.EXIT_REASON]
     urgent = IS_URGENT[reason] == 1 or w[leg, c.BY_LIMIT] == 0 or timed_out(w, leg)
-    ticks = 0 if urgent else last_ticks(w, f, w[leg, c.INSTRUMENT])
+    ticks = 0 if urgent else last_ticks(f, w[leg, c.INSTRUMENT])
     missing = abs(held)
     if w[leg, c.X_SIDE] != 0:
         if w[leg, c.X_TICKS] == ticks:
@@ -325,7 +330,7 @@ def look_after(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
 
 
 def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
-    ticks = last_ticks(w, f, w[leg, c.INSTRUMENT])
+    ticks = last_ticks(f, w[leg, c.INSTRUMENT])
     if not timed_out(w, leg) and w[leg, c.E_TICKS] == ticks:
         return
     w[leg, c.CANCEL_ENTRY] = 1

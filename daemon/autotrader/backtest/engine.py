@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -14,14 +14,10 @@ import numpy as np
 from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
 from autotrader.backtest.plan import Plan, Tables, make_tables
-from autotrader.backtest.result import CASH, Curve, LegInfo, StrategyRun, Trades
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
-from autotrader.core.units import timeframe_ms
-from autotrader.execution.sizing import STEP
 from autotrader.features.fold import Floats, Folder, Ints, frozen
 from autotrader.market.bars import Columns
-from autotrader.market.fills import value
 from autotrader.strategies.contract import Kind
 
 BLOCK = 16_384
@@ -33,9 +29,9 @@ BLOCK_CELLS = 1_000_000
 MAX_POINTS = 10_000
 """Points of an equity curve, days apart where a run is longer."""
 
-SAMPLES_MS = tuple(minutes * 60_000 for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720)) + (DAY_MS,)
+SAMPLES_MS = tuple(minutes * 60_000 for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1_440))
 RECENT = 10_000
-FIRST_ROOM = 1 << 14
+FIRST_ROOM = 1 << 17
 
 Progress = Callable[[float], None]
 
@@ -57,17 +53,44 @@ def simulate(plan: Plan, *, compiled: bool = True, progress: Progress | None = N
 
     `progress` is told the share of market time that has passed, 0 to 1.
     """
-    return _Run(plan, compiled=compiled).go(progress)
+    run = _Run(plan, compiled=compiled)
+    try:
+        return run.go(progress)
+    finally:
+        run.pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Block:
+    """One leg's columns, a block at a time: while the loop reads one block, the next is computed beside it."""
+
+    def __init__(self, row: Ints, folder: Folder, halves: tuple[Floats, Floats], at: int, warm: int) -> None:
+        self._row, self._folder, self._halves, self._at, self._warm = row, folder, halves, at, warm
+        self._half = 0
+        self._coming: tuple[int, int, Future[None]] | None = None
+
+    def show(self, start: int, stop: int, row_0: int, after: int, pool: Executor) -> None:
+        """Put the columns of some bars before the loop, and begin with those up to `after`."""
+        half = self._half
+        if self._coming is not None and self._coming[:2] == (start, stop):
+            self._coming[2].result()
+        else:
+            self._folder.rows(self._warm + start, self._warm + stop, self._halves[half])
+        self._row[c.FEATURES] = self._at + half * self._halves[0].size
+        self._row[c.ROW_0] = row_0
+        self._half, self._coming = 1 - half, None
+        if after > stop:
+            rows = self._folder.rows
+            begun = pool.submit(rows, self._warm + stop, self._warm + after, self._halves[1 - half])
+            self._coming = stop, after, begun
 
 
 class _Feed:
     """One series' bars in the loop's window, and the columns of the legs that decide on it."""
 
-    def __init__(self, bars: Columns, row: Ints, window: list[Any], block: int) -> None:
-        self.bars, self.row, self.window, self.block = bars, row, window, block
+    def __init__(self, bars: Columns, row: Ints, window: list[Any], block: int, pool: Executor) -> None:
+        self.bars, self.row, self.window, self.block, self.pool = bars, row, window, block, pool
         self.base = 0
-        self.legs: list[tuple[Ints, Folder, Floats, int]] = []
-        self.whole = window[0].shape[0] >= len(bars.ts) + 1 or window[0].base is not None
+        self.legs: list[_Block] = []
 
     def fill(self) -> None:
         """Bring the next rows into the window, and their columns; called when the open bar is past the ready ones."""
@@ -80,9 +103,8 @@ class _Feed:
             target[:rows] = column[at:last]
         self.base = at
         self.row[c.CURSOR], self.row[c.ROWS], self.row[c.READY] = 0, rows, ready - at
-        for leg, folder, out, warm in self.legs:
-            folder.rows(warm + at, warm + ready, out)
-            leg[c.ROW_0] = 0
+        for leg in self.legs:
+            leg.show(at, ready, 0, min(ready + self.block, total), self.pool)
 
 
 class _Whole(_Feed):
@@ -93,9 +115,8 @@ class _Whole(_Feed):
         at = int(self.row[c.CURSOR])
         ready = min(at + self.block, total)
         self.row[c.ROWS], self.row[c.READY] = total, ready
-        for leg, folder, out, warm in self.legs:
-            folder.rows(warm + at, warm + ready, out)
-            leg[c.ROW_0] = at
+        for leg in self.legs:
+            leg.show(at, ready, at, min(ready + self.block, total), self.pool)
 
 
 class _Run:
@@ -108,7 +129,8 @@ class _Run:
         legs = len(plan.legs)
         widths = [len(leg.program.columns) for leg in plan.legs]
         block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
-        self.features = np.full((block + 1) * sum(widths) + 1, np.nan)
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns")
+        self.features = np.full((2 * block + 1) * sum(widths) + 1, np.nan)
         self._make_feeds(block, widths)
         self.queue = np.zeros((4 * legs + 4, 3), dtype=np.int64)
         self.staged = np.zeros(legs + 1, dtype=np.int64)
@@ -133,23 +155,25 @@ class _Run:
             self.windows = [frozen(ts.reshape(-1)), *(frozen(price.reshape(-1)) for price in prices)]
             for number, stream in enumerate(plan.streams):
                 window = [ts[number], *(price[number] for price in prices)]
-                self.feeds.append(_Feed(stream.bars, w[first + number], window, block))
+                self.feeds.append(_Feed(stream.bars, w[first + number], window, block, self.pool))
         else:
             bars = plan.streams[0].bars
             self.windows = [frozen(column) for column in bars[:5]]
-            self.feeds.append(_Whole(bars, w[first], [bars.ts], block))
+            self.feeds.append(_Whole(bars, w[first], [bars.ts], block, self.pool))
         offset = 0
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
-            row[c.FEATURES] = offset
-            out = self.features[offset : offset + block * widths[number]].reshape(block, widths[number])
-            offset += block * widths[number]
+            size = block * widths[number]
+            first_half, second_half = (
+                self.features[at : at + size].reshape(block, widths[number]) for at in (offset, offset + size)
+            )
             folder = Folder(leg.program, leg.bars)
             for start in range(0, leg.warm_rows, block):
-                folder.rows(start, min(start + block, leg.warm_rows), out)
-            row[c.TOGETHER] = sum(block * width for width in widths) + sum(widths[:number])
+                folder.rows(start, min(start + block, leg.warm_rows), first_half)
+            row[c.TOGETHER] = 2 * block * sum(widths) + sum(widths[:number])
             feed = self.feeds[int(row[c.OWN]) - first]
-            feed.legs.append((row, folder, out, leg.warm_rows))
+            feed.legs.append(_Block(row, folder, (first_half, second_half), offset, leg.warm_rows))
+            offset += 2 * size
 
     def _make_points(self) -> None:
         plan, row = self.plan, self.tables.w[c.RUN]
@@ -169,7 +193,9 @@ class _Run:
             feed.fill()
         row[c.POINT_ROOM], row[c.RECENT_ROOM] = len(self.points), len(self.recent)
         while True:
-            row[c.TRADE_ROOM], row[c.FILL_ROOM] = len(self.trades), len(self.fills)
+            # of the most that one moment may add: an entry, an exit and a guard a leg
+            row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs)
+            row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs)
             why = self.loop(
                 tables.w, tables.f, tables.lists, *self.windows, self.features, *books, *states, self.queue,
                 self.staged, self.recent, self.losses, tables.funding, self.fills, self.trades, self.points_ms,

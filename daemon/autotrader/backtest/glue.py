@@ -19,7 +19,7 @@ from autotrader.strategies.contract import Kind, Out, View
 
 
 class Layout(NamedTuple):
-    """Where a record's fields lie in the two tables: (field, is whole, first column, length; 0 for a plain number)."""
+    """Where a record's fields lie in two tables: (field, is whole, first column, length, 0 for a number)."""
 
     fields: tuple[tuple[str, bool, int, int], ...]
     whole: int
@@ -27,7 +27,7 @@ class Layout(NamedTuple):
 
 
 def layout(record: Any) -> Layout:
-    """Return the layout of a NamedTuple class of ints, floats and tuples of either. Raises BrokenInvariant for others."""
+    """Return the layout of a NamedTuple class of ints, floats and tuples of either. Raises BrokenInvariant if not."""
     hints = typing.get_type_hints(record)
     fields, whole, floats = [], 0, 0
     for name in record._fields:

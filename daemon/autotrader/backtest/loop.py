@@ -1,4 +1,4 @@
-"""The simulation itself: one pass over market time, moment by moment, as the paper market and the daemon live through it.
+"""The simulation: one pass over market time, moment by moment, as the paper market and the daemon live through it.
 
 At one moment: bars that close meet the orders they decide; settlements move money; strategies decide on what closed, in
 the order of their names; what they want is sent; then bars that open meet the orders. What happens at every bar is
@@ -22,6 +22,7 @@ from autotrader.backtest.turns import (
     watched,
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
+from autotrader.core.jit import seldom
 from autotrader.core.memory import line, table
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WORKING
@@ -30,12 +31,9 @@ CENT_8 = 1e-8
 NO_ATR = float("nan")
 
 
-def step(
-    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any,
-    part: int, event: int, leg: int,
-) -> None:  # fmt: skip
+def step(*_arguments: Any) -> None:
     """Stand where the steps of a plan's strategy kinds are put (see `backtest.glue`)."""
-    raise AssertionError(f"a loop is run with the steps of its strategies: {(part, event, leg)}")
+    raise AssertionError("a loop is run with the steps of its strategies")
 
 
 def enter(
@@ -65,28 +63,29 @@ def run(
     alone = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
     alone = alone and w[first_part, c.ON_BAR] == 1 and w[first_part, c.ON_TIMER] == 0
     while True:
-        if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1 and w[c.RUN, c.DECIDED] == 0:
+        if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1:
             stretch(
                 w, f, ts, opens, highs, lows, closes, features, bids, asks, whole, floats, const_whole, const_floats,
-                staged, recent,
+                queue, staged, recent, losses, fills, trades, at_open,
             )  # fmt: skip
-        decided = w[c.RUN, c.DECIDED] == 1
         now_ms = c.MS_MAX
         for series in range(first_series, last_series):
             now_ms = min(now_ms, w[series, c.NEXT_MS])
-        if decided:
-            now_ms = w[c.RUN, c.NOW_MS]
         if now_ms == c.MS_MAX:
             return c.DONE
         if w[c.RUN, c.HAS_FUNDING] == 1:
             now_ms = min(now_ms, next_settlement(w, funding))
         for series in range(first_series, last_series):
-            if w[series, c.NEXT_MS] == now_ms and w[series, c.OPENED] == 1 and w[series, c.CURSOR] >= w[series, c.READY]:
+            if (
+                w[series, c.NEXT_MS] == now_ms
+                and w[series, c.OPENED] == 1
+                and w[series, c.CURSOR] >= w[series, c.READY]
+            ):
                 return c.NEEDS_BARS
         if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
             return c.NEEDS_ROOM
-        w[c.RUN, c.NOW_MS], w[c.RUN, c.DECIDED] = now_ms, 0
-        told = decided
+        w[c.RUN, c.NOW_MS] = now_ms
+        told = False
 
         # bars that close
         for series in range(first_series, last_series):
@@ -154,7 +153,7 @@ def run(
         if told:
             for part in range(first_part, last_part):
                 first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
-                due = w[part, c.ON_BAR] == 1 and not decided
+                due = w[part, c.ON_BAR] == 1
                 for leg in range(first, last):
                     due = due and w[leg, c.ARRIVED_MS] == now_ms
                 timed = w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms
@@ -240,102 +239,122 @@ def run(
 
 def stretch(
     w: Any, f: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any, asks: Any,
-    whole: Any, floats: Any, const_whole: Any, const_floats: Any, staged: Any, recent: Any,
+    whole: Any, floats: Any, const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any,
+    fills: Any, trades: Any, at_open: Any,
 ) -> None:  # fmt: skip
-    """Pass over the bars of a run's only leg while nothing happens but steps that want nothing new.
+    """Pass over the bars of a run's only leg while nothing waits for the next one: no order, no exit under way.
 
-    What `run` does at such bars and no more, with what does not change kept out of the tables. It stops before a bar
-    that could end a position, or after a step that wants something (DECIDED), and leaves everything as `run` would.
+    What `run` does at such bars and no more, with what seldom changes kept out of the tables. It stops before a bar
+    that could end a position or a sample, and leaves everything as `run` would.
     """
     series, part, leg = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_LEG]
-    if w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0:
-        return
-    lots, trail = w[leg, c.LOTS], w[leg, c.TRAIL]
-    if lots != 0 and w[leg, c.MAX_HOLDING_MS] > 0:
-        return
-    can_end = lots != 0 and w[leg, c.CAN_END] == 1
-    side = 1 if lots > 0 else -1
-    state = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
-    w[leg, c.ENTRY_STATE] = HELD if lots != 0 else state
-    w[part, c.LAST_LEG] = 0
-    per_price = f[w[leg, c.INSTRUMENT], c.PER_PRICE]
+    strategy, instrument = w[leg, c.STRATEGY], w[leg, c.INSTRUMENT]
+    per_price, trail, bounded = f[instrument, c.PER_PRICE], w[leg, c.TRAIL], w[c.RUN, c.HAS_LOSS_BOUNDS] == 1
     length_ms, sample_ms = w[series, c.LENGTH_MS], w[c.RUN, c.NEXT_SAMPLE_MS]
-    bounded = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1
-    money = f[c.RUN, c.START] + w[w[leg, c.STRATEGY], c.MONEY] * CENT_8
-    equity, peak, deepest, drawdown = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
-    features_at = w[leg, c.FEATURES] - w[leg, c.ROW_0] * w[leg, c.COLUMNS]
-    columns, entry_id = w[leg, c.COLUMNS], w[leg, c.ENTRY_ID]
+    columns = w[leg, c.COLUMNS]
+    features_at = w[leg, c.FEATURES] - w[leg, c.ROW_0] * columns
+    equity, peak = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY]
+    deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
     first = row = w[series, c.CURSOR]
     last = min(w[series, c.READY], w[series, c.ROWS] - 1)
-    close = f[series, c.LAST_CLOSE]
-    wants = False
-    while row < last and not wants:
-        now_ms = ts[row] + length_ms
-        if now_ms > sample_ms:
+    opened_row = row
+    exposed = 0
+    w[part, c.LAST_LEG] = 0
+    going = True
+    while going:
+        lots, entry_id = w[leg, c.LOTS], w[leg, c.ENTRY_ID]
+        if w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0:
             break
-        if can_end:
-            low, high = in_ticks(lows[row], per_price), in_ticks(highs[row], per_price)
-            if low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]:
+        if lots != 0 and w[leg, c.MAX_HOLDING_MS] > 0:
+            break
+        if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
+            break
+        can_end = lots != 0 and w[leg, c.CAN_END] == 1
+        side = 1 if lots > 0 else -1
+        state = ENDED if entry_id != 0 else NO_ENTRY
+        w[leg, c.ENTRY_STATE] = HELD if lots != 0 else state
+        money = f[c.RUN, c.START] + w[strategy, c.MONEY] * CENT_8
+        begun = row
+        wants = False
+        while not wants:
+            now_ms = ts[row] + length_ms
+            if row >= last or now_ms > sample_ms:
+                going = False
                 break
-            if trail > 0:
-                best = moved_best(side, f[leg, c.BEST], high, low)
-                if best != f[leg, c.BEST]:
-                    f[leg, c.BEST] = best
-                    level = stop_level(side, best, trail)
-                    if side > 0:
-                        f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
-                    else:
-                        f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
-        close = closes[row]
-        w[c.RUN, c.NOW_MS] = now_ms
-        w[leg, c.FEATURE_ROW] = features_at + row * columns
-        step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, BAR, 0)
-        row += 1
-        wanted = f[leg, c.TARGET] != 0.0
-        wants = (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0)
-        equity = money + lots * close * CENT_8
-        if equity >= peak:
-            peak = equity
-            deepest = equity * (1.0 - drawdown)
-        elif equity < deepest and not wants:
-            drawdown = 1.0 - equity / peak
-            deepest = equity
-        if bounded and not wants:
-            wants = now_ms >= w[c.RUN, c.UNMOVED_UNTIL_MS]
-            wants = wants or equity <= f[c.RUN, c.UNMOVED_BELOW] or equity >= f[c.RUN, c.UNMOVED_ABOVE]
+            if can_end:
+                low, high = in_ticks(lows[row], per_price), in_ticks(highs[row], per_price)
+                if low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]:
+                    going = False
+                    break
+                if trail > 0:
+                    best = moved_best(side, f[leg, c.BEST], high, low)
+                    if best != f[leg, c.BEST]:
+                        f[leg, c.BEST] = best
+                        level = stop_level(side, best, trail)
+                        if side > 0:
+                            f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
+                        else:
+                            f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
+            w[c.RUN, c.NOW_MS] = now_ms
+            w[leg, c.FEATURE_ROW] = features_at + row * columns
+            step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, BAR, 0)
+            equity = money + lots * closes[row] * CENT_8
+            row += 1
+            if equity >= peak:
+                peak = equity
+                deepest = equity * (1.0 - drawdown)
+            elif equity < deepest:
+                drawdown = 1.0 - equity / peak
+                deepest = equity
+            wanted = f[leg, c.TARGET] != 0.0
+            wants = (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0)
+            if bounded:
+                wants = wants or now_ms >= w[c.RUN, c.UNMOVED_UNTIL_MS]
+                wants = wants or equity <= f[c.RUN, c.UNMOVED_BELOW] or equity >= f[c.RUN, c.UNMOVED_ABOVE]
+        if lots != 0:
+            exposed += row - begun
+        if wants:
+            f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
+            w[leg, c.ARRIVED_MS], w[leg, c.DUE_MS] = now_ms, now_ms + length_ms
+            f[c.RUN, c.EQUITY] = equity
+            wanted = f[leg, c.TARGET] != 0.0
+            if (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0):
+                atr = NO_ATR
+                if w[leg, c.ATR_COLUMN] >= 0:
+                    atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
+                considered(w, f, staged, recent, leg, atr)
+            if bounded and not unmoved(w, f, now_ms):
+                watched(w, f, staged, recent)
+            if w[c.RUN, c.STAGED] > 0:
+                sent(w, f, queue, staged)
+                if w[c.RUN, c.QUEUED] > 0:
+                    opened_row = row
+                    w[c.RUN, c.NOW_MS] = w[series, c.OPENED_AT_MS] = ts[row]
+                    at_open[0] = opens[row]
+                    opened(w, f, queue, fills, trades, losses, at_open)
     if row == first:
         return
-    bars = row - first
-    strategy = w[leg, c.STRATEGY]
-    w[strategy, c.BARS] += bars
-    moments = bars - 1 if wants else bars  # a moment that goes on in `run` is counted there
-    w[c.RUN, c.MOMENTS] += moments
-    if lots != 0:
-        w[strategy, c.EXPOSED_BARS] += bars
-        w[c.RUN, c.EXPOSED_MOMENTS] += moments
-    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY], f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = equity, peak, deepest, drawdown
-    f[series, c.LAST_CLOSE] = close
-    f[w[leg, c.INSTRUMENT], c.LAST_PRICE] = close
+    w[strategy, c.BARS] += row - first
+    w[strategy, c.EXPOSED_BARS] += exposed
+    w[c.RUN, c.MOMENTS] += row - first
+    w[c.RUN, c.EXPOSED_MOMENTS] += exposed
+    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY] = equity, peak
+    f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = deepest, drawdown
+    f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
+    w[leg, c.ARRIVED_MS] = ts[row - 1] + length_ms
+    w[leg, c.DUE_MS] = ts[row - 1] + 2 * length_ms
     w[series, c.CURSOR] = row
-    w[leg, c.ARRIVED_MS] = w[c.RUN, c.NOW_MS]
-    w[leg, c.DUE_MS] = w[c.RUN, c.NOW_MS] + length_ms
-    w[series, c.OPENED] = 0
-    w[series, c.NEXT_MS] = ts[row]
-    if wants:
-        w[c.RUN, c.DECIDED] = 1
-        wanted = f[leg, c.TARGET] != 0.0
-        if (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0):
-            atr = NO_ATR
-            if w[leg, c.ATR_COLUMN] >= 0:
-                atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
-            considered(w, f, staged, recent, leg, atr)
+    w[series, c.OPENED] = 1 if opened_row == row else 0
+    w[series, c.NEXT_MS] = ts[row] + length_ms if opened_row == row else ts[row]
 
 
 def unmoved(w: Any, f: Any, now_ms: int) -> bool:
     """Tell whether an equity surely trips no loss lock, makes no new peak and begins no new day (see `watched`)."""
     equity = f[c.RUN, c.EQUITY]
-    inside = f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]
-    return inside and now_ms < w[c.RUN, c.UNMOVED_UNTIL_MS]
+    if not f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]:
+        return False
+    until_ms: int = w[c.RUN, c.UNMOVED_UNTIL_MS]
+    return now_ms < until_ms
 
 
 def fallen(f: Any, row: int) -> None:
@@ -351,6 +370,7 @@ def fallen(f: Any, row: int) -> None:
         f[row, c.DEEPEST] = equity * (1.0 - f[row, c.DRAWDOWN])
 
 
+@seldom
 def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
     """Keep the equity of the last moment of the sample that is over."""
     at, many = w[c.RUN, c.POINTS], w[c.RUN, c.STRATEGIES]

@@ -1,4 +1,4 @@
-"""How a bar meets the orders and positions that it decides: at its open, and inside it. As `venues.paper_match` does."""
+"""How a bar meets the orders and positions that it decides, at its open and inside it, as `venues.paper_match` does."""
 
 from __future__ import annotations
 
@@ -186,12 +186,12 @@ def _next_limit(w: Any, legs: Any, first: int, count: int, after: int) -> tuple[
     found, least = -1, 0
     for at in range(first, first + count):
         leg = legs[at]
-        if w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0 and w[leg, c.E_SEQ] > after:
-            if found < 0 or w[leg, c.E_SEQ] < least:
-                found, least = leg, w[leg, c.E_SEQ]
-        if w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0 and w[leg, c.X_SEQ] > after:
-            if found < 0 or w[leg, c.X_SEQ] < least:
-                found, least = leg, w[leg, c.X_SEQ]
+        entry = w[leg, c.E_SEQ] if w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0 else 0
+        if entry > after and (found < 0 or entry < least):
+            found, least = leg, entry
+        leaving = w[leg, c.X_SEQ] if w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0 else 0
+        if leaving > after and (found < 0 or leaving < least):
+            found, least = leg, leaving
     return found, least
 
 

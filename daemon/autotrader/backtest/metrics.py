@@ -177,6 +177,7 @@ def measure(
     daily = None if returns is None else moments(returns)
     fall, growth = drawdown(run.curve), cagr(run.curve)
     start, count = run.start_equity, len(trades.pnl)
+    depth = max(fall.depth, run.drawdown) if fall else None
     tally = _Tally(*_tally(trades.leg, trades.pnl, trades.in_value, trades.entry_ms, trades.exit_ms, units(legs)))
     return Metrics(
         bars=run.bars,
@@ -186,10 +187,10 @@ def measure(
         total_return=_finite(float(run.final_equity / start - 1)) if start > 0 else None,
         cagr=growth,
         volatility=daily.deviation * math.sqrt(YEAR_DAYS) if daily else None,
-        max_drawdown=fall.depth if fall else None,
+        max_drawdown=depth,
         sharpe=sharpe(daily),
         sortino=sortino(returns),
-        calmar=_finite(growth / fall.depth) if fall and fall.depth > 0.0 and growth is not None else None,
+        calmar=_finite(growth / depth) if depth and growth is not None else None,
         win_rate=tally.wins / count if count else None,
         profit_factor=tally.gained / tally.lost if tally.lost else None,
         exposure=run.exposed,

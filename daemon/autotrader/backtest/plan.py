@@ -162,7 +162,9 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     whole: dict[Key, Columns] = {}
     for key in keys:
         source = sources[key.exchange].source
-        need = max(leg.program.history.get(_local(leg, key), 1) for leg in plan.legs if leg.declared.exchange == key.exchange)
+        need = max(
+            leg.program.history.get(_local(leg, key), 1) for leg in plan.legs if leg.declared.exchange == key.exchange
+        )
         whole[key] = _span(source, key, begins[key.exchange], to_ms, need)
     for leg in plan.legs:
         _show(leg, whole, begins[leg.declared.exchange])
@@ -239,7 +241,7 @@ def make_tables(plan: Plan) -> Tables:
     _run_row(plan, w, places, sum(slots))
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
-    lists = _series_rows(plan, w, f, places)
+    lists = _series_rows(plan, w, places)
     for number in range(len(plan.strategies)):
         cash = plan.exchanges[names.index(plan.legs[_first_leg(plan, number)].declared.exchange)].cash
         f[places["strategy"] + number, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(cash)
@@ -308,8 +310,8 @@ def _exchange_rows(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int]) ->
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *settled])
 
 
-def _series_rows(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int]) -> Ints:
-    """Write the series; return the legs in the order in which their bars are told, then by series what it matches, owns."""
+def _series_rows(plan: Plan, w: Ints, places: Mapping[str, int]) -> Ints:
+    """Write the series; return the legs as their bars are told, then by series those it matches and those it owns."""
     rows = {stream.key: places["series"] + number for number, stream in enumerate(plan.streams)}
     at_leg = places["leg"]
     told = sorted(range(len(plan.legs)), key=lambda number: rows[plan.legs[number].own])

@@ -71,7 +71,11 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class StrategyRun:
-    """How one strategy fared, or the whole account. `exposed` is the share of its bars with a position, 0 to 1."""
+    """How one strategy fared, or the whole account. `exposed` is the share of its bars with a position, 0 to 1.
+
+    `drawdown` is the deepest fall from a peak at any bar's close, a fraction of that peak; the curve may hold fewer
+    points than there were closes.
+    """
 
     name: str
     kind: str
@@ -82,6 +86,7 @@ class StrategyRun:
     curve: Curve
     fees: Decimal
     exposed: float
+    drawdown: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The memory of a simulation: one table of whole numbers and one of floats, a row for each thing, a column for each fact.
+"""The memory of a simulation: a table of whole numbers and one of floats, a row for each thing, a column for each fact.
 
 Rows come in blocks: the run itself, exchanges, instruments, series of bars, strategies, parts, legs, slots. Two arrays
 cross from one compiled function to the next, whatever is simulated; every fact has its place here and nowhere else.
@@ -25,9 +25,9 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, DECIDED, UNMOVED_UNTIL_MS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 25)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 25
+    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 24)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 24
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -48,7 +48,9 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP = range(4)
 MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS = range(8)
 
 # a part -------------------------------------------------------------------------------------------------------------
-KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = range(11)
+KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = (
+    range(11)
+)
 
 # a leg --------------------------------------------------------------------------------------------------------------
 (
@@ -75,7 +77,9 @@ WIDTH = max(_RUN_WIDTH, 67)
 EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy
 PER_PRICE, LAST_PRICE, PER_LOT = range(3)  # an instrument; PER_LOT is the money that a lot is worth a unit of price
 LAST_CLOSE = 0  # a series
-TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(9)  # a leg; BEST and ENTRY in ticks
+TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(
+    9
+)  # a leg; BEST and ENTRY in ticks
 
 FLOAT_WIDTH = 9
 """Columns of the table of floats."""

@@ -254,7 +254,8 @@ PositiveDecimal = Annotated[Decimal, Field(gt=0)]
 """An exact number over zero."""
 
 
-def _instant(text: str) -> int:
+def instant_ms(text: str) -> int:
+    """Return a date or a moment, UTC unless it says otherwise, in milliseconds. Raises ValueError where it is none."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -272,7 +273,7 @@ def _show_instant(ts_ms: int) -> str:
 InstantMs = Annotated[
     int,
     Unit(
-        _instant,
+        instant_ms,
         _show_instant,
         None,
         r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?$",

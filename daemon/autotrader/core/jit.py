@@ -13,11 +13,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 PACKAGE = "autotrader"
 MAX_KEPT = 256
@@ -28,13 +30,22 @@ _KEPT: list[Any] = []
 
 
 @cache
-def inner(function: FunctionType) -> Any:
-    """Return a function compiled for calls from other compiled ones, with all that it calls."""
-    return _dispatcher(linked(function, {}, compiled=True))
+def inner(function: FunctionType, *, inlined: bool = False) -> Any:
+    """Return a function compiled for calls from other compiled ones, with all that it calls.
+
+    With `inlined` it becomes a part of its callers, unless it is marked as called `seldom`.
+    """
+    return _dispatcher(linked(function, {}, compiled=True, inlined=inlined), inlined=inlined)
+
+
+def seldom(function: F) -> F:
+    """Mark a function that hot loops hardly ever enter: it stays out of the way of what they do all the time."""
+    function.__dict__["seldom"] = True
+    return function
 
 
 def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
-    """Return a function compiled for calls from Python.
+    """Return a function compiled for calls from Python, with all that it calls made a part of it.
 
     `names` replaces global names in it and in what it calls. `key` is what besides the sources decides the machine code
     (the replaced functions' texts, the constants): equal keys share it, across processes.
@@ -42,8 +53,8 @@ def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
     from numba.core import config
 
     folder = code_folder(key)
-    config.CACHE_DIR = str(folder)
-    made = _dispatcher(linked(function, names, compiled=True), called_from_python=True)
+    vars(config)["CACHE_DIR"] = str(folder)
+    made = _dispatcher(linked(function, names, compiled=True, inlined=True), called_from_python=True)
     made.enable_caching()
     return made
 
@@ -58,18 +69,19 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     from numba.core import config, types
 
     signature = result(*arguments)
-    config.CACHE_DIR = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
-    made = cfunc(signature, cache=True, error_model="numpy", _nrt=False)(linked(function, {}, compiled=True))
+    vars(config)["CACHE_DIR"] = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
+    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+    made = cfunc(signature, **options)(linked(function, {}, compiled=True))
     symbol = f"{PACKAGE}.{function.__module__}.{function.__qualname__}"
     llvmlite.binding.add_symbol(symbol, made.address)
     _KEPT.append(made)
     return types.ExternalFunction(symbol, signature)
 
 
-def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool) -> FunctionType:
+def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool, inlined: bool = False) -> FunctionType:
     """Return a copy of a function in which `names` replace globals, in the functions of this package that it calls too.
 
-    With `compiled` those are compiled functions, else plain ones.
+    With `compiled` those are compiled functions, with `inlined` made a part of it; else plain ones.
     """
     scope = dict(function.__globals__)
     for name in function.__code__.co_names:
@@ -78,13 +90,14 @@ def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool) 
             if name in names:
                 scope[name] = value
         elif reached(value) & names.keys():
-            copied = linked(value, names, compiled=compiled)
-            scope[name] = _dispatcher(copied) if compiled else copied
+            copied = linked(value, names, compiled=compiled, inlined=inlined)
+            scope[name] = _dispatcher(copied, inlined=inlined) if compiled else copied
         else:
-            scope[name] = inner(value) if compiled else value
+            scope[name] = inner(value, inlined=inlined) if compiled else value
     copied = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
     copied.__qualname__ = function.__qualname__
     copied.__module__ = function.__module__
+    copied.__dict__.update(function.__dict__)
     return copied
 
 
@@ -107,11 +120,15 @@ def reached(function: FunctionType) -> set[str]:
     return found
 
 
-def _dispatcher(function: FunctionType, *, called_from_python: bool = False) -> Any:
+def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inlined: bool = False) -> Any:
     from numba import njit
 
-    wrapped = {} if called_from_python else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return njit(error_model="numpy", nogil=True, _nrt=False, **wrapped)(function)
+    options: dict[str, Any] = {} if called_from_python else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    if inlined and not function.__dict__.get("seldom"):
+        options["forceinline"] = True
+    # Nothing that is compiled here makes or keeps an array, so nothing needs to count references.
+    options |= {"error_model": "numpy", "nogil": True, "_nrt": False}
+    return njit(**options)(function)
 
 
 def code_folder(key: str) -> Path:

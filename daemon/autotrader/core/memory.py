@@ -14,7 +14,6 @@ alive and its indices in range. In plain Python the functions here return the ar
 from __future__ import annotations
 
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 
@@ -48,44 +47,21 @@ def cube(flat: Any, at: int, rows: int, width: int) -> Any:
 @cache
 def compiled() -> dict[str, Any]:
     """Return the same functions for compiled code, by name."""
-    _register(_kinds())
-    return _functions(_kinds())
+    from autotrader.core import memory_types
+
+    _register(memory_types)
+    return _functions(memory_types)
 
 
-def kinds() -> SimpleNamespace:
-    """Return the types of tables and lines, to write signatures with: Table(dtype, width), Line(dtype, stride)."""
+def kinds() -> Any:
+    """Return the module of the types of tables and lines, to write signatures with."""
+    from autotrader.core import memory_types
+
     compiled()
-    return _kinds()
+    return memory_types
 
 
-@cache
-def _kinds() -> SimpleNamespace:
-    from numba.core import types
-
-    class Table(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any, width: int) -> None:
-            self.dtype, self.width = dtype, width
-            super().__init__(name=f"Table({dtype}, {width})")
-
-    class Line(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any, stride: int) -> None:
-            self.dtype, self.stride = dtype, stride
-            super().__init__(name=f"Line({dtype}, {stride})")
-
-    class Sheet(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any) -> None:
-            self.dtype = dtype
-            super().__init__(name=f"Sheet({dtype})")
-
-    class Cube(types.Type):  # type: ignore[misc]
-        def __init__(self, dtype: Any) -> None:
-            self.dtype = dtype
-            super().__init__(name=f"Cube({dtype})")
-
-    return SimpleNamespace(Table=Table, Line=Line, Sheet=Sheet, Cube=Cube)
-
-
-def _register(kinds: SimpleNamespace) -> None:
+def _register(kinds: Any) -> None:
     """Teach the compiler how the kinds lie in memory and what `x[i]`, `x[i] = v` and `len(x)` do."""
     import operator
 
@@ -94,11 +70,11 @@ def _register(kinds: SimpleNamespace) -> None:
     from numba.core.extending import lower_builtin, register_model
     from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
-    class Pointer(models.PrimitiveModel):  # type: ignore[misc]
+    class Pointer(models.PrimitiveModel):
         def __init__(self, manager: Any, kind: Any) -> None:
             super().__init__(manager, kind, manager.lookup(types.CPointer(kind.dtype)).get_value_type())
 
-    class Shaped(models.StructModel):  # type: ignore[misc]
+    class Shaped(models.StructModel):
         def __init__(self, manager: Any, kind: Any) -> None:
             members = [("data", types.CPointer(kind.dtype)), ("rows", types.intp), ("width", types.intp)]
             super().__init__(manager, kind, members)
@@ -115,30 +91,28 @@ def _register(kinds: SimpleNamespace) -> None:
         return kinds.Sheet(kind.dtype) if isinstance(kind, kinds.Cube) else kind.dtype
 
     @infer_global(operator.getitem)
-    class _Get(AbstractTemplate):  # type: ignore[misc]
+    class _Get(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
             if isinstance(args[0], (*flat, kinds.Sheet, kinds.Cube)):
                 return signature(_result(args[0]), *args)
             return None
 
     @infer_global(operator.setitem)
-    class _Set(AbstractTemplate):  # type: ignore[misc]
+    class _Set(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
             if isinstance(args[0], flat):
                 return signature(types.none, args[0], args[1], args[0].dtype)
             return None
 
     @infer_global(len)
-    class _Length(AbstractTemplate):  # type: ignore[misc]
+    class _Length(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
             return signature(types.intp, *args) if isinstance(args[0], kinds.Sheet) else None
 
     def _place(context: Any, builder: Any, kind: Any, index_kind: Any, data: Any, index: Any) -> Any:
         if isinstance(kind, kinds.Table):
             parts = cgutils.unpack_tuple(builder, index, 2)
-            row, at = (
-                context.cast(builder, part, of, types.intp) for part, of in zip(parts, index_kind, strict=True)
-            )
+            row, at = (context.cast(builder, part, of, types.intp) for part, of in zip(parts, index_kind, strict=True))
             offset = builder.add(builder.mul(row, row.type(kind.width)), at)
         else:
             row = context.cast(builder, index, index_kind, types.intp)
@@ -178,7 +152,7 @@ def _register(kinds: SimpleNamespace) -> None:
     lower_builtin(len, kinds.Sheet)(_length)
 
 
-def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
+def _functions(kinds: Any) -> dict[str, Any]:
     """Return the makers, as numba's intrinsics."""
     from numba.core import cgutils, types
     from numba.extending import intrinsic
@@ -187,30 +161,30 @@ def _functions(kinds: SimpleNamespace) -> dict[str, Any]:
     def _data_of(context: Any, builder: Any, of: Any, value: Any) -> Any:
         return make_array(of)(context, builder, value).data if isinstance(of, types.Array) else value
 
-    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    @intrinsic(prefer_literal=True)
     def table_of(_typing: Any, array: Any, width: Any) -> Any:
         if not isinstance(width, types.IntegerLiteral):
             return None
         kind = kinds.Table(array.dtype, width.literal_value)
         return kind(array, width), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def line_of(_typing: Any, array: Any) -> Any:
         kind = kinds.Line(array.dtype, 1)
         return kind(array), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def column_of(_typing: Any, whole: Any, _first: Any, _place: Any) -> Any:
         kind = kinds.Line(whole.dtype, whole.width)
 
-        def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
+        def code(_context: Any, builder: Any, _of: Any, args: Any) -> Any:
             offset = builder.add(builder.mul(args[1], args[1].type(whole.width)), args[2])
             return builder.gep(args[0], [offset])
 
         return kind(whole, types.intp, types.intp), code
 
     def _shaped(name: str) -> Any:
-        @intrinsic  # type: ignore[untyped-decorator]
+        @intrinsic
         def made_of(_typing: Any, flat: Any, _at: Any, _rows: Any, _width: Any) -> Any:
             kind = getattr(kinds, name)(flat.dtype)
 

@@ -20,7 +20,10 @@ STEP = Decimal("1e-8")
 
 def share_of(equity: int, capital: int, legs: int) -> int:
     """Return the money that one leg of a strategy may use: `capital` parts of RATE of the equity, split over legs."""
-    return mul_div(equity, capital, RATE) // legs if equity > 0 else 0
+    if equity <= 0:
+        return 0
+    whole = mul_div(equity, capital, RATE)
+    return whole if legs == 1 else whole // legs
 
 
 def entry_lots(

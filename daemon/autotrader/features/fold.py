@@ -56,7 +56,7 @@ class _Seen:
 class Folder:
     """One program being folded over one set of bars: rows of its columns, block by block, in order.
 
-    `bars` holds each of the program's series. Shapes: a block of n bars gives (n, columns) float64, NaN where undefined.
+    `bars` holds each of the program's series. A block of n bars gives (n, columns) float64, NaN where undefined.
     """
 
     def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from math import isfinite, isnan
 
+from autotrader.core.jit import seldom
 from autotrader.features.numeric import NAN
 from autotrader.features.windows import ERROR, PLACE, RING, RUN, SUM, State, add, total
 
@@ -105,6 +106,7 @@ def _about_mean(s: State, at: int, n: int, own: int) -> float:
     return (s[own + SQUARES] + s[own + SQUARES + 1]) - n * away * away
 
 
+@seldom
 def _rebase(s: State, at: int, n: int, own: int) -> None:
     """Take a base at the mean, and sum the squared distances to it."""
     base = leading((s[at + SUM] + s[at + ERROR]) / n)
@@ -143,6 +145,7 @@ def weighted(s: State, at: int, n: int, x: float) -> float:
     return value if isfinite(value) else NAN
 
 
+@seldom
 def _weigh(s: State, at: int, n: int, own: int) -> bool:
     """Take the weighted sum anew, from the oldest value on; return whether every bit was kept."""
     s[own] = 0.0
@@ -210,6 +213,7 @@ def pair(s: State, at: int, n: int, x: float, y: float) -> bool:
     return isfinite(s[own + 4])
 
 
+@seldom
 def _rebase_pair(s: State, at: int, n: int, second: int, own: int) -> None:
     """Sum the products about the new bases."""
     s[own] = 0.0

@@ -99,7 +99,7 @@ class Live:
 def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
     """Return one node as a function without arguments that reads and writes `values`."""
     function = folded(node)
-    match node.args:
+    match node.args:  # unpacked by hand where it is most of the work
         case (a,):
 
             def one() -> None:
@@ -114,14 +114,13 @@ def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
                 values[out] = value if isfinite(value) else NAN
 
             return two
-        case (a, b, c):
+    args = node.args
 
-            def three() -> None:
-                value = function(values[a], values[b], values[c])
-                values[out] = value if isfinite(value) else NAN
+    def several() -> None:
+        value = function(*[values[arg] for arg in args])
+        values[out] = value if isfinite(value) else NAN
 
-            return three
-    raise AssertionError(f"a node has one to three arguments, not {len(node.args)}")
+    return several
 
 
 def folded(node: GraphNode) -> Callable[..., float]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import MutableSequence
 from math import isfinite, isnan
 
+from autotrader.core.jit import seldom
 from autotrader.features.numeric import NAN
 
 State = MutableSequence[float]
@@ -27,9 +28,6 @@ State = MutableSequence[float]
 PLACE, RUN, SUM, ERROR, RING = 0, 1, 2, 3, 4
 """The parts of a `total`: where the next value goes, how many values in a row are defined (n where the sum is exact,
 one more where the window is full but its sum is not), the sum, its error, and the ring of n values."""
-
-SELDOM = frozenset({"_gather", "_add_up", "_begin", "_rebase", "_rebase_pair", "_weigh"})
-"""Functions that a bar hardly ever enters: a compiler that inlines the others keeps their loops out of the way."""
 
 
 def total_size(n: int) -> int:
@@ -86,6 +84,7 @@ def mean(s: State, at: int, n: int, x: float) -> float:
     return x if n * x == value else value / n
 
 
+@seldom
 def _gather(s: State, at: int, n: int, x: float) -> float:
     """Take a value where the window is not full of defined ones, or where the sum has to be taken anew."""
     if isnan(s[at]):
@@ -104,6 +103,7 @@ def _gather(s: State, at: int, n: int, x: float) -> float:
     return value if isfinite(value) else NAN
 
 
+@seldom
 def _add_up(s: State, at: int, n: int) -> bool:
     """Add the ring up anew, from the oldest value on; return whether every bit was kept."""
     exact = True
@@ -225,6 +225,7 @@ def _blend(mean_before: float, alpha: float, x: float) -> float:
     return (mean_before - alpha * mean_before) + alpha * x
 
 
+@seldom
 def _begin(s: State, at: int, n: int, alpha: float, x: float) -> float:
     """Fold a value into an exponential mean that is not shown yet, or pass over an undefined one."""
     if not isfinite(x):

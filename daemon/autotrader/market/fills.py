@@ -52,10 +52,10 @@ def scaled(fraction: Decimal | None) -> int:
 
 
 def fits(lots: int, ticks: int, unit: int) -> bool:
-    """Tell whether an amount at a price stays within the integers of the hot loops."""
-    if not (0 <= lots < MAX_CASH and 0 < ticks < MAX_TICKS and ticks < MAX_CASH // unit):
+    """Tell whether an amount at a price surely stays within the integers of the hot loops."""
+    if not (0 <= lots < MAX_CASH and 0 < ticks < MAX_TICKS):
         return False
-    return lots // unit + 1 < MAX_CASH // ticks
+    return float(ticks) * unit < SURELY_FITS and float(lots) * ticks < SURELY_FITS * unit
 
 
 def mul_div(a: int, b: int, c: int) -> int:
@@ -138,8 +138,8 @@ def affordable(cash: int, ticks: int, unit: int, rate: int) -> int:
     """
     if cash <= 0:
         return 0
-    before_fee = mul_div(cash, RATE, RATE + rate)
-    if before_fee // ticks >= MAX_CASH // unit:
+    before_fee = cash if rate == 0 else mul_div(cash, RATE, RATE + rate)
+    if float(before_fee) * unit >= SURELY_FITS * ticks:
         return MAX_CASH
     return mul_div(before_fee, unit, ticks)
 

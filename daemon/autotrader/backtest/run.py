@@ -1,0 +1,230 @@
+"""One backtest from declarations to figures: which exchanges and strategies it takes, and what its tables mean."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from autotrader.backtest import world as c
+from autotrader.backtest.engine import Outcome, Progress, simulate
+from autotrader.backtest.plan import Exchange, Plan, Simulated, make_plan
+from autotrader.backtest.result import CASH, PORTFOLIO, REASONS, Curve, LegInfo, Result, StrategyRun, Trades
+from autotrader.backtest.summary import measured
+from autotrader.config.load import Declarations
+from autotrader.config.references import account_currency
+from autotrader.config.strategy import StrategyParams
+from autotrader.core.errors import AutotraderError
+from autotrader.execution.declared import limits_of
+from autotrader.market.bars import BarSource
+from autotrader.market.fills import value
+from autotrader.strategies.contract import Kind
+
+SAMPLED = 1_000
+"""Bars of a series whose prices go into the hash of a result's data, at least half as many."""
+
+Source = Callable[[str], tuple[BarSource, int | None]]
+"""Returns an exchange's bars and where its replay is declared to begin."""
+
+
+def exchange_of(name: str, declarations: Declarations, source: Source) -> Exchange:
+    """Return a declared exchange as the engine takes it."""
+    declared = declarations.exchanges[name]
+    quote = account_currency(declarations.daemon, [declared])
+    balance = declared.balances.get(quote, Decimal(0))
+    bars, start_ms = source(name)
+    return Exchange(
+        name,
+        declared.market,
+        quote,
+        declared.budget.amount if declared.budget else balance,
+        balance,
+        declared.fees.maker,
+        declared.fees.taker,
+        declared.slippage,
+        declared.min_notional.amount if declared.min_notional else Decimal(0),
+        declared.latency,
+        declared.leverage,
+        bars,
+        start_ms,
+    )
+
+
+def plan_of(
+    declarations: Declarations,
+    kinds: Mapping[str, Kind],
+    source: Source,
+    names: Sequence[str] = (),
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+) -> Plan:
+    """Return the plan of the named strategies, or of all. Raises AutotraderError for a name that is not declared."""
+    unknown = [name for name in names if name not in declarations.strategies]
+    if unknown:
+        known = ", ".join(sorted(declarations.strategies)) or "none"
+        raise AutotraderError(f"there is no strategy '{unknown[0]}'; declared are: {known}")
+    chosen = list(dict.fromkeys(names)) or sorted(declarations.strategies)
+    if not chosen:
+        raise AutotraderError("no strategy is declared; write one into strategies.d")
+    strategies = [simulated(name, declarations.strategies[name], kinds) for name in chosen]
+    used = sorted({each for one in strategies for _, each in one.params.exchanges()})
+    exchanges = [exchange_of(name, declarations, source) for name in used]
+    return make_plan(exchanges, strategies, limits_of(declarations), from_ms, to_ms)
+
+
+def simulated(name: str, params: StrategyParams, kinds: Mapping[str, Kind]) -> Simulated:
+    """Return a declared strategy as the engine takes it."""
+    return Simulated(name, kinds[params.kind], params)
+
+
+def backtest(plan: Plan, config_hash: str = "", *, progress: Progress | None = None) -> Result:
+    """Return the result of a plan. Its `seconds` are from bars in memory to metrics."""
+    began_s = time.perf_counter()
+    outcome = simulate(plan, progress=progress)
+    result = result_of(outcome, config_hash)
+    measured(result)
+    seconds = time.perf_counter() - began_s
+    return Result(**{**result.__dict__, "seconds": seconds, "data_hash": data_hash(plan)})
+
+
+def result_of(outcome: Outcome, config_hash: str = "") -> Result:
+    """Return what an outcome's tables say, without the time it took and the hash of its data."""
+    plan = outcome.plan
+    legs = tuple(
+        LegInfo(
+            plan.strategies[leg.strategy].name,
+            leg.declared.exchange,
+            leg.declared.symbol,
+            leg.own.timeframe,
+            plan.ticks[leg.declared.exchange, leg.declared.symbol],
+            CASH,
+        )
+        for leg in plan.legs
+    )
+    streams = {stream.key: stream.bars for stream in plan.streams}
+    return Result(
+        strategies=tuple(_strategy(outcome, number) for number in range(len(plan.strategies))),
+        portfolio=_portfolio(outcome),
+        legs=legs,
+        trades=_trades(outcome),
+        seconds=0.0,
+        data_hash="",
+        config_hash=config_hash,
+        bars={number: streams[leg.own] for number, leg in enumerate(plan.legs)},
+    )
+
+
+def _trades(outcome: Outcome) -> Trades:
+    columns = outcome.trades.T
+    kinds = (np.int32, np.int8, *[np.int64] * 8, np.int8)
+    return Trades._make(np.ascontiguousarray(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True))
+
+
+def _worth(outcome: Outcome, strategy: int | None) -> Decimal:
+    """Return what is still open at the last closes, in quote units; of one strategy, or of all."""
+    w, f = outcome.tables.w, outcome.tables.f
+    first = int(w[c.RUN, c.FIRST_LEG])
+    total = 0
+    for number, leg in enumerate(outcome.plan.legs):
+        row = w[first + number]
+        if int(row[c.LOTS]) and strategy in (None, leg.strategy):
+            instrument = int(row[c.INSTRUMENT])
+            ticks = int(f[instrument, c.LAST_PRICE] * f[instrument, c.PER_PRICE] + 0.5)
+            total += value(int(row[c.LOTS]), ticks, int(w[instrument, c.UNIT]))
+    return total * CASH
+
+
+def _strategy(outcome: Outcome, number: int) -> StrategyRun:
+    plan, row = outcome.plan, outcome.tables.w[int(outcome.tables.w[c.RUN, c.FIRST_STRATEGY]) + number]
+    one = plan.strategies[number]
+    mine = [leg for leg in plan.legs if leg.strategy == number]
+    start = next(each.cash for each in plan.exchanges if each.name == mine[0].declared.exchange)
+    bars = int(row[c.BARS])
+    return StrategyRun(
+        name=one.name,
+        kind=one.params.kind,
+        symbols=tuple(dict.fromkeys(leg.declared.symbol for leg in mine)),
+        bars=bars,
+        start_equity=start,
+        final_equity=start + int(row[c.MONEY]) * CASH + _worth(outcome, number),
+        curve=_curve(outcome, 1 + number, float(start)),
+        fees=int(row[c.FEES_SUM]) * CASH,
+        exposed=int(row[c.EXPOSED_BARS]) / bars if bars else 0.0,
+        drawdown=_deepest(outcome, number),
+    )
+
+
+def _portfolio(outcome: Outcome) -> StrategyRun:
+    plan, w = outcome.plan, outcome.tables.w
+    first, count = int(w[c.RUN, c.FIRST_STRATEGY]), len(plan.strategies)
+    start = sum((one.cash for one in plan.exchanges), Decimal(0))
+    money = sum(int(each) for each in w[first : first + count, c.MONEY]) * CASH
+    fees = sum(int(each) for each in w[first : first + count, c.FEES_SUM]) * CASH
+    moments = int(w[c.RUN, c.MOMENTS])
+    return StrategyRun(
+        name=PORTFOLIO,
+        kind=PORTFOLIO,
+        symbols=tuple(dict.fromkeys(symbol for _, symbol in plan.instruments)),
+        bars=sum(int(each) for each in w[first : first + count, c.BARS]),
+        start_equity=start,
+        final_equity=start + money + _worth(outcome, None),
+        curve=_curve(outcome, 0, float(start)),
+        fees=fees,
+        exposed=int(w[c.RUN, c.EXPOSED_MOMENTS]) / moments if moments else 0.0,
+        drawdown=float(outcome.tables.f[c.RUN, c.DRAWDOWN]),
+    )
+
+
+def _deepest(outcome: Outcome, number: int) -> float:
+    row = c.RUN if len(outcome.plan.strategies) == 1 else int(outcome.tables.w[c.RUN, c.FIRST_STRATEGY]) + number
+    return float(outcome.tables.f[row, c.DRAWDOWN])
+
+
+def _curve(outcome: Outcome, column: int, start: float) -> Curve:
+    ts = np.concatenate(([outcome.plan.start_ms], outcome.points_ms))
+    equity = np.concatenate(([start], outcome.points[:, column]))
+    keep = np.concatenate((ts[1:] > ts[:-1], [True]))  # of two points at one moment the later one
+    return Curve(ts[keep], equity[keep])
+
+
+def data_hash(plan: Plan) -> str:
+    """Return a hash of the bars that a plan decides on: which they are, and a sample of their prices."""
+    digest = hashlib.blake2b(digest_size=8)
+    for stream in plan.streams:
+        count = len(stream.bars.ts)
+        digest.update(f"{stream.key} {count}".encode())
+        if count:
+            for column in stream.bars:
+                digest.update(column[:: count // SAMPLED + 1].tobytes() + column[-1:].tobytes())
+    return digest.hexdigest()
+
+
+def fills_of(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return every fill as plain values, oldest first, as a journal keeps them: only a guard's fill has a reason."""
+    plan = outcome.plan
+    found = []
+    for row in outcome.fills.tolist():
+        fill = dict(zip(c.FILL_COLUMNS, row, strict=True))
+        leg = plan.legs[fill["leg"]]
+        tick = plan.ticks[leg.declared.exchange, leg.declared.symbol]
+        found.append(
+            {
+                "strategy": plan.strategies[leg.strategy].name,
+                "exchange": leg.declared.exchange,
+                "symbol": leg.declared.symbol,
+                "side": fill["side"],
+                "price": fill["ticks"] * tick,
+                "amount": fill["lots"] * CASH,
+                "cost": fill["cost"] * CASH,
+                "fee": fill["fee"] * CASH,
+                "ts": fill["ts_ms"],
+                "maker": bool(fill["maker"]),
+                "entry_id": fill["entry_id"],
+                "reason": str(REASONS[fill["reason"]]) if fill["purpose"] == c.GUARD_ORDER else "",
+            }
+        )
+    return found

@@ -1,0 +1,42 @@
+"""The compiler's types behind `core.memory`: importable by name, as machine code that is read back needs them.
+
+Imported where numba is, never at start-up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import types
+
+
+class Table(types.Type):
+    """Two dimensions, a known width."""
+
+    def __init__(self, dtype: Any, width: int) -> None:
+        self.dtype, self.width = dtype, width
+        super().__init__(name=f"Table({dtype}, {width})")
+
+
+class Line(types.Type):
+    """One dimension, a known stride."""
+
+    def __init__(self, dtype: Any, stride: int) -> None:
+        self.dtype, self.stride = dtype, stride
+        super().__init__(name=f"Line({dtype}, {stride})")
+
+
+class Sheet(types.Type):
+    """Rows of a width that the program knows when it runs."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Sheet({dtype})")
+
+
+class Cube(types.Type):
+    """Sheets, one after the other."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Cube({dtype})")

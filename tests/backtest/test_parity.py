@@ -1,0 +1,158 @@
+"""What the daemon does on the paper market, the backtest does too: every order and fill, to the last digit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from autotrader.app import Loader, backtest_plan
+from autotrader.backtest.engine import simulate
+from autotrader.backtest.run import fills_of
+from support.folders import folder, history, rules, write
+from support.harness import Harness
+
+HOUR_MS = 3_600_000
+BEGIN_MS = 1_732_492_800_000 if history() else 1_704_067_200_000
+"""2024-11-25, or where generated markets begin."""
+
+SPAN_MS = 36 * HOUR_MS
+
+CROSS = rules(5, 13)
+STRATEGIES = {
+    "cross": CROSS,
+    "fixed": rules(3, 8, symbols="BTC/USDT", size="{kind: fixed, amount: 0.01}", exits="{}"),
+    "notional": rules(4, 9, symbols="ETH/USDT", size="{kind: notional, amount: 333.33 USDT}", timeframe="15m"),
+    "volatile": rules(3, 10, capital="30%", size="{kind: volatility, risk: 0.5%, atr: 14}", exits="{max_holding: 40m}"),
+    "limit": rules(3, 7, execution="{kind: limit, timeout: 20m}", exits="{stop_loss: 0.3%, take_profit: 0.4%}"),
+    "finer": rules(3, 9, symbols="BTC/USDT", timeframe="15m", resolution="5m", capital="25%"),
+    "daily": rules(4, 11, more='filters: ["close > ema(close, 10, timeframe=\\"1h\\")"]\n'),
+    "greedy": rules(3, 6, capital="100%", symbols="BTC/USDT, ETH/USDT", size="{kind: percent, percent: 100%}"),
+    "exposed": """
+kind: rules
+exchange: paper
+symbols: [BTC/USDT]
+timeframe: 5m
+capital: 50%
+exposure: if(rsi(close, 7) < 35, 1, if(rsi(close, 7) > 60, 0, 0.4))
+on_remove: hold
+""",
+}
+RISK = """
+max_order: 6000 USDT
+max_position: 60%
+max_exposure: 90%
+max_open_positions: 2
+max_orders_per_minute: 3
+price_collar: 2%
+max_daily_loss: 0.8%
+max_drawdown: 5%
+stale_data: 30s
+cooldown: {losses: 3, within: 2h, pause: 1h}
+on_breach: close
+"""
+PERP = """
+kind: simulated
+market: swap
+balances: {USDT: 10000}
+fees: {maker: 0.02%, taker: 0.05%}
+slippage: 1bps
+"""
+BOTH_WAYS = """
+kind: rules
+exchange: perp
+symbols: [BTC/USDT, ETH/USDT]
+timeframe: 1h
+capital: 100%
+enter_long: crosses_above(ema(close, 3), ema(close, 8))
+exit_long: crosses_below(ema(close, 3), ema(close, 8))
+enter_short: crosses_below(ema(close, 3), ema(close, 8))
+exit_short: crosses_above(ema(close, 3), ema(close, 8))
+exits: {stop_loss: 1.2%, trailing_stop: 1%}
+on_remove: close
+"""
+
+
+def told(rows: list[dict], until_ms: int) -> list[tuple]:
+    keys = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
+    return sorted(tuple(row[key] for key in keys) for row in rows if row["ts"] < until_ms)
+
+
+async def lived(root: Path, until_ms: int) -> list[dict]:
+    """Run the real daemon until a moment of the market, and return the fills of its journal."""
+    harness = Harness(root)
+    daemon = await harness.start()
+    loop = daemon.loop
+    for _ in range(400_000):
+        if all(account.market_ms >= until_ms or account.idle for account in loop.accounts.values()):
+            break
+        await harness.clock.settle()
+    await harness.stop()
+    import sqlite3
+
+    db = sqlite3.connect(root / "var" / "autotrader.db")
+    rows = db.execute(
+        "SELECT f.strategy, f.symbol, f.ts_ms, f.side, f.price, f.amount, f.cost, f.fee, f.reason FROM fills f"
+    ).fetchall()
+    db.close()
+    names = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
+    return [
+        {
+            name: Decimal(v) if name in {"price", "amount", "cost", "fee"} else v
+            for name, v in zip(names, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+def simulated(root: Path, until_ms: int, *, compiled: bool = True) -> list[dict]:
+    loaded = Loader(root)()
+    assert loaded.declarations is not None, [problem.render() for problem in loaded.problems]
+    plan = backtest_plan(root, loaded.declarations, to_ms=until_ms)
+    return fills_of(simulate(plan, compiled=compiled))
+
+
+@pytest.mark.parametrize("risk", ["", RISK], ids=["free", "limited"])
+@pytest.mark.parametrize(
+    "names",
+    [*([name] for name in STRATEGIES), list(STRATEGIES)],
+    ids=lambda names: names[0] if len(names) == 1 else "all",
+)
+async def test_the_backtest_fills_what_the_daemon_fills(tmp_path, names, risk) -> None:
+    root = folder(
+        tmp_path, {name: STRATEGIES[name] for name in names}, speed="max, from: 2024-11-25" if history() else "max"
+    )
+    if risk:
+        write(root, {"risk.d/default.yaml": risk})
+    until_ms = BEGIN_MS + SPAN_MS
+    daemon, engine = told(await lived(root, until_ms), until_ms), told(simulated(root, until_ms), until_ms)
+    assert len(daemon) > 3
+    assert engine == daemon
+
+
+@pytest.mark.parametrize("leverage", [""], ids=["unlevered"])
+async def test_on_a_swap_too_with_shorts_funding_and_liquidation(tmp_path, leverage) -> None:
+    data = history()
+    market = (
+        f"replay: {{data: {data}, exchange: binance-perp, speed: max, from: 2024-11-05}}\n"
+        if data
+        else "generate: {speed: max}\n"
+    )
+    root = folder(tmp_path, {"both": BOTH_WAYS}, speed="max")
+    write(root, {"exchanges.d/perp.yaml": PERP + market + leverage})
+    begin_ms = 1_730_764_800_000 if data else BEGIN_MS
+    until_ms = begin_ms + 20 * 24 * HOUR_MS
+    daemon, engine = told(await lived(root, until_ms), until_ms), told(simulated(root, until_ms), until_ms)
+    assert len(daemon) > 10
+    assert {row[3] for row in daemon} == {1, -1}
+    assert engine == daemon
+
+
+@pytest.mark.parametrize("risk", ["", RISK], ids=["free", "limited"])
+def test_the_plain_loop_and_the_compiled_one_fill_the_same(tmp_path, risk) -> None:
+    root = folder(tmp_path, STRATEGIES, speed="max, from: 2024-11-25" if history() else "max")
+    if risk:
+        write(root, {"risk.d/default.yaml": risk})
+    until_ms = BEGIN_MS + 12 * HOUR_MS
+    assert simulated(root, until_ms, compiled=False) == simulated(root, until_ms)
