@@ -147,9 +147,9 @@ class PaperVenue:
         return self._settings.source.before(*key, until_ms, max(limit, 0)).rows()
 
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
+        """Return rates as the protocol says, by the asker's clock: who reads them may stream nothing from here."""
         self._trade(symbol)
-        until_ms = min(end_ms, self._clock.ms if self._clock else 0)
-        return self._settlement(symbol).before(until_ms, limit) if self.market == "swap" else ()
+        return self._settlement(symbol).before(end_ms, limit) if self.market == "swap" else ()
 
     async def balances(self) -> Mapping[str, Balance]:
         self._opened()
