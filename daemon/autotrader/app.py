@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from autotrader.backtest.result import Result
     from autotrader.backtest.run import Source
     from autotrader.market.bars import BarSource
+    from autotrader.market.metrics import Metrics
     from autotrader.runtime.logs import Redaction
 
 ZERO = Decimal(0)
@@ -193,7 +194,15 @@ def backtest_plan(
         and any(exchange in generated for name in used for _, exchange in declarations.strategies[name].exchanges())
     ):
         ends = (from_ms if from_ms is not None else BEGIN_MS) + GENERATED_MS
-    return plan_of(declarations, registry.kinds(), backtest_source(root, declarations, data), names, from_ms, ends)
+    return plan_of(
+        declarations,
+        registry.kinds(),
+        backtest_source(root, declarations, data),
+        names,
+        from_ms,
+        ends,
+        metrics=lambda name: make_metrics(root, name, declarations, data),
+    )
 
 
 def backtest_source(root: Path, declarations: Declarations, data: Path | None = None) -> Source:
@@ -224,12 +233,12 @@ def make_account(name: str, declarations: Declarations) -> Any:
     )
 
 
-def make_metrics(root: Path, name: str, declarations: Declarations) -> Any:
-    """Return the metrics that strategies on an exchange read: they lie in the history that it replays."""
+def make_metrics(root: Path, name: str, declarations: Declarations, data: Path | None = None) -> Metrics:
+    """Return the metrics that strategies on an exchange read: they lie in the history that it replays, or in `data`."""
     from autotrader.market.metrics import Metrics
 
     replay = declarations.exchanges[name].replay
-    return Metrics(root / ((replay and replay.data) or declarations.daemon.data))
+    return Metrics(data or root / ((replay and replay.data) or declarations.daemon.data))
 
 
 def make_daemon(
