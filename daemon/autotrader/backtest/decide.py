@@ -156,50 +156,38 @@ def _bounds(w: Any) -> Bounds:
 
 def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
     """Return the instrument's signed and the account's gross notional, the symbols with the new one, and the equity."""
-    net = gross = 0
-    symbols = 0
-    equity = 0
+    net = gross = equity = 0
+    w[c.RUN, c.STAMP] += 1
+    stamp = w[c.RUN, c.STAMP]
+    w[w[entering, c.INSTRUMENT], c.SEEN] = stamp
+    symbols = 1
     for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        staged = w[other, c.N_SIDE] != 0 and w[other, c.N_PURPOSE] == c.ENTRY_ORDER
+        if w[other, c.LOTS] == 0 and w[other, c.E_SIDE] == 0 and not staged:
+            continue
         instrument = w[other, c.INSTRUMENT]
         mine = instrument == w[entering, c.INSTRUMENT]
-        ticks = 0
         if w[other, c.LOTS] != 0:
-            ticks = last_ticks(f, instrument)
-            worth = value(w[other, c.LOTS], ticks, w[instrument, c.UNIT])
+            worth = value(w[other, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
             equity += worth
             gross += abs(worth)
-            if mine:
-                net += worth
+            net += worth if mine else 0
         if other == entering:
             continue
+        if w[instrument, c.SEEN] != stamp:
+            w[instrument, c.SEEN] = stamp
+            symbols += 1
         if w[other, c.E_SIDE] != 0:
             size = _notional(w, f, other, w[other, c.E_LOTS], w[other, c.E_TICKS])
             gross += size
-            if mine:
-                net += w[other, c.E_SIDE] * size
-        if w[other, c.N_SIDE] != 0 and w[other, c.N_PURPOSE] == c.ENTRY_ORDER:
+            net += w[other, c.E_SIDE] * size if mine else 0
+        if staged:
             size = _notional(w, f, other, w[other, c.N_LOTS], w[other, c.N_TICKS])
             gross += size
-            if mine:
-                net += w[other, c.N_SIDE] * size
-    for instrument in range(w[c.RUN, c.FIRST_INSTRUMENT], w[c.RUN, c.FIRST_INSTRUMENT] + w[c.RUN, c.INSTRUMENTS]):
-        symbols += 1 if _on(w, instrument, entering) else 0
+            net += w[other, c.N_SIDE] * size if mine else 0
     for exchange in range(w[c.RUN, c.FIRST_EXCHANGE], w[c.RUN, c.FIRST_EXCHANGE] + w[c.RUN, c.EXCHANGES]):
         equity += w[exchange, c.CASH]
     return net, gross, symbols, equity
-
-
-def _on(w: Any, instrument: int, entering: int) -> bool:
-    """Tell whether an instrument is held, on its way, or the one that is entered."""
-    if instrument == w[entering, c.INSTRUMENT]:
-        return True
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.INSTRUMENT] == instrument:
-            if w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0:
-                return True
-            if w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
-                return True
-    return False
 
 
 def _notional(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:

@@ -17,7 +17,6 @@ from autotrader.backtest.plan import Plan, Tables, make_tables
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
 from autotrader.features.fold import Floats, Folder, Ints, frozen
-from autotrader.market.bars import Columns
 from autotrader.strategies.contract import Kind
 
 BLOCK = 16_384
@@ -68,7 +67,7 @@ class _Block:
         self._half = 0
         self._coming: tuple[int, int, Future[None]] | None = None
 
-    def show(self, start: int, stop: int, row_0: int, after: int, pool: Executor) -> None:
+    def show(self, start: int, stop: int, after: int, pool: Executor) -> None:
         """Put the columns of some bars before the loop, and begin with those up to `after`."""
         half = self._half
         if self._coming is not None and self._coming[:2] == (start, stop):
@@ -76,7 +75,7 @@ class _Block:
         else:
             self._folder.rows(self._warm + start, self._warm + stop, self._halves[half])
         self._row[c.FEATURES] = self._at + half * self._halves[0].size
-        self._row[c.ROW_0] = row_0
+        self._row[c.ROW_0] = start
         self._half, self._coming = 1 - half, None
         if after > stop:
             rows = self._folder.rows
@@ -85,43 +84,25 @@ class _Block:
 
 
 class _Feed:
-    """One series' bars in the loop's window, and the columns of the legs that decide on it."""
+    """One series and the columns of the legs that decide on it, of which a block is known at a time."""
 
-    def __init__(self, bars: Columns, row: Ints, window: list[Any], block: int, pool: Executor) -> None:
-        self.bars, self.row, self.window, self.block, self.pool = bars, row, window, block, pool
-        self.base = 0
+    def __init__(self, total: int, row: Ints, block: int, pool: Executor) -> None:
+        self.row, self._total, self._block, self._pool = row, total, block, pool
         self.legs: list[_Block] = []
+        row[c.ROWS] = total
 
     def fill(self) -> None:
-        """Bring the next rows into the window, and their columns; called when the open bar is past the ready ones."""
-        total = len(self.bars.ts)
-        at = self.base + int(self.row[c.CURSOR])
-        ready = min(at + self.block, total)
-        last = min(ready + 1, total)
-        rows = last - at
-        for target, column in zip(self.window, self.bars[:5], strict=True):
-            target[:rows] = column[at:last]
-        self.base = at
-        self.row[c.CURSOR], self.row[c.ROWS], self.row[c.READY] = 0, rows, ready - at
-        for leg in self.legs:
-            leg.show(at, ready, 0, min(ready + self.block, total), self.pool)
-
-
-class _Whole(_Feed):
-    """The only series of a run: the window is the history itself, nothing is copied."""
-
-    def fill(self) -> None:
-        total = len(self.bars.ts)
+        """Bring the next columns; called when the open bar is past the ready ones."""
         at = int(self.row[c.CURSOR])
-        ready = min(at + self.block, total)
-        self.row[c.ROWS], self.row[c.READY] = total, ready
+        ready = min(at + self._block, self._total)
+        self.row[c.READY] = ready
         for leg in self.legs:
-            leg.show(at, ready, at, min(ready + self.block, total), self.pool)
+            leg.show(at, ready, min(ready + self._block, self._total), self._pool)
 
 
 class _Run:
     def __init__(self, plan: Plan, *, compiled: bool) -> None:
-        self.plan = plan
+        self.plan, self.compiled = plan, compiled
         self.tables = make_tables(plan)
         self.loop = compiled_loop(tuple(plan.kinds)) if compiled else plain_loop(tuple(plan.kinds))
         w = self.tables.w
@@ -146,20 +127,12 @@ class _Run:
     def _make_feeds(self, block: int, widths: list[int]) -> None:
         plan, w = self.plan, self.tables.w
         first = int(w[c.RUN, c.FIRST_SERIES])
-        w[c.RUN, c.WINDOW] = block + 1
-        many = len(plan.streams) > 1
-        self.feeds: list[_Feed] = []
-        if many:
-            ts = np.zeros((len(plan.streams), block + 1), dtype=np.int64)
-            prices = [np.zeros((len(plan.streams), block + 1)) for _ in range(4)]
-            self.windows = [frozen(ts.reshape(-1)), *(frozen(price.reshape(-1)) for price in prices)]
-            for number, stream in enumerate(plan.streams):
-                window = [ts[number], *(price[number] for price in prices)]
-                self.feeds.append(_Feed(stream.bars, w[first + number], window, block, self.pool))
-        else:
-            bars = plan.streams[0].bars
-            self.windows = [frozen(column) for column in bars[:5]]
-            self.feeds.append(_Whole(bars, w[first], [bars.ts], block, self.pool))
+        self.feeds = [
+            _Feed(len(stream.bars.ts), w[first + number], block, self.pool)
+            for number, stream in enumerate(plan.streams)
+        ]
+        self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
+        self.bars = memory.addresses(self.columns) if self.compiled else self.columns
         offset = 0
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
@@ -197,7 +170,7 @@ class _Run:
             row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs)
             row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs)
             why = self.loop(
-                tables.w, tables.f, tables.lists, *self.windows, self.features, *books, *states, self.queue,
+                tables.w, tables.f, tables.lists, self.bars, self.features, *books, *states, self.queue,
                 self.staged, self.recent, self.losses, tables.funding, self.fills, self.trades, self.points_ms,
                 self.points.reshape(-1), self.at_open,
             )  # fmt: skip

@@ -23,7 +23,7 @@ from autotrader.backtest.turns import (
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
 from autotrader.core.jit import seldom
-from autotrader.core.memory import line, table
+from autotrader.core.memory import line, real_at, table, whole_at
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WORKING
 
@@ -37,36 +37,35 @@ def step(*_arguments: Any) -> None:
 
 
 def enter(
-    w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any,
-    asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any,
-    losses: Any, funding: Any, fills: Any, trades: Any, points_ms: Any, points: Any, at_open: Any,
+    w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
+    const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, funding: Any, fills: Any,
+    trades: Any, points_ms: Any, points: Any, at_open: Any,
 ) -> int:  # fmt: skip
     """Run with NumPy arrays: they are kept alive here, and handed on as what `core.memory` makes of them."""
     return run(
-        table(w, WIDTH), table(f, FLOAT_WIDTH), line(lists), line(ts), line(opens), line(highs), line(lows),
-        line(closes), line(features), line(bids), line(asks), line(whole), line(floats), line(const_whole),
-        line(const_floats), table(queue, QUEUE_WIDTH), line(staged), line(recent), line(losses), table(funding, 2),
-        table(fills, FILL_WIDTH), table(trades, TRADE_WIDTH), line(points_ms), line(points), line(at_open),
+        table(w, WIDTH), table(f, FLOAT_WIDTH), line(lists), line(bars), line(features), line(bids), line(asks),
+        line(whole), line(floats), line(const_whole), line(const_floats), table(queue, QUEUE_WIDTH), line(staged),
+        line(recent), line(losses), table(funding, 2), table(fills, FILL_WIDTH), table(trades, TRADE_WIDTH),
+        line(points_ms), line(points), line(at_open),
     )  # fmt: skip
 
 
 def run(
-    w: Any, f: Any, lists: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any,
-    asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any,
-    losses: Any, funding: Any, fills: Any, trades: Any, points_ms: Any, points: Any, at_open: Any,
+    w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
+    const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, funding: Any, fills: Any,
+    trades: Any, points_ms: Any, points: Any, at_open: Any,
 ) -> int:  # fmt: skip
     """Go on until nothing follows, a series has no more bars in memory, or a list is full; say which."""
     first_series, last_series = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]
     first_leg, last_leg = w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]
     first_part, last_part = w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]
-    window = w[c.RUN, c.WINDOW]
     alone = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
     alone = alone and w[first_part, c.ON_BAR] == 1 and w[first_part, c.ON_TIMER] == 0
     while True:
         if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1:
             stretch(
-                w, f, ts, opens, highs, lows, closes, features, bids, asks, whole, floats, const_whole, const_floats,
-                queue, staged, recent, losses, fills, trades, at_open,
+                w, f, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue,
+                staged, recent, losses, fills, trades, at_open,
             )  # fmt: skip
         now_ms = c.MS_MAX
         for series in range(first_series, last_series):
@@ -92,8 +91,9 @@ def run(
             if w[series, c.NEXT_MS] != now_ms or w[series, c.OPENED] == 0:
                 continue
             told = True
-            row = w[series, c.CURSOR]
-            at = (series - first_series) * window + row
+            at = w[series, c.CURSOR]
+            of = (series - first_series) * c.BAR_COLUMNS
+            high_at, low_at, close = real_at(bars, of + 2)[at], real_at(bars, of + 3)[at], real_at(bars, of + 4)[at]
             instrument = w[series, c.OF_INSTRUMENT]
             first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
             waiting = moving = False
@@ -103,19 +103,19 @@ def run(
                 waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
                 if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
                     per_price = f[instrument, c.PER_PRICE]
-                    low, high = in_ticks(lows[at], per_price), in_ticks(highs[at], per_price)
+                    low, high = in_ticks(low_at, per_price), in_ticks(high_at, per_price)
                     waiting = waiting or low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]
                     moving = moving or w[leg, c.TRAIL] > 0
             if waiting:
                 per_price = f[instrument, c.PER_PRICE]
                 closed(
-                    w, f, lists, fills, trades, losses, series, in_ticks(opens[at], per_price),
-                    in_ticks(highs[at], per_price), in_ticks(lows[at], per_price), in_ticks(closes[at], per_price),
-                    ts[at],
+                    w, f, lists, fills, trades, losses, series, in_ticks(real_at(bars, of + 1)[at], per_price),
+                    in_ticks(high_at, per_price), in_ticks(low_at, per_price), in_ticks(close, per_price),
+                    whole_at(bars, of)[at],
                 )  # fmt: skip
             elif moving:
                 per_price = f[instrument, c.PER_PRICE]
-                low, high = in_ticks(lows[at], per_price), in_ticks(highs[at], per_price)
+                low, high = in_ticks(low_at, per_price), in_ticks(high_at, per_price)
                 for place in range(first, last):
                     leg = lists[place]
                     if w[leg, c.LOTS] != 0 and w[leg, c.TRAIL] > 0:
@@ -128,22 +128,22 @@ def run(
                                 f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
                             else:
                                 f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
-            f[series, c.LAST_CLOSE] = closes[at]
-            f[instrument, c.LAST_PRICE] = closes[at]
+            f[series, c.LAST_CLOSE] = close
+            f[instrument, c.LAST_PRICE] = close
             for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
                 leg = lists[place]
                 w[leg, c.ARRIVED_MS] = now_ms
                 w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
-                w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (row - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+                w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (at - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
                 part = w[leg, c.LEG_PART]
                 w[part, c.LAST_LEG] = leg - w[part, c.PART_FIRST_LEG]
                 strategy = w[leg, c.STRATEGY]
                 w[strategy, c.BARS] += 1
                 if w[leg, c.LOTS] != 0:
                     w[strategy, c.EXPOSED_BARS] += 1
-            w[series, c.CURSOR] = row + 1
+            w[series, c.CURSOR] = at + 1
             w[series, c.OPENED] = 0
-            w[series, c.NEXT_MS] = ts[at + 1] if row + 1 < w[series, c.ROWS] else c.MS_MAX
+            w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
         if w[c.RUN, c.HAS_FUNDING] == 1:
             settled(w, f, funding)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
@@ -226,21 +226,20 @@ def run(
             w[series, c.OPENED] = 1
             w[series, c.OPENED_AT_MS] = now_ms
             w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
-            at = (series - first_series) * window + w[series, c.CURSOR]
-            at_open[series - first_series] = opens[at]
+            number = series - first_series
+            at_open[number] = real_at(bars, number * c.BAR_COLUMNS + 1)[w[series, c.CURSOR]]
             for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
                 leg = lists[place]
                 if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1 and not matters:
-                    price = in_ticks(opens[at], f[w[series, c.OF_INSTRUMENT], c.PER_PRICE])
+                    price = in_ticks(at_open[number], f[w[series, c.OF_INSTRUMENT], c.PER_PRICE])
                     matters = price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
         if matters:
             opened(w, f, queue, fills, trades, losses, at_open)
 
 
 def stretch(
-    w: Any, f: Any, ts: Any, opens: Any, highs: Any, lows: Any, closes: Any, features: Any, bids: Any, asks: Any,
-    whole: Any, floats: Any, const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any,
-    fills: Any, trades: Any, at_open: Any,
+    w: Any, f: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any,
+    const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, fills: Any, trades: Any, at_open: Any,
 ) -> None:  # fmt: skip
     """Pass over the bars of a run's only leg while nothing waits for the next one: no order, no exit under way.
 
@@ -248,6 +247,8 @@ def stretch(
     that could end a position or a sample, and leaves everything as `run` would.
     """
     series, part, leg = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_LEG]
+    ts, opens, highs = whole_at(bars, 0), real_at(bars, 1), real_at(bars, 2)
+    lows, closes = real_at(bars, 3), real_at(bars, 4)
     strategy, instrument = w[leg, c.STRATEGY], w[leg, c.INSTRUMENT]
     per_price, trail, bounded = f[instrument, c.PER_PRICE], w[leg, c.TRAIL], w[c.RUN, c.HAS_LOSS_BOUNDS] == 1
     length_ms, sample_ms = w[series, c.LENGTH_MS], w[c.RUN, c.NEXT_SAMPLE_MS]

@@ -25,7 +25,7 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    WINDOW, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS,
+    TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP,
 ) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 24)  # fmt: skip
 _RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 24
 
@@ -34,11 +34,10 @@ _RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 24
 CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONAL, LATENCY_MS, LEVERAGE = range(12)
 
 # an instrument ------------------------------------------------------------------------------------------------------
-EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP = range(4)
+EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 
 # a series of bars ---------------------------------------------------------------------------------------------------
-# CURSOR is the row of the bar that is open or opens next; of READY rows the features are known, ROWS are in memory, and
-# the one after a ready row is too, or none follows.
+# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are.
 (
     LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED,
     OWNED,
@@ -93,6 +92,9 @@ FILL_COLUMNS = (
 )  # fmt: skip
 
 TRADE_WIDTH, FILL_WIDTH, QUEUE_WIDTH = len(TRADE_COLUMNS), len(FILL_COLUMNS), 3
+
+BAR_COLUMNS = 5
+"""What the loop sees of a bar: ts, open, high, low, close."""
 
 ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
 """The purpose of an order."""

@@ -9,12 +9,20 @@ alive and its indices in range. In plain Python the functions here return the ar
     column(t, first, place)         one column of a table              x[i]
     sheet(x, at, rows, width)       rows of a line from an element on  s[i][j], len(s)
     cube(x, at, rows, width)        sheets, one after the other        c[k][i][j]
+    whole_at(arrays, k)             the k-th of many arrays            x[i]
+    real_at(arrays, k)              the same, of floats                x[i]
+
+Many arrays are handed over as a list in plain Python, and as a line of their `addresses` to compiled code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 
 def table(array: Any, _width: int) -> Any:
@@ -42,6 +50,22 @@ def cube(flat: Any, at: int, rows: int, width: int) -> Any:
     size = rows * width
     count = (len(flat) - at) // size if size else 0
     return flat[at : at + count * size].reshape(count, rows, width) if size else flat[:0].reshape(0, 0, width)
+
+
+def whole_at(arrays: Any, place: int) -> Any:
+    """Return one of many arrays of whole numbers."""
+    return arrays[place]
+
+
+def real_at(arrays: Any, place: int) -> Any:
+    """Return one of many arrays of floats."""
+    return arrays[place]
+
+
+def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """Return where contiguous arrays lie. The caller keeps them alive."""
+    assert all(array.flags.c_contiguous for array in arrays)
+    return np.array([array.ctypes.data for array in arrays], dtype=np.int64)
 
 
 @cache
@@ -198,7 +222,22 @@ def _functions(kinds: Any) -> dict[str, Any]:
 
         return made_of
 
+    def _one_of_many(dtype: Any) -> Any:
+        kind = kinds.Line(dtype, 1)
+
+        @intrinsic
+        def one_at(_typing: Any, arrays: Any, _place: Any) -> Any:
+            def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
+                address = builder.load(builder.gep(args[0], [args[1]]))
+                return builder.inttoptr(address, context.get_value_type(kind))
+
+            return kind(arrays, types.intp), code
+
+        return one_at
+
     return {
+        "whole_at": _one_of_many(types.int64),
+        "real_at": _one_of_many(types.float64),
         "table": table_of,
         "line": line_of,
         "column": column_of,

@@ -1,0 +1,41 @@
+"""Tables, lines, sheets and cubes: what compiled code reads and writes is what plain Python sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autotrader.core import jit, memory
+from autotrader.core.memory import column, cube, line, real_at, sheet, table, whole_at
+
+
+def walk(w, f, flat, many) -> float:
+    whole, real, cells, arrays = table(w, 4), table(f, 3), line(flat), line(many)
+    total = 0.0
+    for row in range(5):
+        whole[row, 2] = row * 10 + whole[row, 1]
+        total += whole[row, 2] + real[row, 0]
+    lots = column(whole, 2, 2)
+    lots[1] = -7
+    rows = sheet(cells, 2, 2, 3)
+    book = cube(cells, 0, 2, 2)
+    total += len(rows) * 1000.0 + rows[1][2] + book[1][0][1] + len(book[0])
+    return total + lots[0] + whole_at(arrays, 0)[1] + real_at(arrays, 1)[2]
+
+
+walk.__module__ = "autotrader.tests"
+
+
+def world():
+    w = np.arange(20, dtype=np.int64).reshape(5, 4)
+    f = np.linspace(0.5, 7.5, 15).reshape(5, 3)
+    flat = np.arange(12, dtype=np.float64) / 4
+    return w, f, flat, [np.array([3, 5, 8]), np.array([0.1, 0.2, 0.7])]
+
+
+def test_compiled_code_reads_and_writes_what_plain_python_does() -> None:
+    ours, theirs = world(), world()
+    plain = walk(*ours)
+    compiled = jit.outer(walk, memory.compiled(), "test memory")
+    assert compiled(*theirs[:3], memory.addresses(theirs[3])) == plain
+    assert (ours[0] == theirs[0]).all()
+    assert ours[0][3, 2] == -7
