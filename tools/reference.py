@@ -16,7 +16,7 @@ from autotrader import cli
 from autotrader.config.daemon import DaemonSettings, ReloadSettings
 from autotrader.config.exchange import PLANNED_EXCHANGES
 from autotrader.config.schema import schemas
-from autotrader.config.strategy import LimitExecution, PercentSize
+from autotrader.config.strategy import LimitExecution
 from autotrader.features.catalogue import FAMILIES as FEATURE_FAMILIES
 from autotrader.features.catalogue import PLANNED as PLANNED_FEATURES
 from autotrader.features.catalogue import PRICE_DOCS
@@ -117,7 +117,6 @@ def _planned_keys() -> str:
             "autotrader.yaml, `reload`": ReloadSettings.planned,
             "exchanges.d": exchanges,
             "strategies.d": kinds,
-            "strategies.d, `size`": PercentSize.planned,
             "strategies.d, `execution`": LimitExecution.planned,
             "models.d": {"every file": "models come later"},
         }.items()

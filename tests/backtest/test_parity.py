@@ -19,6 +19,7 @@ STRATEGIES = {
     "fixed": rules(3, 8, symbols="BTC/USDT", size="{kind: fixed, amount: 0.01}", exits="{}"),
     "notional": rules(4, 9, symbols="ETH/USDT", size="{kind: notional, amount: 333.33 USDT}", timeframe="15m"),
     "volatile": rules(3, 10, capital="30%", size="{kind: volatility, risk: 0.5%, atr: 14}", exits="{max_holding: 40m}"),
+    "kelly": rules(2, 5, size="{kind: kelly, fraction: 100%, min_trades: 3, cap: 60%, start: 7%}", capital="60%"),
     "limit": rules(3, 7, execution="{kind: limit, timeout: 20m}", exits="{stop_loss: 0.3%, take_profit: 0.4%}"),
     "finer": rules(3, 9, symbols="BTC/USDT", timeframe="15m", resolution="5m", capital="25%"),
     "daily": rules(4, 11, more='filters: ["close > ema(close, 10, timeframe=\\"1h\\")"]\n'),

@@ -261,7 +261,10 @@ def make_tables(plan: Plan) -> Tables:
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
     lists = _series_rows(plan, w, places)
-    for number in range(len(plan.strategies)):
+    for number, one in enumerate(plan.strategies):
+        size, _ = declared_size(one.params)
+        if size.kelly is not None:
+            w[places["strategy"] + number, c.KELLY_FRACTION : c.KELLY_LEAST + 1] = size.kelly.counted()
         cash = plan.exchanges[names.index(plan.legs[_first_leg(plan, number)].declared.exchange)].cash
         f[places["strategy"] + number, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(cash)
     whole, floats, const_whole, const_floats = _part_rows(plan, w, places, slots)

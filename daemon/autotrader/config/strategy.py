@@ -26,36 +26,45 @@ ExpressionStr = Annotated[str, Field(min_length=1, max_length=2000)]
 """An expression of the rules language; the kind's own validators compile it."""
 
 
-class _Size(Declared):
-    planned: ClassVar[Mapping[str, str]] = {"kind: kelly": "it comes with the other strategy kinds"}
-
-
-class PercentSize(_Size):
+class PercentSize(Declared):
     kind: Literal["percent"] = Field(default="percent", description="A part of the strategy's share.")
     percent: Share = Field(default=Decimal(1), description="How much of the share one entry takes, as 100%.")
 
 
-class FixedSize(_Size):
+class FixedSize(Declared):
     kind: Literal["fixed"] = Field(description="The same amount each time.")
     amount: PositiveDecimal = Field(description="Base units, as 0.01.")
 
 
-class NotionalSize(_Size):
+class NotionalSize(Declared):
     kind: Literal["notional"] = Field(description="The same money each time.")
     amount: MoneyAmount = Field(description="Money of the quote currency, as 500 USDT.")
 
 
-class VolatilitySize(_Size):
+class VolatilitySize(Declared):
     kind: Literal["volatility"] = Field(description="Less where the price moves more: risk x share / ATR(n).")
     risk: Share = Field(description="The part of the share that one ATR may cost, as 0.5%.")
     atr: int = Field(default=14, ge=2, le=1000, description="Bars of the average true range.")
+
+
+class KellySize(Declared):
+    kind: Literal["kelly"] = Field(description="A fraction of the Kelly stake of the strategy's own closed trades.")
+    fraction: Share = Field(default=Decimal("0.5"), description="How much of the Kelly stake is taken, as 50%.")
+    cap: Share = Field(default=Decimal("0.25"), description="The most of the share that one entry takes, as 25%.")
+    min_trades: int = Field(
+        default=30, ge=1, le=10_000, description="Closed trades before the stake is computed from them."
+    )
+    start: Share = Field(
+        default=Decimal("0.05"), description="How much of the share one entry takes until there are so many, as 5%."
+    )
 
 
 Size = Annotated[
     Annotated[PercentSize, Tag("percent")]
     | Annotated[FixedSize, Tag("fixed")]
     | Annotated[NotionalSize, Tag("notional")]
-    | Annotated[VolatilitySize, Tag("volatility")],
+    | Annotated[VolatilitySize, Tag("volatility")]
+    | Annotated[KellySize, Tag("kelly")],
     Discriminator(kind_of),
 ]
 
