@@ -148,7 +148,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
             continue
         if not action.option_strings:
             word = str(action.metavar or action.dest).upper()
-            yield f"[{word}]" if action.nargs == "?" else word
+            yield {"?": f"[{word}]", "*": f"[{word} ...]"}.get(str(action.nargs), word)
         else:
             word = f" {action.metavar or action.dest.upper()}" if action.nargs != 0 else ""
             yield f"[{action.option_strings[0]}{word}]"

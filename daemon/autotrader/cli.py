@@ -206,6 +206,8 @@ def _backtest(arguments: argparse.Namespace) -> None:
         else:
             results = {"": run_backtest(root, arguments.names, progress=progress, **span)}
     for name, result in results.items():
+        for note in result.notes:
+            print(f"note: {name}: {note}" if name else f"note: {note}", file=sys.stderr)
         if arguments.trades:
             path = arguments.trades.with_stem(f"{arguments.trades.stem}-{name}") if name else arguments.trades
             _written(path, partial(summary.write_trades, result))

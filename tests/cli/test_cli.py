@@ -356,3 +356,91 @@ async def test_colours_are_for_terminals_that_want_them(living, monkeypatch, env
     terminal.text = ""
     await asyncio.to_thread(cli.main, ["status", "--json", "-c", str(living.root)])
     assert "\x1b[" not in terminal.text
+
+
+# backtest
+
+
+@pytest.fixture
+def crossing(tmp_path: Path) -> Path:
+    strategies = {"a": rules(5, 13, symbols="BTC/USDT"), "b": rules(4, 9, symbols="ETH/USDT")}
+    return folder(tmp_path, strategies, recorded=False)
+
+
+SPAN = ("--from", "2024-01-05", "--to", "2024-01-08")
+FIGURES = (
+    "name symbols bars trades start_equity final_equity total_return cagr max_drawdown sharpe sortino calmar win_rate "
+    "profit_factor exposure fees seconds deflated_sharpe"
+)
+
+
+def test_a_backtest_prints_the_contracts_document(run, crossing) -> None:
+    answer = run("-c", str(crossing), "backtest", *SPAN, "--json")
+    assert (answer.code, answer.err) == (0, "")
+    assert list(answer.json) == ["strategies", "portfolio", "data_hash", "config_hash"]
+    assert [list(one) for one in (*answer.json["strategies"], answer.json["portfolio"])] == [FIGURES.split()] * 3
+    assert [one["name"] for one in answer.json["strategies"]] == ["a", "b"]
+    assert answer.json["strategies"][0]["bars"] == 3 * 288
+
+
+def test_a_backtest_prints_a_table_for_people(run, crossing) -> None:
+    answer = run("-c", str(crossing), "backtest", "b", *SPAN)
+    assert answer.code == 0
+    assert "final equity" in answer.out
+    assert "864 bars in" in answer.out
+
+
+def test_the_same_backtest_gives_the_same_figures(run, crossing) -> None:
+    one, two = (run("-c", str(crossing), "backtest", *SPAN, "--json").json for _ in range(2))
+    for document in (one, two):
+        for each in (*document["strategies"], document["portfolio"]):
+            each.pop("seconds")
+    assert one == two
+
+
+def test_trades_are_written_as_the_contracts_columns(run, crossing, tmp_path) -> None:
+    path = tmp_path / "trades.csv"
+    answer = run("-c", str(crossing), "backtest", *SPAN, "--trades", str(path), "--json")
+    head, *rows = path.read_text().splitlines()
+    assert head == "strategy,symbol,side,entry_ts,entry_price,exit_ts,exit_price,amount,fees,pnl,reason"
+    assert len(rows) == answer.json["portfolio"]["trades"] > 5
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_report_is_one_page_in_the_language_asked_for(run, crossing, tmp_path, language) -> None:
+    path = tmp_path / "page.html"
+    assert run("-c", str(crossing), "backtest", *SPAN, "--report", str(path), "--language", language).code == 0
+    page = path.read_text(encoding="utf-8")
+    assert f'lang="{language}"' in page
+
+
+def test_strategies_are_compared_each_with_the_whole_account(run, crossing, tmp_path) -> None:
+    path = tmp_path / "page.html"
+    answer = run("-c", str(crossing), "backtest", "--compare", *SPAN, "--report", str(path), "--json")
+    assert list(answer.json) == ["a", "b"]
+    assert {one["portfolio"]["start_equity"] for one in answer.json.values()} == {"10000"}
+    assert path.stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["nobody"], 1, "there is no strategy 'nobody'; declared are: a, b"),
+        (["--from", "yesterday"], 2, "'yesterday' is not a date; write 2024-06-01"),
+        (["--from", "2024-01-05", "--to", "2024-01-04"], 1, "no bars between --from and --to"),
+        (["--data", "nowhere"], 1, "no candles of BTC/USDT in nowhere"),
+        ([*SPAN, "--trades", "/nowhere/at/all.csv"], 1, "/nowhere/at/all.csv cannot be written: No such file"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_what_cannot_be_backtested_is_refused_in_a_sentence(run, crossing, words, code, says) -> None:
+    answer = run("-c", str(crossing), "backtest", *words)
+    assert (answer.code, answer.out) == (code, "")
+    assert says in answer.err
+
+
+def test_a_backtest_of_files_that_are_wrong_shows_their_errors(run, crossing) -> None:
+    write(crossing, {"strategies.d/a.yaml": rules(5, 13, capital="none")})
+    answer = run("-c", str(crossing), "backtest")
+    assert answer.code == 1
+    assert answer.err.startswith("strategies.d/a.yaml:")

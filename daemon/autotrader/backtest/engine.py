@@ -164,8 +164,9 @@ class _Run:
         books = np.zeros(1), np.zeros(1)
         for feed in self.feeds:
             feed.fill()
-        row[c.POINT_ROOM], row[c.RECENT_ROOM] = len(self.points), len(self.recent)
+        row[c.RECENT_ROOM] = len(self.recent)
         while True:
+            row[c.POINT_ROOM] = len(self.points) - 2
             # of the most that one moment may add: an entry, an exit and a guard a leg
             row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs)
             row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs)
@@ -177,7 +178,7 @@ class _Run:
             if why == c.DONE:
                 break
             if why == c.NEEDS_ROOM:
-                self.fills, self.trades = _grown(self.fills), _grown(self.trades)
+                self._make_room()
                 continue
             for feed in self.feeds:
                 if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] != c.MS_MAX:
@@ -188,6 +189,16 @@ class _Run:
         if progress is not None:
             progress(1.0)
         return self._outcome()
+
+    def _make_room(self) -> None:
+        """Double the list that is full."""
+        row = self.tables.w[c.RUN]
+        if row[c.TRADES] >= row[c.TRADE_ROOM]:
+            self.trades = _grown(self.trades)
+        if row[c.FILLS] >= row[c.FILL_ROOM]:
+            self.fills = _grown(self.fills)
+        if row[c.POINTS] >= row[c.POINT_ROOM]:
+            self.points_ms, self.points = _grown(self.points_ms), _grown(self.points)
 
     def _outcome(self) -> Outcome:
         row, f = self.tables.w[c.RUN], self.tables.f
@@ -207,9 +218,9 @@ class _Run:
         )
 
 
-def _grown(array: Ints) -> Ints:
+def _grown(array: Any) -> Any:
     """Return a list with twice the room."""
-    made = np.empty((2 * len(array), array.shape[1]), dtype=array.dtype)
+    made = np.empty((2 * len(array), *array.shape[1:]), dtype=array.dtype)
     made[: len(array)] = array
     return made
 

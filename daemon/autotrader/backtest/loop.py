@@ -83,6 +83,8 @@ def run(
                 return c.NEEDS_BARS
         if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
             return c.NEEDS_ROOM
+        if w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]:
+            return c.NEEDS_ROOM
         w[c.RUN, c.NOW_MS] = now_ms
         told = False
 

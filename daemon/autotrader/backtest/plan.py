@@ -185,8 +185,8 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     if not any(len(stream.bars.ts) for stream in own):
         raise HistoryError("there are no bars between --from and --to; `autotrader data list` shows what there is")
     plan.start_ms = min(begins.values())
-    plan.end_ms = max(
-        int(stream.bars.ts[-1]) + timeframe_ms(stream.key.timeframe) for stream in own if len(stream.bars.ts)
+    plan.end_ms = max(  # of all series: one that is only read may go on after the others
+        int(stream.bars.ts[-1]) + timeframe_ms(stream.key.timeframe) for stream in plan.streams if len(stream.bars.ts)
     )
     plan.instruments = sorted({(leg.declared.exchange, leg.declared.symbol) for leg in plan.legs})
     plan.ticks = {key: sources[key[0]].source.tick(key[1]) for key in plan.instruments}

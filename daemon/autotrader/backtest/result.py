@@ -93,7 +93,8 @@ class StrategyRun:
 class Result:
     """One backtest. `bars` holds, by index into `legs`, the bars that charts show; a leg may be left out.
 
-    `seconds` is the time from bars in memory to metrics; the hashes name the data and the declarations.
+    `seconds` is the time from bars in memory to metrics; the hashes name the data and the declarations. `notes` tell a
+    person what else shaped the result.
     """
 
     strategies: tuple[StrategyRun, ...]
@@ -104,6 +105,7 @@ class Result:
     data_hash: str
     config_hash: str
     bars: Mapping[int, Columns] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[StrategyRun, ...]:

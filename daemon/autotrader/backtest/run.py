@@ -18,6 +18,7 @@ from autotrader.backtest.summary import measured
 from autotrader.config.load import Declarations
 from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
+from autotrader.core.clock import iso
 from autotrader.core.errors import AutotraderError
 from autotrader.execution.declared import limits_of
 from autotrader.market.bars import BarSource
@@ -123,7 +124,16 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
         data_hash="",
         config_hash=config_hash,
         bars={number: streams[leg.own] for number, leg in enumerate(plan.legs)},
+        notes=_notes(outcome),
     )
+
+
+def _notes(outcome: Outcome) -> tuple[str, ...]:
+    locked_ms = int(outcome.tables.w[c.RUN, c.LOCKED_AT_MS])
+    if not locked_ms:
+        return ()
+    limit = outcome.plan.limits.max_drawdown
+    return (f"max_drawdown ({limit}) locked the account at {iso(locked_ms)} UTC: nothing was entered after that",)
 
 
 def _trades(outcome: Outcome) -> Trades:

@@ -85,6 +85,8 @@ def watched(w: Any, f: Any, staged: Any, recent: Any) -> int:
     if deepest != NONE and after.locked == 0:
         below = max(below, (after.peak - deepest) * 1e-8 + HAIR)
     f[c.RUN, c.UNMOVED_BELOW] = below
+    if after.locked != before.locked:
+        w[c.RUN, c.LOCKED_AT_MS] = w[c.RUN, c.NOW_MS]
     tripped = after.loss_day != before.loss_day or after.locked != before.locked
     if tripped and w[c.RUN, c.CLOSE_ON_BREACH] == 1:
         leave_all(w, f, staged, recent)
