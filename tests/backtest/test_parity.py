@@ -14,12 +14,19 @@ BEGIN_MS = 1_732_492_800_000 if history() else 1_704_067_200_000
 SPAN_MS = 36 * HOUR_MS
 
 CROSS = rules(5, 13)
+KELLY = {
+    "capital": "60%",
+    "size": "{kind: kelly, fraction: 30%, min_trades: 3, cap: 60%, start: 7%}",
+    "enter_long": "close < ema(close, 5)",
+    "exit_long": "",
+}
 STRATEGIES = {
     "cross": CROSS,
     "fixed": rules(3, 8, symbols="BTC/USDT", size="{kind: fixed, amount: 0.01}", exits="{}"),
     "notional": rules(4, 9, symbols="ETH/USDT", size="{kind: notional, amount: 333.33 USDT}", timeframe="15m"),
     "volatile": rules(3, 10, capital="30%", size="{kind: volatility, risk: 0.5%, atr: 14}", exits="{max_holding: 40m}"),
-    "kelly": rules(2, 5, size="{kind: kelly, fraction: 100%, min_trades: 3, cap: 60%, start: 7%}", capital="60%"),
+    "kelly": rules(**KELLY, exits="{take_profit: 0.5%, stop_loss: 5%, max_holding: 4h}"),
+    "kelly-slow": rules(**KELLY, exits="{take_profit: 0.5%, stop_loss: 5%, max_holding: 8h}"),
     "limit": rules(3, 7, execution="{kind: limit, timeout: 20m}", exits="{stop_loss: 0.3%, take_profit: 0.4%}"),
     "finer": rules(3, 9, symbols="BTC/USDT", timeframe="15m", resolution="5m", capital="25%"),
     "daily": rules(4, 11, more='filters: ["close > ema(close, 10, timeframe=\\"1h\\")"]\n'),
