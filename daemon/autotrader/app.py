@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,16 @@ from autotrader.config.load import Declarations, LoadCache, Loaded, load
 from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.clock import DAY_MS, Clock, SystemClock
-from autotrader.core.errors import ConfigError
+from autotrader.core.errors import AutotraderError, ConfigError
 from autotrader.strategies import registry
 
 if TYPE_CHECKING:
     from autotrader.backtest.engine import Progress
+    from autotrader.backtest.optimize import Optimized
     from autotrader.backtest.plan import Plan
     from autotrader.backtest.result import Result
     from autotrader.backtest.run import Source
+    from autotrader.backtest.trial import Question
     from autotrader.market.bars import BarSource
     from autotrader.market.metrics import Metrics
     from autotrader.runtime.logs import Redaction
@@ -128,6 +130,7 @@ def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:
         slippage=declared.slippage,
         latency_ms=declared.latency,
         min_notional=declared.min_notional.amount if declared.min_notional else ZERO,
+        leverage=declared.leverage,
     )
 
 
@@ -183,17 +186,8 @@ def backtest_plan(
 ) -> Plan:
     """Return the plan of a backtest: the named strategies or all, as declared. `data` replaces recorded history."""
     from autotrader.backtest.run import plan_of
-    from autotrader.market.generate import BEGIN_MS
 
-    ends = to_ms
-    generated = [name for name, one in declarations.exchanges.items() if isinstance(one.source, Generate)]
-    used = [name for name in names or declarations.strategies if name in declarations.strategies]
-    if (
-        to_ms is None
-        and data is None
-        and any(exchange in generated for name in used for _, exchange in declarations.strategies[name].exchanges())
-    ):
-        ends = (from_ms if from_ms is not None else BEGIN_MS) + GENERATED_MS
+    ends = _end_ms(declarations, names, from_ms, to_ms, data)
     return plan_of(
         declarations,
         registry.kinds(),
@@ -203,6 +197,23 @@ def backtest_plan(
         ends,
         metrics=lambda name: make_metrics(root, name, declarations, data),
     )
+
+
+def _end_ms(
+    declarations: Declarations, names: Sequence[str], from_ms: int | None, to_ms: int | None, data: Path | None
+) -> int | None:
+    """Return where a backtest ends: where it was told to, or after a while in a market that never ends."""
+    from autotrader.market.generate import BEGIN_MS
+
+    generated = [name for name, one in declarations.exchanges.items() if isinstance(one.source, Generate)]
+    used = [name for name in names or declarations.strategies if name in declarations.strategies]
+    if (
+        to_ms is None
+        and data is None
+        and any(exchange in generated for name in used for _, exchange in declarations.strategies[name].exchanges())
+    ):
+        return (from_ms if from_ms is not None else BEGIN_MS) + GENERATED_MS
+    return to_ms
 
 
 def backtest_source(root: Path, declarations: Declarations, data: Path | None = None) -> Source:
@@ -219,6 +230,81 @@ def backtest_source(root: Path, declarations: Declarations, data: Path | None = 
     return source
 
 
+def run_optimize(
+    root: Path,
+    name: str,
+    *,
+    space: Sequence[str],
+    objective: str = "sharpe",
+    trials: int = 100,
+    seed: int = 0,
+    folds: int = 0,
+    workers: int = 0,
+    ray: str = "",
+    study: Path | None = None,
+    progress: Callable[[float, str], None] | None = None,
+    **span: Any,
+) -> Optimized:
+    """Return what a search over a strategy's file finds; its trials are kept in `study`, else in var/optimize."""
+    from autotrader.backtest import optimize
+    from autotrader.backtest.objective import objectives
+    from autotrader.backtest.search import Trial, Wanted
+    from autotrader.backtest.space import space as dimensions_of
+
+    dimensions = dimensions_of(space)
+    question = optimize_question(root, name, [choice for one in dimensions for choice in one.choices], **span)
+    wanted = Wanted(dimensions, objectives(objective), trials, seed, question.span)
+    how = optimize.How(workers, ray, folds, study or root / "var" / "optimize" / f"{name}.db")
+
+    def told(done: int, best: Trial | None) -> None:
+        if progress is not None:
+            progress(done / (trials * (1 + folds)), optimize.said(wanted, best))
+
+    return optimize.optimize(question, wanted, how, told)
+
+
+def optimize_question(
+    root: Path,
+    name: str,
+    choices: Collection[str] = (),
+    *,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    data: Path | None = None,
+) -> Question:
+    """Return what a search over a strategy's file asks; `choices` may name more exchanges to be tried."""
+    from autotrader.backtest.run import exchange_of
+    from autotrader.backtest.trial import Question, Span
+    from autotrader.config.nodes import plain
+    from autotrader.config.yaml import read
+    from autotrader.execution.declared import limits_of
+
+    declarations = declared(root)
+    if name not in declarations.strategies:
+        known = ", ".join(sorted(declarations.strategies)) or "none"
+        raise AutotraderError(f"there is no strategy '{name}'; declared are: {known}")
+    params = declarations.strategies[name]
+    text = next(text for path, text in declarations.texts.items() if _declares(path, name))
+    tree = read(text.encode()).root
+    assert tree is not None  # it was accepted
+    values = plain(tree)
+    assert isinstance(values, dict)
+    data = data.resolve() if data is not None else None
+    source = backtest_source(root.resolve(), declarations, data)
+    used = {exchange for _, exchange in params.exchanges()} | (set(choices) & set(declarations.exchanges))
+    used |= {read.name for read in params.reads() if read.kind == "exchange"}
+    exchanges = tuple(
+        exchange_of(each, declarations, source, lambda each: make_metrics(root.resolve(), each, declarations, data))
+        for each in sorted(used)
+    )
+    ends = _end_ms(declarations, [name], from_ms, to_ms, data)
+    return Question(name, params.kind, values, exchanges, limits_of(declarations), Span(from_ms, ends))
+
+
+def _declares(path: str, name: str) -> bool:
+    return path in {f"strategies.d/{name}.yaml", f"strategies.d/{name}.yml"}
+
+
 def make_account(name: str, declarations: Declarations) -> Any:
     """Return the account that an exchange's money is kept in."""
     from autotrader.runtime.account import Account
@@ -230,6 +316,7 @@ def make_account(name: str, declarations: Declarations) -> Any:
         account_currency(declarations.daemon, [declared]),
         declared.fees.taker + declared.slippage,
         budget=declared.budget.amount if declared.budget else None,
+        leverage=declared.leverage,
     )
 
 

@@ -16,7 +16,6 @@ from autotrader.core.errors import AutotraderError
 from autotrader.core.table import BOLD, PLAIN, table
 
 PLANNED = {
-    "optimize": "it comes with the backtest engine",
     "replay": "it comes with the backtest engine",
     "data": "it comes with the collectors",
     "emulator": "it comes with live trading",
@@ -96,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         add(name, _stored(name.upper()), text).add_argument("-n", type=_rows, default=100, help="how many")
     add("positions", _positions, "list open positions")
     _add_backtest(add("backtest", _backtest, "run strategies over history, as declared"))
+    _add_optimize(add("optimize", _optimize, "search the values of a strategy's file that do best over history"))
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
         planned.add_argument("rest", nargs=argparse.REMAINDER)
@@ -109,6 +109,29 @@ def _add_backtest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--report", type=Path, metavar="FILE", help="write a page with charts")
     command.add_argument("--language", choices=("en", "ko"), help="of the report; left out: as declared")
     command.add_argument("--compare", action="store_true", help="run each strategy alone, side by side")
+
+
+def _add_optimize(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="the strategy")
+    command.add_argument(
+        "--set", dest="space", action="append", default=[], metavar="PATH=VALUES",
+        help="what to change: params.fast=5:50, exits.stop_loss=1%%:5%%:0.5%%, timeframe=5m,15m",
+    )  # fmt: skip
+    command.add_argument("--trials", type=_whole, default=100, metavar="N", help="how many; default 100")
+    command.add_argument(
+        "--objective", default="sharpe", metavar="FIGURES", help="one or several, as sharpe,max_drawdown"
+    )
+    command.add_argument("--walk-forward", type=_whole, default=0, metavar="N", help="trade N stretches after a search")
+    command.add_argument("--seed", type=int, default=0, help="of the choice of trials; default 0")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=_whole, default=0, metavar="N", help="processes; left out: threads of this one"
+    )
+    where.add_argument("--ray", default="", metavar="ADDRESS", help="a Ray cluster, as 127.0.0.1:6379")
+    add_span(command)
+    command.add_argument("--study", type=Path, metavar="FILE", help="where trials are kept; var/optimize/NAME.db")
+    command.add_argument("--report", type=Path, metavar="FILE", help="write a page with the best trial's charts")
+    command.add_argument("--language", choices=("en", "ko"), help="of the report; left out: as declared")
 
 
 def add_span(command: argparse.ArgumentParser) -> None:
@@ -226,6 +249,26 @@ def _backtest(arguments: argparse.Namespace) -> None:
         _show(arguments, summary.rows(results[""]), summary.document(results[""]), summary.footing(results[""]))
 
 
+def _optimize(arguments: argparse.Namespace) -> None:
+    from autotrader.app import declared, run_optimize
+    from autotrader.backtest import optimize
+
+    root = _root(arguments)
+    with progress_bar("optimize") as progress:
+        how = {key: getattr(arguments, key) for key in ("space", "objective", "trials", "seed", "workers", "ray")}
+        span = {"from_ms": arguments.since, "to_ms": arguments.until, "data": arguments.data}
+        folds, study = arguments.walk_forward, arguments.study
+        one = run_optimize(root, arguments.name, **how, folds=folds, study=study, progress=progress, **span)
+    if arguments.report:
+        language = arguments.language or declared(root).daemon.language
+        _written(arguments.report, lambda path: optimize.write_report(one, path, language))
+    if arguments.json:
+        _print_json(optimize.document(one))
+        return
+    for rows, footing in optimize.tables(one):
+        print(_table(rows), footing, "", sep="\n")
+
+
 def _written(path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(path)
@@ -234,8 +277,8 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
-    """Give what shows how far long work is, 0 to 1; None where nobody looks at a terminal."""
+def progress_bar(what: str) -> Iterator[Callable[..., None] | None]:
+    """Give what shows how far long work is, 0 to 1, and what came of it so far; None where nobody sees a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -244,7 +287,7 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None] | None]:
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda share, news="": bar.update(task, completed=share, description=f"{what} {news}".rstrip())
 
 
 def _schema(arguments: argparse.Namespace) -> None:

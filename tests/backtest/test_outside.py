@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from autotrader.app import Loader, backtest_plan, run_backtest
+from autotrader.app import Loader, backtest_plan, optimize_question, run_backtest
+from autotrader.backtest.trial import Bench, Task
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import HistoryError
 from support.folders import write
@@ -94,3 +96,14 @@ def test_another_folder_of_history_brings_its_own_metrics(root, tmp_path_factory
     other = tmp_path_factory.mktemp("other")
     (root / "data").rename(other / "data")
     assert run_backtest(root, ["mood"], data=other / "data").trades
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_a_search_in_another_process_reads_the_same(root, name) -> None:
+    question = optimize_question(root, name)
+    here, there = Bench(question), Bench(pickle.loads(pickle.dumps(question)))
+    task = Task({"capital": "20%"}, question.span)
+    tried = here.evaluate(task)
+    assert tried.refused == ""
+    assert there.evaluate(task).figures == tried.figures
+    assert there.ground(question.span) == here.ground(question.span)

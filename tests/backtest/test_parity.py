@@ -94,21 +94,26 @@ async def test_the_backtest_fills_what_the_daemon_fills(tmp_path, names, risk) -
     assert engine == daemon
 
 
-@pytest.mark.parametrize("leverage", [""], ids=["unlevered"])
-async def test_on_a_swap_too_with_shorts_funding_and_liquidation(tmp_path, leverage) -> None:
+@pytest.mark.parametrize("leverage", [1, 3, 40])
+async def test_on_a_swap_too_with_shorts_leverage_funding_and_liquidation(tmp_path, leverage) -> None:
     data = history()
     market = (
         f"replay: {{data: {data}, exchange: binance-perp, speed: max, from: 2024-11-05}}\n"
         if data
         else "generate: {speed: max}\n"
     )
-    root = folder(tmp_path, {"both": BOTH_WAYS}, speed="max")
-    write(root, {"exchanges.d/perp.yaml": PERP + market + leverage})
+    size = f"size: {{kind: percent, percent: {leverage * 90}%}}\n"
+    text = (
+        BOTH_WAYS if leverage < 40 else BOTH_WAYS.replace("exits: {stop_loss: 1.2%, trailing_stop: 1%}\n", "")
+    ) + size
+    root = folder(tmp_path, {"both": text}, speed="max")
+    write(root, {"exchanges.d/perp.yaml": f"{PERP}{market}leverage: {leverage}\n"})
     begin_ms = 1_730_764_800_000 if data else BEGIN_MS
     until_ms = begin_ms + 20 * 24 * HOUR_MS
     daemon, engine = told(await lived(root, until_ms), until_ms), told(simulated(root, until_ms), until_ms)
     assert len(daemon) > 10
     assert {row[3] for row in daemon} == {1, -1}
+    assert ("liquidation" in {row[8] for row in daemon}) == (leverage == 40)
     assert engine == daemon
 
 

@@ -105,7 +105,7 @@ def kelly_size(start: Decimal) -> Size:
     st.builds(Size, kinds, st.integers(1, 10**6).map(lambda n: n * D("0.0001")), st.none())
     | st.builds(kelly_size, shares),
     st.floats(-1, 1),
-    st.builds(Room, money, money, st.integers(0, 500).map(lambda n: n * D("0.0001"))),
+    st.builds(Room, money, money, st.integers(0, 500).map(lambda n: n * D("0.0001")), st.integers(1, 5)),
     st.integers(1, 10**8).map(lambda n: n * D("0.01")),
     st.sampled_from(("1e-8", "0.001", "1")),
     st.integers(1, 10**6).map(lambda n: n * D("0.01")),
@@ -119,7 +119,7 @@ def test_an_entry_is_whole_lots_within_share_and_money_and_never_negative(
     amount = entry_amount(size, exposure, room, price, rules, float(atr))
     assert amount >= 0
     assert amount % D(lot) == 0
-    assert amount * price <= room.share * (1 + D("1e-20"))
+    assert amount * price <= room.leverage * room.share * (1 + D("1e-20"))
     assert amount * price * (1 + room.cost) <= room.cash * (1 + D("1e-20"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.result import REASONS
 from autotrader.execution.leg import exit_code
-from autotrader.market.fills import affordable, average, cost, fee, fits, in_ticks, part_of, slipped
+from autotrader.market.fills import affordable_on_margin, average, cost, fee, fits, in_ticks, margin, part_of, slipped
 
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 
@@ -18,11 +18,6 @@ EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 def free_cash(w: Any, exchange: int) -> int:
     """Return the money of an exchange that neither an order reserves nor a position has as its margin."""
     return w[exchange, c.BALANCE] - w[exchange, c.RESERVED] - w[exchange, c.MARGIN]
-
-
-def margin(open_cost: int, leverage: int) -> int:
-    """Return the money that stands behind an open position on a swap."""
-    return open_cost if leverage == 1 else -(-open_cost // leverage)
 
 
 def opposed(w: Any, leg: int, side: int) -> bool:
@@ -105,7 +100,8 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
         lots = 0
     else:
         money = free_cash(w, exchange) + reserved
-        bought = affordable_on(w, exchange, money, ticks, unit, rate)
+        leverage = w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1
+        bought = affordable_on_margin(money, ticks, unit, rate, leverage)
         if bought < lots:
             lots = bought
             if cost(lots, ticks, unit, -1) < w[exchange, c.MIN_NOTIONAL]:
@@ -119,13 +115,6 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
         record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, c.ENTRY_ORDER, 0, ts_ms, created_ms)
         _grow(w, f, leg, side, lots, ticks, cash, charge, ts_ms)
     rest(w, leg)
-
-
-def affordable_on(w: Any, exchange: int, money: int, ticks: int, unit: int, rate: int) -> int:
-    """Return the most lots that money buys on an exchange, or holds as a margin there, with the fee on top."""
-    if w[exchange, c.SWAP] == 1 and w[exchange, c.LEVERAGE] > 1:
-        return affordable(money * w[exchange, c.LEVERAGE], ticks, unit, rate * w[exchange, c.LEVERAGE])
-    return affordable(money, ticks, unit, rate)
 
 
 def fill_exit(

@@ -98,14 +98,15 @@ def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
             w[one, c.KELLY_CAP], w[one, c.KELLY_START], w[one, c.KELLY_LEAST],
         )  # fmt: skip
     return entry_lots(
-        w[leg, c.SIZE_KIND], size, f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST],
-        ticks, unit, atr * f[instrument, c.PER_PRICE],
+        w[leg, c.SIZE_KIND], size, f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST], ticks, unit,
+        atr * f[instrument, c.PER_PRICE], w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1,
     )  # fmt: skip
 
 
 def available(w: Any, f: Any, exchange: int, without: int) -> int:
-    """Return the money that a new entry may use: free cash, or free margin on a swap. One leg's entry is left out."""
-    total = w[exchange, c.CASH]
+    """Return what a new entry may be worth (see `runtime.account.Account.available`). One leg's entry is left out."""
+    leverage = w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1
+    total = w[exchange, c.CASH] * leverage
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         if w[leg, c.LEG_EXCHANGE] != exchange:
             continue
@@ -113,7 +114,7 @@ def available(w: Any, f: Any, exchange: int, without: int) -> int:
         unit = w[instrument, c.UNIT]
         if w[exchange, c.SWAP] == 1 and w[leg, c.LOTS] != 0:
             worth = value(w[leg, c.LOTS], last_ticks(f, instrument), unit)
-            total += worth - abs(worth)
+            total += worth * leverage - abs(worth)
         if leg != without and w[leg, c.E_SIDE] != 0:
             total -= _reserved(w, f, leg, w[leg, c.E_LOTS], w[leg, c.E_TICKS])
         if leg != without and w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:

@@ -71,7 +71,12 @@ class SimulatedExchange(Declared):
         description="The money at the start, by currency.",
     )
     fees: Fees = Field(default_factory=Fees, description="What a fill costs.")
-    leverage: int = Field(default=1, ge=1, description="The most a position may use; 1 unless declared.")
+    leverage: int = Field(
+        default=1,
+        ge=1,
+        le=125,
+        description="On a swap, how many times its share of the money a strategy may hold; 1 unless declared.",
+    )
     latency: DurationOrZeroMs = Field(default=50, description="From an order to its place in the market, as 50ms.")
     slippage: FractionOrZero = Field(
         default=Decimal("0.0002"), description="How much worse than the price a taker fills, as 2bps."
@@ -92,10 +97,8 @@ class SimulatedExchange(Declared):
     def _consistent(self) -> SimulatedExchange:
         if self.replay and self.generate:
             raise trouble("a market is replayed or generated, not both", "remove one of the two", at=("generate",))
-        if self.leverage > 1:
-            raise trouble(
-                f"leverage {self.leverage} is not built yet", "write 1; more comes with live trading", at=("leverage",)
-            )
+        if self.leverage > 1 and self.market != "swap":
+            raise trouble("what is owned on a spot market has no leverage", "write market: swap", at=("leverage",))
         if not any(self.balances.values()):
             raise trouble("every balance is zero", "give one currency an amount, as {USDT: 10000}", at=("balances",))
         for name, money in (("budget", self.budget), ("min_notional", self.min_notional)):

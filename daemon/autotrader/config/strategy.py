@@ -28,7 +28,9 @@ ExpressionStr = Annotated[str, Field(min_length=1, max_length=2000)]
 
 class PercentSize(Declared):
     kind: Literal["percent"] = Field(default="percent", description="A part of the strategy's share.")
-    percent: Share = Field(default=Decimal(1), description="How much of the share one entry takes, as 100%.")
+    percent: Fraction = Field(
+        default=Decimal(1), description="How much of the share one entry takes, as 100%; more where there is leverage."
+    )
 
 
 class FixedSize(Declared):

@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 PACKAGE = "autotrader"
 MAX_KEPT = 256
 """Folders of machine code that are kept, the newest; the others are removed when a new one is made."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""numba takes the folder of its cache from a setting of the whole process."""
 
 _KEPT: list[Any] = []
 """Functions whose addresses others hold."""

@@ -36,18 +36,18 @@ def entry_lots(
     ticks: int,
     unit: int,
     atr_ticks: float,
+    leverage: int = 1,
 ) -> int:
     """Return the unsigned lots of an entry; zero where nothing can be bought.
 
     `value` is parts of RATE of the share (PERCENT, and KELLY: its stake), lots (FIXED), steps of cash (NOTIONAL) or the
     parts of RATE of the share that one ATR may cost (VOLATILITY: risk x share / ATR; without a positive ATR there is
-    no size). `exposure`
-    scales it, -1 to 1, whatever its sign. Then it is clipped to the share, and to the cash that is there with `cost`,
-    the parts of RATE that fee and slippage add.
+    no size). `exposure` scales it, -1 to 1, whatever its sign. Then it is clipped to `leverage` times the share, and to
+    the cash that is there with `cost`, the parts of RATE that fee and slippage add.
     """
     if ticks <= 0 or share <= 0 or cash <= 0 or not math.isfinite(exposure):
         return 0
-    most = min(affordable(share, ticks, unit, 0), affordable(cash, ticks, unit, cost))
+    most = min(affordable(share * leverage, ticks, unit, 0), affordable(cash, ticks, unit, cost))
     wanted = 0
     if kind in (PERCENT, KELLY):
         wanted = affordable(mul_div(share, value, RATE), ticks, unit, 0)
@@ -143,12 +143,13 @@ class Size(NamedTuple):
 class Room(NamedTuple):
     """What an entry may use: its share of the equity, the money that is there, and what a fill costs on top.
 
-    `cost` is the fraction that fee and slippage add to the price.
+    `cost` is the fraction that fee and slippage add to the price, `leverage` how many times the share may be held.
     """
 
     share: Decimal
     cash: Decimal
     cost: Decimal
+    leverage: int = 1
 
 
 def steps(amount: Decimal) -> int:
@@ -181,5 +182,6 @@ def entry_amount(
         int(price * unit),
         unit,
         atr * unit,
+        room.leverage,
     )
     return instrument.amount(instrument.lots(lots * STEP))

@@ -144,6 +144,19 @@ def affordable(cash: int, ticks: int, unit: int, rate: int) -> int:
     return mul_div(before_fee, unit, ticks)
 
 
+def margin(cash: int, leverage: int) -> int:
+    """Return the money that stands behind what was entered for `cash`, to the step above."""
+    return cash if leverage == 1 else -(-cash // leverage)
+
+
+def affordable_on_margin(cash: int, ticks: int, unit: int, rate: int, leverage: int) -> int:
+    """Return the most lots whose margin and fee `cash` surely covers.
+
+    margin + fee <= cash is c / leverage + c x rate <= cash: as if so many times the cash paid so many times the fee.
+    """
+    return affordable(cash * leverage, ticks, unit, rate * leverage)
+
+
 def limit_at_open(side: int, limit: int, open_: int) -> bool:
     """Tell whether a limit order meets a better price at the open; it then takes the open."""
     return open_ < limit if side > 0 else open_ > limit

@@ -101,6 +101,9 @@ class Generated:
         self._days: OrderedDict[tuple[str, int], Columns] = OrderedDict()
         self._lock = threading.RLock()
 
+    def __reduce__(self) -> tuple[type[Generated], tuple[int, tuple[str, ...]]]:
+        return Generated, (self._seed, self.symbols())  # another process draws the same bars itself
+
     @property
     def fingerprint(self) -> str:
         return f"generate:{self._seed}"

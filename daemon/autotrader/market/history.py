@@ -71,6 +71,9 @@ class History:
         self._ticks: dict[str, Decimal] = {}
         self._lock = threading.Lock()  # held for the cache only, never while a file is read
 
+    def __reduce__(self) -> tuple[type[History], tuple[Path, str]]:
+        return History, (self._data, self._exchange)  # another process reads the same files itself
+
     @property
     def fingerprint(self) -> str:
         return f"replay:{self._exchange}"

@@ -44,6 +44,9 @@ class Metrics:
         self._rows: dict[tuple[str, str], Columns] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Metrics], tuple[Path]]:
+        return Metrics, (self._data,)  # another process reads the same files itself
+
     def changed(self, name: str, column: str) -> bool:
         """Tell whether a metric was not read yet, or its file changed since."""
         key = (name, column)

@@ -26,6 +26,7 @@ class Account:
     cost: Decimal
     cash: Decimal = ZERO
     budget: Decimal | None = None
+    leverage: int = 1
     market_ms: int = 0
     idle: bool = False
     known: bool = False
@@ -63,11 +64,11 @@ class Account:
         return price if price is not None else self.prices.get(symbol, ZERO)
 
     def available(self) -> Decimal:
-        """Return the money that a new entry may use: free cash, or free margin at a leverage of 1 on swaps."""
+        """Return what a new entry may be worth: free cash, or on a swap what the free margin holds."""
         if self.market == "spot":
             return self.cash - self.reserved()
         used = sum((abs(self.value(leg)) for leg in self.legs.values()), ZERO)
-        return self.equity() - used - self.reserved()
+        return self.equity() * self.leverage - used - self.reserved()
 
     def exposures(self) -> dict[str, Decimal]:
         """Return the signed notional of each symbol, working entries included; symbols at zero are left out."""

@@ -19,7 +19,7 @@ from autotrader.execution.ids import client_id, group_id, guard_id
 from autotrader.execution.ledger import Trade, apply_fill, cash_flow
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
-from autotrader.execution.orders import Fill, Guard, Order, OrderRequest, VenueOrder
+from autotrader.execution.orders import Fill, Guard, Order, OrderRequest, Reason, VenueOrder
 from autotrader.execution.reconcile import Steps
 from autotrader.runtime.account import Account
 from autotrader.store.journal import Journal, LegRow
@@ -143,6 +143,13 @@ class Desk:
         return Order(
             guard_id(leg.group), "", leg.owner, leg.exchange, leg.symbol, -entry_side, "guard", None, amount, ZERO,
             None, OrderState.ARMED, "", "guard", leg.group, self.generation, 0, now_ms, now_ms,
+        )  # fmt: skip
+
+    def venues_order(self, leg: Leg, fill: Fill) -> Order:
+        """Return the row under which an order is journalled that the venue made itself, to end a leg's position."""
+        return Order(
+            fill.client_id, "", leg.owner, leg.exchange, leg.symbol, fill.side, "market", None, fill.amount, ZERO, None,
+            OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
         )  # fmt: skip
 
     def recent_orders(self, now_ms: int) -> int:
@@ -294,6 +301,8 @@ class Desk:
         if order is None and leg is not None and fill.client_id == guard_id(leg.group):
             side = 1 if leg.position.amount > 0 else -1
             order = self.guard_order(leg, side, abs(leg.position.amount), fill.ts_ms)
+        elif order is None and leg is not None and fill.reason == Reason.LIQUIDATION:
+            order = self.venues_order(leg, fill)
         if order is None or leg is None:
             with self.journal.write():
                 if self.journal.fill(fill, ""):

@@ -92,7 +92,8 @@ class Trader:
     ) -> tuple[Decimal, Decimal | None, lim.Refusal | None]:
         """Return the signed amount that a leg's target is sized to, its limit price, and why more is not allowed."""
         target, account, price = part.out.target[index], self.accounts[leg.exchange], self._price(leg)
-        room = Room(self.share(strategy, leg), account.available() + self._freed(leg, price), account.cost)
+        money = account.available() + self._freed(leg, price)
+        room = Room(self.share(strategy, leg), money, account.cost, account.leverage)
         record = self._record(strategy)
         amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index), record)
         wanted = amount if target > 0 else -amount

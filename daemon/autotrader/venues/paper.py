@@ -449,4 +449,5 @@ def _rates(settings: PaperSettings) -> Rates:
         fills.scaled(settings.taker_fee),
         fills.scaled(settings.slippage),
         units_of(settings.min_notional),
+        settings.leverage,
     )

@@ -121,9 +121,10 @@ def _check_money(request: OrderRequest, ledger: Ledger, market: Admission, lots:
         _demand(lots <= ledger.free(traded.base), NO_MONEY)
         return lots
     free = ledger.free(traded.quote)
-    _demand(bare <= free, NO_MONEY)
+    leverage = ledger.rates.leverage if ledger.swap else 1
+    _demand(fills.margin(bare, leverage) <= free, NO_MONEY)
     full = fills.cost(lots, expected, traded.unit, BUY)
-    return min(full + fills.fee(full, ledger.rates.taker), free)
+    return min(fills.margin(full, leverage) + fills.fee(full, ledger.rates.taker), free)
 
 
 def _first_open(market: Admission) -> int:

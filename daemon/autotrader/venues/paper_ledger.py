@@ -18,12 +18,13 @@ OPPOSITE = "opposite positions on one swap need hedge mode"
 
 
 class Rates(NamedTuple):
-    """Fees and slippage in parts of RATE; the least notional in steps of cash."""
+    """Fees and slippage in parts of RATE; the least notional in steps of cash; the leverage of a swap."""
 
     maker: int
     taker: int
     slippage: int
     min_notional: int
+    leverage: int = 1
 
 
 class Changes(NamedTuple):
@@ -197,7 +198,8 @@ class Ledger:
         elif self.swap and self.position(order.symbol) * order.side < 0:
             return 0, OPPOSITE
         if (self.swap and not order.reduce_only) or (not self.swap and order.side == BUY):
-            bought = fills.affordable(self.free(traded.quote) + order.reserved, ticks, traded.unit, rate)
+            money = self.free(traded.quote) + order.reserved
+            bought = fills.affordable_on_margin(money, ticks, traded.unit, rate, self.rates.leverage)
         elif self.swap:
             bought = lots
         else:
@@ -343,8 +345,9 @@ class Ledger:
         before = self.groups.pop(group.name, None)
         if self.swap:
             quote = self.traded(group.symbol).quote
-            margin = (group.cost if group.net else 0) - (before.cost if before else 0)
-            self._margin[quote] = self._margin.get(quote, 0) + margin
+            behind = fills.margin(group.cost, self.rates.leverage) if group.net else 0
+            freed = fills.margin(before.cost, self.rates.leverage) if before else 0
+            self._margin[quote] = self._margin.get(quote, 0) + behind - freed
         if before:
             _drop(self.held, before.key, before.name)
         if group.net:

@@ -13,8 +13,6 @@ from autotrader.market import fills
 from autotrader.venues.paper_ledger import Ledger
 from autotrader.venues.paper_state import Group, Key
 
-LEVERAGE = 1
-
 EXIT_REASONS = {
     fills.STOP_LOSS: Reason.STOP_LOSS,
     fills.TAKE_PROFIT: Reason.TAKE_PROFIT,
@@ -90,7 +88,7 @@ def protect(ledger: Ledger, group: Group, bar: tuple[int, int, int], ts_ms: int)
             ledger.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=EXIT_REASONS[code])
             return
     if ledger.swap:
-        level = fills.liquidation_level(group.side, group.entry, LEVERAGE)
+        level = fills.liquidation_level(group.side, group.entry, ledger.rates.leverage)
         code, price = fills.liquidation(group.side, level, *bar)
         if code != fills.NO_EXIT:
             ledger.liquidate(group, fills.nearest(price, -group.side), ts_ms)

@@ -24,7 +24,8 @@ class PaperSettings:
 
     `speed` is market time over wall time (infinity: as fast as it is read). `start_ms` None starts where every series
     has bars. Fees and slippage are fractions. Latency moves an order to a later open only where it is longer than the
-    bars that fill it: within a bar nothing is known. `min_notional` is in quote units.
+    bars that fill it: within a bar nothing is known. `min_notional` is in quote units. `leverage` is how many times its
+    margin a swap position may be.
     """
 
     name: str
@@ -38,6 +39,7 @@ class PaperSettings:
     slippage: Decimal = Decimal(0)
     latency_ms: int = 0
     min_notional: Decimal = field(default_factory=lambda: Decimal(0))
+    leverage: int = 1
 
 
 class Moment(NamedTuple):

@@ -1,10 +1,10 @@
 """Our trades beside the peers' on real bars: a table of every difference, each with its reason.
 
-    agree.py --data FOLDER                               the yardstick's trades stand for ours
-    agree.py --trades cross-1h.csv --rule cross --timeframe 1h      those of `autotrader backtest --trades`
+    agree.py [--rule stops] [--timeframe 1h]
 
-Rules: `cross` is W1, `stops` is W2 (see `workloads`), one unit, on binance BTC-USDT. A reason is given only where it is
-proved: the trade is exactly what `variants` makes of the peer's own rule.
+Ours are those of `autotrader backtest --trades` on YAML files. Rules: `cross` is W1, `stops` is W2 (see `workloads`),
+one unit, on binance BTC-USDT. A reason is given only where it is proved: the trade is exactly what `variants` makes of
+the peer's own rule.
 """
 
 from __future__ import annotations
@@ -12,23 +12,27 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import ours
 import variants
 from engines import ENGINES, EXTRA, HERE
 from measure import measure
 from variants import BACKTESTING, CROSS, OURS, VECTORBT, Variant
 
 import market
+from autotrader.app import run_backtest
+from autotrader.backtest import summary
 
 PEERS = {"backtesting": BACKTESTING, "vectorbt": VECTORBT}
 TIMEFRAMES_MS = {"1h": 3_600_000, "5m": 300_000}
 RULES = {"cross": CROSS, "stops": OURS}
-NEAR = 1e-6
+NEAR = 3e-6
 """Prices this near, as a part of the price, are the same: ours are rounded to the history's tick."""
 SHOWN = 12
 
@@ -60,6 +64,25 @@ def read(path: Path, bar_ms: int, symbol: str | None = None) -> Trades:
         for row in rows
     )
     return {trade.entry_ts: trade for trade in made}
+
+
+def our_trades(rule: str, timeframe: str, bars: market.Bars, folder: Path) -> Trades:
+    """Run our backtest on YAML files. An exit inside a bar is known at its close: it is moved back to the bar."""
+    bar_ms = TIMEFRAMES_MS[timeframe]
+    texts = ours.files(ours.RULES if rule == "cross" else ours.GUARDED, "", ["BTC/USDT"], timeframe)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = ours.written(Path(scratch), texts, f"{{data: {folder}, exchange: binance, speed: max}}", "USDT")
+        path = root / "trades.csv"
+        summary.write_trades(run_backtest(root), path)
+        found = read(path, bar_ms)
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["reason"] != "exit"]
+    opens = dict(zip(bars.ts.astype(np.int64).tolist(), bars.open.tolist(), strict=True))
+    for entry_ts in (int(row["entry_ts"]) // bar_ms * bar_ms for row in rows):
+        trade = found[entry_ts]
+        if opens.get(trade.exit_ts) != trade.exit_price:
+            found[entry_ts] = trade._replace(exit_ts=trade.exit_ts - bar_ms)
+    return found
 
 
 def expected(bars: market.Bars, variant: Variant) -> Trades:
@@ -131,7 +154,7 @@ def report(title: str, ours: Trades, theirs: Trades, found: Iterable[tuple[int, 
         print(f"    {entry}  ours {told(ours.get(ts))}  |  the peer's {told(theirs.get(ts))}  |  {why}")
 
 
-def compare(rule: str, timeframe: str, folder: Path, trades: Path | None, symbol: str) -> bool:
+def compare(rule: str, timeframe: str, folder: Path) -> bool:
     """Compare ours with every peer on one rule and timeframe; True where every difference is explained."""
     from pyarrow import parquet
 
@@ -143,17 +166,15 @@ def compare(rule: str, timeframe: str, folder: Path, trades: Path | None, symbol
     np.save(path, table)
     bars = market.table_bars(table)
     yardstick = expected(bars, RULES[rule])
-    ours = read(trades, bar_ms, symbol) if trades else yardstick
-    explained = True
-    if trades:
-        found = differences(ours, yardstick, {})
-        report(f"{rule} {timeframe}, ours and the yardstick", ours, yardstick, found)
-        explained = not found
+    mine = our_trades(rule, timeframe, bars, folder)
+    found = differences(mine, yardstick, {})
+    report(f"{rule} {timeframe}, ours and the yardstick", mine, yardstick, found)
+    explained = not found
     for engine, variant in PEERS.items():
         theirs = peer_trades(engine, rule, path, bar_ms)
         because = {why: expected(bars, one) for why, one in switched(RULES[rule], variant).items()}
-        found = differences(ours, theirs, because)
-        report(f"{rule} {timeframe}, ours and {engine}", ours, theirs, found)
+        found = differences(mine, theirs, because)
+        report(f"{rule} {timeframe}, ours and {engine}", mine, theirs, found)
         explained &= all(why != "NOT EXPLAINED" for _, why in found)
     return explained
 
@@ -163,8 +184,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the folder of history; default the recorded one")
     parser.add_argument("--rule", choices=RULES, action="append")
     parser.add_argument("--timeframe", choices=TIMEFRAMES_MS, action="append")
-    parser.add_argument("--trades", type=Path, help="our trades of one rule and timeframe; without it the yardstick's")
-    parser.add_argument("--symbol", default="BTC/USDT")
     wanted = parser.parse_args()
     folder = wanted.data or (market.recorded().parents[1] if market.recorded() else None)
     if folder is None:
@@ -174,7 +193,7 @@ def main() -> None:
     good = True
     for rule in wanted.rule or RULES:
         for timeframe in wanted.timeframe or TIMEFRAMES_MS:
-            good &= compare(rule, timeframe, folder, wanted.trades, wanted.symbol)
+            good &= compare(rule, timeframe, folder)
     sys.exit(0 if good else 1)
 
 

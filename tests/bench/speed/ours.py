@@ -6,7 +6,7 @@ Bars are in memory before the clock starts; plan, columns, simulation and every 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,16 +24,16 @@ from market import Bars, bars, slices
 EXCHANGE = f"""
 kind: simulated
 market: spot
-balances: {{USD: {START_CASH:.0f}}}
+balances: {{CURRENCY: {START_CASH:.0f}}}
 fees: {{maker: {FEE * 100:g}%, taker: {FEE * 100:g}%}}
 slippage: 0bps
-replay: {{exchange: bench}}
+replay: REPLAY
 """
 RULES = f"""
 kind: rules
 exchange: bench
 symbols: [SYMBOLS]
-timeframe: 1m
+timeframe: TIMEFRAME
 capital: 100%
 size: {{kind: fixed, amount: 1}}
 let: {{fast: "ema(close, {FAST})", slow: "ema(close, {SLOW})"}}
@@ -92,23 +92,34 @@ class Memory:
         return Funding(np.empty(0, np.int64), np.empty(0))
 
 
+def files(strategy: str, limits: str, symbols: Sequence[str], timeframe: str) -> dict[str, str]:
+    """Return a strategy and its limits as the files of a folder."""
+    text = strategy.replace("SYMBOLS", ", ".join(symbols)).replace("TIMEFRAME", timeframe)
+    return {"strategies.d/bench.yaml": text, "risk.d/default.yaml": limits or "{}\n"}
+
+
+def written(root: Path, texts: Mapping[str, str], replay: str, currency: str) -> Path:
+    """Write files and the exchange that they trade on, and return the folder."""
+    exchange = EXCHANGE.replace("REPLAY", replay).replace("CURRENCY", currency)
+    for name, text in {
+        **texts,
+        "autotrader.yaml": f"currency: {currency}\n",
+        "exchanges.d/bench.yaml": exchange,
+    }.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
 def prepared(strategy: str, limits: str, series: Callable[[], Mapping[str, Bars]]) -> Callable[[], Run]:
     """Return what prepares a run: files checked, bars in memory."""
 
     def prepare() -> Run:
         source = Memory({f"{symbol}/USD": one for symbol, one in series().items()})
-        text = strategy.replace("SYMBOLS", ", ".join(source.symbols()))
-        files = {
-            "autotrader.yaml": "currency: USD\n",
-            "exchanges.d/bench.yaml": EXCHANGE,
-            "risk.d/default.yaml": limits,
-        }
         with tempfile.TemporaryDirectory() as folder:
-            for name, content in {**files, "strategies.d/bench.yaml": text}.items():
-                path = Path(folder) / name
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(content, encoding="utf-8")
-            declarations = declared(Path(folder))
+            texts = files(strategy, limits, source.symbols(), "1m")
+            declarations = declared(written(Path(folder), texts, "{exchange: bench}", "USD"))
         kinds = registry.kinds()
 
         def run() -> Outcome:

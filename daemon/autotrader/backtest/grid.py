@@ -1,0 +1,46 @@
+"""Many backtests over the same bars, on several processors of one process.
+
+The loop holds no lock of the interpreter while it runs, and everything that it writes belongs to its own run; bars and
+machine code are shared. What is left to the interpreter is a fraction of a millisecond for each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from autotrader.backtest.engine import simulate
+from autotrader.backtest.plan import Plan
+from autotrader.backtest.result import Result
+from autotrader.backtest.run import result_of
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+AHEAD = 4
+"""Runs that wait for each processor: a run holds some megabytes, so not all of them are begun at once."""
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def grid(plans: Iterable[Plan], threads: int = 0) -> Iterator[Result]:
+    """Yield the result of each plan, in their order; of 0 threads, as many as there are processors."""
+    return together(lambda plan: result_of(simulate(plan)), plans, threads or processors())
+
+
+def together(work: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:
+    """Yield what some work makes of each thing, in their order, done on several threads; taken as they are needed."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="grid") as pool:
+        for one in given:
+            waiting.append(pool.submit(work, one))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
