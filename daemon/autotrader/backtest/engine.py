@@ -47,16 +47,18 @@ class Outcome:
     points: Floats
 
 
-def simulate(plan: Plan, *, compiled: bool = True, progress: Progress | None = None) -> Outcome:
+def simulate(plan: Plan, *, compiled: bool = True, ahead: bool = True, progress: Progress | None = None) -> Outcome:
     """Return the outcome of a plan. `compiled` False runs the very same loop as plain Python, slowly.
 
+    With `ahead` the next columns are computed on another processor, which many runs at once have no use for.
     `progress` is told the share of market time that has passed, 0 to 1.
     """
-    run = _Run(plan, compiled=compiled)
+    run = _Run(plan, compiled=compiled, ahead=ahead)
     try:
         return run.go(progress)
     finally:
-        run.pool.shutdown(wait=True, cancel_futures=True)
+        if run.pool is not None:
+            run.pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Block:
@@ -67,7 +69,7 @@ class _Block:
         self._half = 0
         self._coming: tuple[int, int, Future[None]] | None = None
 
-    def show(self, start: int, stop: int, after: int, pool: Executor) -> None:
+    def show(self, start: int, stop: int, after: int, pool: Executor | None) -> None:
         """Put the columns of some bars before the loop, and begin with those up to `after`."""
         half = self._half
         if self._coming is not None and self._coming[:2] == (start, stop):
@@ -77,7 +79,7 @@ class _Block:
         self._row[c.FEATURES] = self._at + half * self._halves[0].size
         self._row[c.ROW_0] = start
         self._half, self._coming = 1 - half, None
-        if after > stop:
+        if after > stop and pool is not None:
             rows = self._folder.rows
             begun = pool.submit(rows, self._warm + stop, self._warm + after, self._halves[1 - half])
             self._coming = stop, after, begun
@@ -86,7 +88,7 @@ class _Block:
 class _Feed:
     """One series and the columns of the legs that decide on it, of which a block is known at a time."""
 
-    def __init__(self, total: int, row: Ints, block: int, pool: Executor) -> None:
+    def __init__(self, total: int, row: Ints, block: int, pool: Executor | None) -> None:
         self.row, self._total, self._block, self._pool = row, total, block, pool
         self.legs: list[_Block] = []
         row[c.ROWS] = total
@@ -101,7 +103,7 @@ class _Feed:
 
 
 class _Run:
-    def __init__(self, plan: Plan, *, compiled: bool) -> None:
+    def __init__(self, plan: Plan, *, compiled: bool, ahead: bool) -> None:
         self.plan, self.compiled = plan, compiled
         self.tables = make_tables(plan)
         self.loop = compiled_loop(tuple(plan.kinds)) if compiled else plain_loop(tuple(plan.kinds))
@@ -110,7 +112,7 @@ class _Run:
         legs = len(plan.legs)
         widths = [len(leg.program.columns) for leg in plan.legs]
         block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
-        self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns")
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns") if ahead else None
         self.features = np.full((2 * block + 1) * sum(widths) + 1, np.nan)
         self._make_feeds(block, widths)
         self.queue = np.zeros((4 * legs + 4, 3), dtype=np.int64)
@@ -118,7 +120,8 @@ class _Run:
         self.recent = np.zeros(RECENT, dtype=np.int64)
         cooldown = plan.limits.cooldown
         self.losses = np.zeros((cooldown.losses if cooldown else 0) + 1, dtype=np.int64)
-        room = FIRST_ROOM + 8 * legs
+        bars = max(len(stream.bars.ts) for stream in plan.streams)
+        room = min(FIRST_ROOM, bars // 16) + 64 * legs
         self.fills = np.empty((room, len(c.FILL_COLUMNS)), dtype=np.int64)
         self.trades = np.empty((room, len(c.TRADE_COLUMNS)), dtype=np.int64)
         self.at_open = np.zeros(len(plan.streams))

@@ -31,7 +31,7 @@ def processors() -> int:
 
 def grid(plans: Iterable[Plan], threads: int = 0) -> Iterator[Result]:
     """Yield the result of each plan, in their order; of 0 threads, as many as there are processors."""
-    return together(lambda plan: result_of(simulate(plan)), plans, threads or processors())
+    return together(lambda plan: result_of(simulate(plan, ahead=False)), plans, threads or processors())
 
 
 def together(work: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:

@@ -100,7 +100,7 @@ class Bench:
         """Return what a task gives; a file that is refused is an answer, not an error."""
         try:
             params = self.params(task.values)
-            return tried(form_of(params), result_of(simulate(self.plan(params, task.span))))
+            return tried(form_of(params), result_of(simulate(self.plan(params, task.span), ahead=False)))
         except (ValidationError, AutotraderError) as error:
             return _refused(error)
 

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,9 @@ MAX_KEPT = 256
 
 _ONE_AT_A_TIME = threading.Lock()
 """numba takes the folder of its cache from a setting of the whole process."""
+
+IN_USE_S = 3_600
+"""A folder that was asked for this shortly ago stays, however many there are."""
 
 _KEPT: list[Any] = []
 """Functions whose addresses others hold."""
@@ -140,7 +144,9 @@ def code_folder(key: str) -> Path:
     digest = hashlib.blake2b(f"{sources_hash()}\n{key}".encode(), digest_size=12).hexdigest()
     root = code_root()
     folder = root / digest
-    if not folder.is_dir():
+    if folder.is_dir():
+        os.utime(folder)
+    else:
         _make_room(root)
         folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -180,6 +186,10 @@ def sources_hash() -> str:
 def _make_room(root: Path) -> None:
     if not root.is_dir():
         return
-    folders = sorted((one for one in root.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
-    for folder in folders[: max(0, len(folders) - MAX_KEPT + 1)]:
-        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folders = sorted((one.stat().st_mtime, one) for one in root.iterdir() if one.is_dir())
+    except FileNotFoundError:
+        return  # another process makes room at this moment
+    for used_s, folder in folders[: max(0, len(folders) - MAX_KEPT + 1)]:
+        if time.time() - used_s > IN_USE_S:  # another process may be writing into a younger one
+            shutil.rmtree(folder, ignore_errors=True)

@@ -5,6 +5,7 @@ Bars are in memory before the clock starts; plan, columns, simulation and every 
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -12,10 +13,30 @@ from pathlib import Path
 
 import numpy as np
 from harness import Run, serve
-from workloads import FAST, FEE, MAX_OPEN, RSI, RSI_BELOW, SLOW, STAKE, START_CASH, STOP, TAKE, TRAIL, Outcome
+from workloads import (
+    FAST,
+    FASTS,
+    FEE,
+    MAX_OPEN,
+    RSI,
+    RSI_BELOW,
+    SLOW,
+    SLOWS,
+    STAKE,
+    START_CASH,
+    STOP,
+    TAKE,
+    TRAIL,
+    WORKLOADS,
+    Outcome,
+)
 
 from autotrader.app import declared
-from autotrader.backtest.run import backtest, plan_of
+from autotrader.backtest.grid import grid
+from autotrader.backtest.plan import Plan, Simulated, make_plan
+from autotrader.backtest.run import backtest, exchange_of, plan_of
+from autotrader.backtest.summary import measured
+from autotrader.execution.declared import limits_of
 from autotrader.market.bars import Columns, Funding
 from autotrader.market.history import decimals
 from autotrader.strategies import registry
@@ -131,6 +152,32 @@ def prepared(strategy: str, limits: str, series: Callable[[], Mapping[str, Bars]
     return prepare
 
 
+def many() -> Run:
+    """Prepare W3: every pair is a changed file, validated, planned and measured like any other."""
+    source = Memory({"BTC/USD": bars(WORKLOADS["W3"].bars)})
+    with tempfile.TemporaryDirectory() as folder:
+        texts = files(RULES, LIMITS, source.symbols(), "1m")
+        declarations = declared(written(Path(folder), texts, "{exchange: bench}", "USD"))
+    kind = registry.kinds()["rules"]
+    exchanges = [exchange_of("bench", declarations, lambda _: (source, None))]
+    limits = limits_of(declarations)
+
+    def plan(pair: tuple[int, int]) -> Plan:
+        lets = dict(zip(("fast", "slow"), (f"ema(close, {span})" for span in pair), strict=True))
+        params = declarations.strategies["bench"].model_copy(update={"let": lets})
+        return make_plan(exchanges, [Simulated("bench", kind, params)], limits)
+
+    def run() -> Outcome:
+        trades, equity = 0, 0.0
+        for result in grid(map(plan, itertools.product(FASTS, SLOWS)), 2):
+            measured(result)
+            trades += len(result.trades.pnl)
+            equity += float(result.portfolio.final_equity)
+        return Outcome(trades, equity / (len(FASTS) * len(SLOWS)))
+
+    return run
+
+
 def one() -> Mapping[str, Bars]:
     return {"BTC": bars()}
 
@@ -141,6 +188,7 @@ if __name__ == "__main__":
         {
             "W1": prepared(RULES, LIMITS, one),
             "W2": prepared(GUARDED, LIMITS, one),
+            "W3": many,
             "W4": prepared(MANY, FEW, slices),
         },
     )
