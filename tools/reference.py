@@ -16,11 +16,12 @@ from autotrader import cli
 from autotrader.config.daemon import DaemonSettings, ReloadSettings
 from autotrader.config.exchange import PLANNED_EXCHANGES
 from autotrader.config.schema import schemas
-from autotrader.config.strategy import LimitExecution, PercentSize
+from autotrader.config.strategy import LimitExecution
 from autotrader.features.catalogue import FAMILIES as FEATURE_FAMILIES
 from autotrader.features.catalogue import PLANNED as PLANNED_FEATURES
 from autotrader.features.catalogue import PRICE_DOCS
 from autotrader.features.feature import Feature
+from autotrader.features.outside import CALLS
 from autotrader.strategies import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -116,7 +117,6 @@ def _planned_keys() -> str:
             "autotrader.yaml, `reload`": ReloadSettings.planned,
             "exchanges.d": exchanges,
             "strategies.d": kinds,
-            "strategies.d, `size`": PercentSize.planned,
             "strategies.d, `execution`": LimitExecution.planned,
             "models.d": {"every file": "models come later"},
         }.items()
@@ -180,6 +180,11 @@ def _of_features() -> str:
     return "\n".join(parts)
 
 
+def _of_outside() -> str:
+    rows = ((f"`{one.signature}`", one.summary, one.known, one.unit) for one in CALLS.values())
+    return _table(("call", "what it is", "known", "unit"), rows)
+
+
 def _planned_features() -> str:
     reasons: dict[str, list[str]] = {}
     for name, why in PLANNED_FEATURES.items():
@@ -199,6 +204,7 @@ def blocks() -> Mapping[str, str]:
         "commands": _of_commands(planned=False),
         "planned-commands": _of_commands(planned=True),
         "prices": _table(("name", "what it is"), ((f"`{name}`", text) for name, text in PRICE_DOCS.items())),
+        "outside": _of_outside(),
         "features": _of_features(),
         "planned-features": _planned_features(),
     }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from autotrader.backtest.run import Source
     from autotrader.backtest.trial import Question
     from autotrader.market.bars import BarSource
+    from autotrader.market.metrics import Metrics
     from autotrader.runtime.logs import Redaction
 
 ZERO = Decimal(0)
@@ -44,7 +45,14 @@ class Loader:
 
     def __call__(self) -> Loaded:
         """Return what the folder declares now."""
-        return load(self.root, self._kinds, registry.PLANNED, cache=self._cache, warn_history=self._warn_history)
+        return load(
+            self.root,
+            self._kinds,
+            registry.PLANNED,
+            cache=self._cache,
+            warn_history=self._warn_history,
+            warn_metric=self._warn_metric,
+        )
 
     def texts(self, texts: Mapping[str, str]) -> Loaded:
         """Return what texts that were once accepted declare; secrets are looked up where they lie now."""
@@ -68,6 +76,11 @@ class Loader:
         if source_timeframe(data, replay.exchange, symbol, timeframe) is None:
             return f"the history of {replay.exchange} has no {symbol} bars from which {timeframe} bars can be made"
         return ""
+
+    def _warn_metric(self, folder: str, name: str, column: str) -> str:
+        from autotrader.market.metrics import problem
+
+        return problem(self.root / folder, name, column)
 
 
 def write_schemas(folder: Path) -> list[Path]:
@@ -177,7 +190,15 @@ def backtest_plan(
     from autotrader.backtest.run import plan_of
 
     ends = _end_ms(declarations, names, from_ms, to_ms, data)
-    return plan_of(declarations, registry.kinds(), backtest_source(root, declarations, data), names, from_ms, ends)
+    return plan_of(
+        declarations,
+        registry.kinds(),
+        backtest_source(root, declarations, data),
+        names,
+        from_ms,
+        ends,
+        metrics=lambda name: make_metrics(root, name, declarations, data),
+    )
 
 
 def _end_ms(
@@ -344,7 +365,11 @@ def optimize_question(
     data = data.resolve() if data is not None else None
     source = backtest_source(root.resolve(), declarations, data)
     used = {exchange for _, exchange in params.exchanges()} | (set(choices) & set(declarations.exchanges))
-    exchanges = tuple(exchange_of(each, declarations, source) for each in sorted(used))
+    used |= {read.name for read in params.reads() if read.kind == "exchange"}
+    exchanges = tuple(
+        exchange_of(each, declarations, source, lambda each: make_metrics(root.resolve(), each, declarations, data))
+        for each in sorted(used)
+    )
     ends = _end_ms(declarations, [name], from_ms, to_ms, data)
     return Question(name, params.kind, values, exchanges, limits_of(declarations), Span(from_ms, ends))
 
@@ -366,6 +391,14 @@ def make_account(name: str, declarations: Declarations) -> Any:
         budget=declared.budget.amount if declared.budget else None,
         leverage=declared.leverage,
     )
+
+
+def make_metrics(root: Path, name: str, declarations: Declarations, data: Path | None = None) -> Metrics:
+    """Return the metrics that strategies on an exchange read: they lie in the history that it replays, or in `data`."""
+    from autotrader.market.metrics import Metrics
+
+    replay = declarations.exchanges[name].replay
+    return Metrics(data or root / ((replay and replay.data) or declarations.daemon.data))
 
 
 def make_daemon(
@@ -404,6 +437,7 @@ def make_daemon(
             load_texts=loader.texts,
             venue=lambda name, declarations: make_venue(root, clock, name, declarations),
             account=make_account,
+            metrics=lambda name, declarations: make_metrics(root, name, declarations),
             adjust=adjust,
             watch=hints,
             journal=Journal,

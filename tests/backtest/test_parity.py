@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from pathlib import Path
-
 import pytest
 
-from autotrader.app import Loader, backtest_plan
-from autotrader.backtest.engine import simulate
-from autotrader.backtest.run import fills_of
 from support.folders import folder, history, rules, write
-from support.harness import Harness
+from support.parity import lived, simulated, told
 
 HOUR_MS = 3_600_000
 BEGIN_MS = 1_732_492_800_000 if history() else 1_704_067_200_000
@@ -20,11 +14,19 @@ BEGIN_MS = 1_732_492_800_000 if history() else 1_704_067_200_000
 SPAN_MS = 36 * HOUR_MS
 
 CROSS = rules(5, 13)
+KELLY = {
+    "capital": "60%",
+    "size": "{kind: kelly, fraction: 30%, min_trades: 3, cap: 60%, start: 7%}",
+    "enter_long": "close < ema(close, 5)",
+    "exit_long": "",
+}
 STRATEGIES = {
     "cross": CROSS,
     "fixed": rules(3, 8, symbols="BTC/USDT", size="{kind: fixed, amount: 0.01}", exits="{}"),
     "notional": rules(4, 9, symbols="ETH/USDT", size="{kind: notional, amount: 333.33 USDT}", timeframe="15m"),
     "volatile": rules(3, 10, capital="30%", size="{kind: volatility, risk: 0.5%, atr: 14}", exits="{max_holding: 40m}"),
+    "kelly": rules(**KELLY, exits="{take_profit: 0.5%, stop_loss: 5%, max_holding: 4h}"),
+    "kelly-slow": rules(**KELLY, exits="{take_profit: 0.5%, stop_loss: 5%, max_holding: 8h}"),
     "limit": rules(3, 7, execution="{kind: limit, timeout: 20m}", exits="{stop_loss: 0.3%, take_profit: 0.4%}"),
     "finer": rules(3, 9, symbols="BTC/USDT", timeframe="15m", resolution="5m", capital="25%"),
     "daily": rules(4, 11, more='filters: ["close > ema(close, 10, timeframe=\\"1h\\")"]\n'),
@@ -72,45 +74,6 @@ exit_short: crosses_above(ema(close, 3), ema(close, 8))
 exits: {stop_loss: 1.2%, trailing_stop: 1%}
 on_remove: close
 """
-
-
-def told(rows: list[dict], until_ms: int) -> list[tuple]:
-    keys = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
-    return sorted(tuple(row[key] for key in keys) for row in rows if row["ts"] < until_ms)
-
-
-async def lived(root: Path, until_ms: int) -> list[dict]:
-    """Run the real daemon until a moment of the market, and return the fills of its journal."""
-    harness = Harness(root)
-    daemon = await harness.start()
-    loop = daemon.loop
-    for _ in range(400_000):
-        if all(account.market_ms >= until_ms or account.idle for account in loop.accounts.values()):
-            break
-        await harness.clock.settle()
-    await harness.stop()
-    import sqlite3
-
-    db = sqlite3.connect(root / "var" / "autotrader.db")
-    rows = db.execute(
-        "SELECT f.strategy, f.symbol, f.ts_ms, f.side, f.price, f.amount, f.cost, f.fee, f.reason FROM fills f"
-    ).fetchall()
-    db.close()
-    names = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
-    return [
-        {
-            name: Decimal(v) if name in {"price", "amount", "cost", "fee"} else v
-            for name, v in zip(names, row, strict=True)
-        }
-        for row in rows
-    ]
-
-
-def simulated(root: Path, until_ms: int, *, compiled: bool = True) -> list[dict]:
-    loaded = Loader(root)()
-    assert loaded.declarations is not None, [problem.render() for problem in loaded.problems]
-    plan = backtest_plan(root, loaded.declarations, to_ms=until_ms)
-    return fills_of(simulate(plan, compiled=compiled))
 
 
 @pytest.mark.parametrize("risk", ["", RISK], ids=["free", "limited"])

@@ -11,6 +11,7 @@ from autotrader import cli
 from autotrader.app import Loader
 from autotrader.config.schema import schemas
 from autotrader.features.catalogue import CATALOGUE, PLANNED
+from autotrader.features.outside import CALLS
 from autotrader.strategies import registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -61,6 +62,7 @@ def test_every_command_is_documented(reference):
 def test_every_feature_is_documented():
     text = page("expressions.md")
     assert [name for name in sorted(CATALOGUE) if f"| `{name}(" not in text] == []
+    assert [name for name in CALLS if f"| `{name}(" not in text] == []
     assert [name for name in sorted(PLANNED) if f"`{name}`" not in text] == []
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import reduce
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.execution.sizing import Room, Size, entry_amount
+from autotrader.execution.sizing import NO_TRADES, Kelly, Record, Room, Size, entry_amount, kelly_stake
+from autotrader.market.fills import RATE
 from autotrader.market.instrument import MAX_COUNT
 
 D = Decimal
@@ -92,10 +94,16 @@ def test_an_unknown_kind_is_refused_by_name(new) -> None:
 
 money = st.integers(0, 10**9).map(lambda n: n * D("0.01"))
 kinds = st.sampled_from(("percent", "fixed", "notional", "volatility"))
+shares = st.integers(1, 10**4).map(lambda n: n * D("0.0001"))
+
+
+def kelly_size(start: Decimal) -> Size:
+    return Size("kelly", D(0), Kelly(D(1), D(1), start, 1))
 
 
 @given(
-    st.builds(Size, kinds, st.integers(1, 10**6).map(lambda n: n * D("0.0001"))),
+    st.builds(Size, kinds, st.integers(1, 10**6).map(lambda n: n * D("0.0001")), st.none())
+    | st.builds(kelly_size, shares),
     st.floats(-1, 1),
     st.builds(Room, money, money, st.integers(0, 500).map(lambda n: n * D("0.0001")), st.integers(1, 5)),
     st.integers(1, 10**8).map(lambda n: n * D("0.01")),
@@ -113,3 +121,58 @@ def test_an_entry_is_whole_lots_within_share_and_money_and_never_negative(
     assert amount % D(lot) == 0
     assert amount * price <= room.leverage * room.share * (1 + D("1e-20"))
     assert amount * price * (1 + room.cost) <= room.cash * (1 + D("1e-20"))
+
+
+HALF = Kelly(D("0.5"), D("0.25"), D("0.05"), 4)
+MONEY = st.decimals("-1e6", "1e6", places=8)
+
+
+def record(*profits: object) -> Record:
+    return reduce(Record.with_trade, (D(str(profit)) for profit in profits), NO_TRADES)
+
+
+def kelly(new, trades: Record) -> Decimal:
+    size = Size("kelly", D(0), HALF)
+    return entry_amount(size, 1.0, RICH, D(100), new.instrument(), float("nan"), trades)
+
+
+def test_a_kelly_size_takes_its_start_until_there_are_enough_trades(new) -> None:
+    for trades in (NO_TRADES, record(5, 5, 5)):
+        assert kelly(new, trades) == D("0.5")
+
+
+def test_a_kelly_size_is_a_fraction_of_w_less_the_rest_over_r() -> None:
+    """W is 3/4, R is 20 / 30: 0.75 - 0.25 / (2 / 3) is 0.375, half of it 0.1875."""
+    assert Size("kelly", D(0), HALF).counted(record(20, 10, 30, -30)) == RATE * 3 // 16
+
+
+def test_a_kelly_size_is_capped() -> None:
+    assert Size("kelly", D(0), HALF).counted(record(1, 1, 1, 1)) == RATE // 4
+    assert Size("kelly", D(0), HALF._replace(start=D(1))).counted() == RATE // 4
+
+
+@pytest.mark.parametrize("profits", [(-1, -2, -3, -4), (10, -5, -5, 0), (0, 0, 0, 0)])
+def test_a_kelly_size_bets_nothing_where_nothing_was_earned(new, profits) -> None:
+    assert kelly(new, record(*profits)) == 0
+
+
+@given(st.lists(MONEY, min_size=1, max_size=40), st.integers(1, RATE), st.integers(1, RATE))
+def test_the_kelly_stake_is_the_formula_of_the_book(profits, fraction, cap) -> None:
+    stake = kelly_stake(*record(*profits), fraction, cap, 0, 1)
+    won, lost = [p for p in profits if p >= 0], [-p for p in profits if p < 0]
+    share = D(len(won)) / len(profits)
+    kelly = share
+    if lost:
+        ratio = (sum(won) / len(won) if won else D(0)) / (sum(lost) / len(lost))
+        kelly = share - (1 - share) / ratio if ratio else D(-1)
+    expected = D(0) if not sum(won) else min(max(kelly, D(0)) * fraction, D(cap))
+    assert 0 <= stake <= cap
+    assert abs(stake - expected) <= 2
+
+
+COUNTS, SUMS, RATES = st.integers(0, 2**30), st.integers(0, 2**60), st.integers(1, RATE)
+
+
+@given(st.tuples(COUNTS, COUNTS, SUMS, SUMS, RATES, RATES, RATES, st.integers(1, 100)))
+def test_the_kelly_stake_is_the_same_compiled_whatever_the_sums(twin, numbers) -> None:
+    assert twin(kelly_stake)(*numbers) == kelly_stake(*numbers)

@@ -61,8 +61,6 @@ def refusal(text, timeframe="5m", **lets):
         ("ema > 3", ("'ema' needs its arguments", 0, 3, "write ema(x, n)")),
         ("true", ("'true' is not part of this language", 0, 4, "write a comparison")),
         ('model("a") > 0', ("'model' is not built yet", 0, 5, "it comes with the models")),
-        ('close > onchain("a", "b")', ("'onchain' is not built yet", 8, 7, "it comes with the on-chain data")),
-        ('sentiment("fear_greed")', ("'sentiment' is not built yet", 0, 9, "it comes with the sentiment data")),
         ("model", ("'model' is not built yet", 0, 5, "it comes with the models")),
         ("adx > 20", ("'adx' needs its arguments", 0, 3, "write adx(n=14)")),
         (
@@ -106,7 +104,10 @@ def refusal(text, timeframe="5m", **lets):
         ("if(close > 1, 2)", ("if(condition, value, otherwise) takes three arguments", 0, 16, "")),
         ("'text'", ("a text stands where a value is needed", 0, 6, "")),
         ("close / 0 + 1 / 0", ("(1.0 / 0.0) has no value", 12, 5, "")),
-        ("close(3)", ("'close' takes only timeframe= and symbol=", 0, 8, "an earlier one is prev(close, n)")),
+        (
+            "close(3)",
+            ("'close' takes only timeframe=, symbol= and exchange=", 0, 8, "an earlier one is prev(close, n)"),
+        ),
         ("ema(close, 3, timeframe=5)", ("timeframe= takes a text", 24, 1, 'write timeframe="1d"')),
         (
             "ema(close, 3, timeframe='1x')",
@@ -199,7 +200,7 @@ def test_memory_is_bounded():
 
 def test_the_number_of_series_is_bounded():
     terms = " + ".join(f"close(symbol='A{n}/USDT')" for n in range(20))
-    assert refusal(terms)[0] == "more than 16 series of bars are read"
+    assert refusal(terms)[0] == "more than 16 series are read"
 
 
 def test_arguments_are_computed_on_the_other_series():
@@ -216,7 +217,8 @@ def test_series_are_fed_longest_first_and_the_own_last():
         'close(timeframe="1d") + close(symbol="ETH/USDT") + close(timeframe="1h")'
         ' + close(symbol="ETH/USDT", timeframe="1h")'
     )
-    assert program.series == (("", "1d"), ("ETH/USDT", "1h"), ("", "1h"), ("ETH/USDT", "5m"), ("", "5m"))
+    fed = [("", "1d"), ("ETH/USDT", "1h"), ("", "1h"), ("ETH/USDT", "5m"), ("", "5m")]
+    assert program.series == tuple(SeriesKey(*key) for key in fed)
 
 
 @pytest.mark.parametrize(("text", "same"), [("60m", "1h"), ("24h", "1d"), ("7d", "7d"), ("1w", "1w"), ("90s", "90s")])

@@ -13,10 +13,15 @@ from autotrader.core.errors import ExpressionError
 from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.features.catalogue import CATALOGUE
+from autotrader.features.graph import SeriesKey
 from autotrader.features.program import MAX_HISTORY, compile_program
 from support.kernels import shorts
 
-OWN, HOUR, DAY, OTHER, OTHER_HOUR = ("", "5m"), ("", "1h"), ("", "1d"), ("ETH/USDT", "5m"), ("ETH/USDT", "1h")
+OWN, HOUR, DAY = SeriesKey("", "5m"), SeriesKey("", "1h"), SeriesKey("", "1d")
+OTHER, OTHER_HOUR = SeriesKey("ETH/USDT", "5m"), SeriesKey("ETH/USDT", "1h")
+FUNDING = SeriesKey("", "8h", "", "funding")
+FEAR = SeriesKey("value", "1d", "sentiment/fear_greed", "metric")
+FROM_OUTSIDE = ['close(exchange="perp")', "funding()", 'sentiment("fear_greed")']
 TREND = {
     "fast": "ema(close, 12)",
     "slow": "ema(close, 26)",
@@ -45,20 +50,43 @@ def longer(bars, length_ms):
     return np.array(rows).reshape(-1, 6)
 
 
+class Market(dict):
+    """Bars by series, too many to be shown where a property fails."""
+
+    def __repr__(self):
+        return "the market"
+
+
 @pytest.fixture(scope="module")
 def market(generated):
-    """Five series with gaps: the own 5m, 1h and 1d bars, another symbol's 5m and 1h bars."""
+    """Series with gaps: own 5m, 1h and 1d bars, another symbol's and another exchange's, and three from outside."""
     own = np.delete(generated, [40, 41, 42, 300, 301, 777], axis=0)
     other = generated[::-1].copy()
     other[:, 0] = generated[:, 0]
     other = np.delete(other, range(100, 160), axis=0)
-    return {
+    series = {
         OWN: own,
         HOUR: longer(own, 3_600_000),
         DAY: longer(own, 86_400_000),
         OTHER: other,
         OTHER_HOUR: longer(other, 3_600_000),
+        FUNDING: valued(own[0, 0] - 4 * 28_800_000 + 1_000 + np.arange(20) * 28_800_000, 1e-4),
+        FEAR: valued(own[0, 0] - 86_400_000 * np.array([9, 8, 7, 6, 3, 2, 1, 0, -1, -3]), 50.0),
     }
+    for key in (OWN, HOUR, OTHER, OTHER_HOUR):
+        moved = np.delete(series[key] + np.array([0, 5, 5, 5, 5, 0]), range(20, 25), axis=0)
+        series[key._replace(source="perp")] = moved
+    series[FUNDING._replace(symbol="ETH/USDT")] = series[FUNDING] * np.array([1, 2, 2, 2, 2, 0])
+    return Market(series)
+
+
+def valued(ts, scale):
+    """Return rows from outside as the bars that they come as."""
+    rows = np.zeros((len(ts), 6))
+    rows[:, 0] = ts
+    rows[:, 1:5] = (scale * (1 + np.sin(np.arange(len(ts)))))[:, None]
+    rows[len(ts) // 2, 1:5] = np.nan
+    return rows
 
 
 def cut(market, close_ms):
@@ -91,7 +119,9 @@ def where(draw_from):
 @st.composite
 def numbers(draw, depth=3):
     if depth == 0:
-        return draw(st.sampled_from(["open", "high", "low", "close", "volume", "2", "0.5", "(high - low)"]))
+        return draw(
+            st.sampled_from(["open", "high", "low", "close", "volume", "2", "0.5", "(high - low)", *FROM_OUTSIDE])
+        )
     inner = numbers(depth - 1)
     kind = draw(st.sampled_from(["leaf", "feature", "feature", "sum", "power", "if", "price"]))
     if kind == "leaf":
@@ -129,7 +159,7 @@ def compiled_or_rejected(columns, lets=None):
         return compile_program(columns, lets or {}, "5m")
     except ExpressionError as error:
         # Random text may name a nested series that the language refuses, or a constant without a value.
-        assert any(word in error.message for word in ("cannot look into", "no value", "shorter"))  # noqa: PT017
+        assert any(word in error.message for word in ("cannot look into", "no value", "shorter", "no meaning"))  # noqa: PT017
         return None
 
 

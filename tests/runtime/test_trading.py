@@ -96,6 +96,21 @@ def true_range(bars: Any, n: int) -> float:
     return value
 
 
+async def test_a_kelly_size_learns_from_the_closed_trades_and_says_why_it_stops(trading) -> None:
+    losing = ALWAYS | {"exits": "{stop_loss: 0.01%}", "enter_long": "close > 0"}
+    one = await trading(**losing, size="{kind: kelly, min_trades: 3, start: 10%}")
+    await one.until(lambda: ("refused", "kelly") in [(kind, row.get("limit")) for kind, row in decisions(one)])
+    placed = one.daemon.journal._db.execute("SELECT amount, average FROM orders WHERE purpose = 'entry'").fetchall()
+    assert len(placed) == 3
+    for amount, price in placed:
+        assert abs(Decimal(amount) * Decimal(price) - 80) < 1
+    await one.stop()
+    await one.start()
+    before = one.calls["submit"]
+    await one.bars(5)
+    assert one.calls["submit"] == before, "a restart forgot the record"
+
+
 async def test_a_position_older_than_its_holding_time_is_closed(trading) -> None:
     one = await trading(**(ALWAYS | {"exits": "{max_holding: 15m}"}))
     await one.until(lambda: "max_holding" in trades(one), bars=10)

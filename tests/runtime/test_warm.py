@@ -43,8 +43,8 @@ async def behind(one: Harness, *, held: bool) -> tuple[object, object, Window]:
     leg.orders.clear()
     fresh.live = [part.program.live()]
     fresh.seen.clear()
-    await catch_up(part, Window(loop.desk.venues, {"paper": now_ms}), fold=False)
-    return part, leg, Window(loop.desk.venues, {"paper": venue.market_ms()})
+    await catch_up(part, Window(loop.desk.venues, {"paper": now_ms}, loop.outside), fold=False)
+    return part, leg, Window(loop.desk.venues, {"paper": venue.market_ms()}, loop.outside)
 
 
 async def test_an_exit_that_missed_bars_cause_is_left_to_be_done(one: Harness) -> None:

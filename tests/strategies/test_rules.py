@@ -5,6 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from autotrader.features.graph import SeriesKey
 from autotrader.features.program import compile_program
 from autotrader.strategies import rules
 from autotrader.strategies.contract import BAR, ENDED, FILL, HELD, WORKING, Feed, Leg, fresh_out
@@ -225,7 +226,7 @@ def test_the_contract_s_trend_is_accepted_but_for_what_comes_later():
     )
     assert rules.wakes(p) == {BAR}
     assert not p.wants_shorts()
-    assert compile_program(rules.features(p), {}, "5m").series == (("", "1d"), ("", "5m"))
+    assert compile_program(rules.features(p), {}, "5m").series == (SeriesKey("", "1d"), SeriesKey("", "5m"))
 
 
 def test_the_columns_that_step_reads_come_first_and_in_its_order():

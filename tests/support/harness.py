@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from autotrader.app import Loader, make_account, make_venue, paper_settings
+from autotrader.app import Loader, make_account, make_metrics, make_venue, paper_settings
 from autotrader.core.clock import Clock
 from autotrader.runtime.daemon import Daemon, Seams
 from autotrader.runtime.notify import Notifier
@@ -136,6 +136,7 @@ class Harness:
                     make_venue(self.root, clock, name, declared), self.fuse, self.calls
                 ),
                 account=make_account,
+                metrics=lambda name, declared: make_metrics(self.root, name, declared),
                 adjust=adjust,
                 watch=quiet,
                 journal=journal,

@@ -13,7 +13,7 @@ from autotrader.backtest.result import REASONS
 from autotrader.core.clock import DAY_MS
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
-from autotrader.execution.sizing import entry_lots, share_of
+from autotrader.execution.sizing import KELLY, entry_lots, kelly_stake, share_of
 from autotrader.market.fills import cost, fee, in_ticks, value
 from autotrader.risk.limits import NONE, PASSED, Bounds, Sight, broken
 
@@ -90,9 +90,16 @@ def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
     instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
     unit = w[instrument, c.UNIT]
     cash = available(w, f, exchange, leg) + value(abs(w[leg, c.LOTS]), ticks, unit)
+    size = w[leg, c.SIZE_VALUE]
+    if w[leg, c.SIZE_KIND] == KELLY:
+        one = w[leg, c.STRATEGY]
+        size = kelly_stake(
+            w[one, c.WINS], w[one, c.LOST_TRADES], w[one, c.GAINS], w[one, c.LOSSES_SUM], w[one, c.KELLY_FRACTION],
+            w[one, c.KELLY_CAP], w[one, c.KELLY_START], w[one, c.KELLY_LEAST],
+        )  # fmt: skip
     return entry_lots(
-        w[leg, c.SIZE_KIND], w[leg, c.SIZE_VALUE], f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST],
-        ticks, unit, atr * f[instrument, c.PER_PRICE], w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1,
+        w[leg, c.SIZE_KIND], size, f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST], ticks, unit,
+        atr * f[instrument, c.PER_PRICE], w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1,
     )  # fmt: skip
 
 

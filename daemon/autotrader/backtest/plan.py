@@ -11,6 +11,7 @@ import numpy as np
 
 from autotrader.backtest import world as c
 from autotrader.backtest.glue import layout, put, widths
+from autotrader.backtest.outside import Elsewhere, Span, asked_for
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import HistoryError
 from autotrader.core.units import split_symbol, timeframe_ms
@@ -22,6 +23,7 @@ from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Program, compile_program
 from autotrader.market import fills
 from autotrader.market.bars import BarSource, Columns, Floats, Ints
+from autotrader.market.metrics import Metrics
 from autotrader.risk.breakers import loss_bounds_of
 from autotrader.risk.limits import Limits, bounds_of
 from autotrader.strategies.contract import BAR, TIMER, Kind
@@ -47,6 +49,7 @@ class Exchange(NamedTuple):
     leverage: int
     source: BarSource
     start_ms: int | None = None
+    metrics: Metrics | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class LegPlan:
     match: Key
     bars: dict[SeriesKey, Columns] = field(default_factory=dict)
     warm_rows: int = 0
+    begin_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -115,6 +119,7 @@ def make_plan(
 ) -> Plan:
     """Return the plan of some strategies over their exchanges' bars between two moments.
 
+    `exchanges` are those that are traded, whose money counts, and those that expressions read.
     An exchange begins where every series that is read there has bars, or at `from_ms`; earlier bars warm up. Raises
     HistoryError where bars cannot be had, or none lie between.
     """
@@ -140,6 +145,7 @@ def make_plan(
                 legs.append(LegPlan(number, len(parts) - 1, leg, program, own, match))
     plan = Plan(used, ordered, limits, kinds, legs, parts, [], [], {}, 0, 0)
     _load(plan, from_ms, to_ms)
+    _ask(plan, {one.name: Elsewhere(one.market, one.source, one.metrics) for one in exchanges})
     return plan
 
 
@@ -151,7 +157,8 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     """Read every series, and cut it to what the run needs."""
     keys: dict[Key, None] = {}
     for leg in plan.legs:
-        for key in (leg.own, leg.match, *(_named(leg, key) for key in leg.program.series)):
+        streamed = (_named(leg, key) for key in leg.program.series if not key.asked)
+        for key in (leg.own, leg.match, *streamed):
             keys[key] = None
     sources = {one.name: one for one in plan.exchanges}
     begins: dict[str, int] = {}
@@ -167,7 +174,8 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
         )
         whole[key] = _span(source, key, begins[key.exchange], to_ms, need)
     for leg in plan.legs:
-        _show(leg, whole, begins[leg.declared.exchange])
+        leg.begin_ms = begins[leg.declared.exchange]
+        _show(leg, whole)
     for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe))):
         bars, length_ms, begin_ms = whole[key], timeframe_ms(key.timeframe), begins[key.exchange]
         first = int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
@@ -206,15 +214,26 @@ def _span(source: BarSource, key: Key, begin_ms: int, to_ms: int | None, need: i
     return bars
 
 
-def _show(leg: LegPlan, whole: Mapping[Key, Columns], begin_ms: int) -> None:
+def _show(leg: LegPlan, whole: Mapping[Key, Columns]) -> None:
     """Give a leg the bars of its columns, as many before the beginning as a daemon loads."""
     for key in leg.program.series:
+        if key.asked:
+            continue
         bars, length_ms = whole[_named(leg, key)], timeframe_ms(key.timeframe)
-        closed = int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
+        closed = int(np.searchsorted(bars.ts, leg.begin_ms - length_ms, side="right"))
         start = max(0, closed - leg.program.warmup(key))
         leg.bars[key] = bars.part(start, len(bars.ts))
         if key == leg.program.own:
             leg.warm_rows = closed - start
+
+
+def _ask(plan: Plan, exchanges: Mapping[str, Elsewhere]) -> None:
+    """Give the legs what their columns are made of besides the bars of their own exchanges."""
+    for leg in plan.legs:
+        for key in leg.program.series:
+            if key.asked:
+                span = Span(leg.program.warmup(key), leg.begin_ms, plan.end_ms)
+                leg.bars[key] = asked_for(leg.declared, key, span, exchanges)
 
 
 class Tables(NamedTuple):
@@ -242,7 +261,10 @@ def make_tables(plan: Plan) -> Tables:
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
     lists = _series_rows(plan, w, places)
-    for number in range(len(plan.strategies)):
+    for number, one in enumerate(plan.strategies):
+        size, _ = declared_size(one.params)
+        if size.kelly is not None:
+            w[places["strategy"] + number, c.KELLY_FRACTION : c.KELLY_LEAST + 1] = size.kelly.counted()
         cash = plan.exchanges[names.index(plan.legs[_first_leg(plan, number)].declared.exchange)].cash
         f[places["strategy"] + number, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(cash)
     whole, floats, const_whole, const_floats = _part_rows(plan, w, places, slots)

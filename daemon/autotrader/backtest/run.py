@@ -23,6 +23,7 @@ from autotrader.core.errors import AutotraderError
 from autotrader.execution.declared import limits_of
 from autotrader.market.bars import BarSource
 from autotrader.market.fills import value
+from autotrader.market.metrics import Metrics
 from autotrader.strategies.contract import Kind
 
 SAMPLED = 1_000
@@ -31,8 +32,11 @@ SAMPLED = 1_000
 Source = Callable[[str], tuple[BarSource, int | None]]
 """Returns an exchange's bars and where its replay is declared to begin."""
 
+MetricsOf = Callable[[str], Metrics]
+"""Returns the metrics that strategies on an exchange read."""
 
-def exchange_of(name: str, declarations: Declarations, source: Source) -> Exchange:
+
+def exchange_of(name: str, declarations: Declarations, source: Source, metrics: MetricsOf | None = None) -> Exchange:
     """Return a declared exchange as the engine takes it."""
     declared = declarations.exchanges[name]
     quote = account_currency(declarations.daemon, [declared])
@@ -52,6 +56,7 @@ def exchange_of(name: str, declarations: Declarations, source: Source) -> Exchan
         declared.leverage,
         bars,
         start_ms,
+        metrics(name) if metrics is not None else None,
     )
 
 
@@ -62,6 +67,8 @@ def plan_of(
     names: Sequence[str] = (),
     from_ms: int | None = None,
     to_ms: int | None = None,
+    *,
+    metrics: MetricsOf | None = None,
 ) -> Plan:
     """Return the plan of the named strategies, or of all. Raises AutotraderError for a name that is not declared."""
     unknown = [name for name in names if name not in declarations.strategies]
@@ -72,8 +79,9 @@ def plan_of(
     if not chosen:
         raise AutotraderError("no strategy is declared; write one into strategies.d")
     strategies = [simulated(name, declarations.strategies[name], kinds) for name in chosen]
-    used = sorted({each for one in strategies for _, each in one.params.exchanges()})
-    exchanges = [exchange_of(name, declarations, source) for name in used]
+    used = {each for one in strategies for _, each in one.params.exchanges()}
+    used |= {read.name for one in strategies for read in one.params.reads() if read.kind == "exchange"}
+    exchanges = [exchange_of(name, declarations, source, metrics) for name in sorted(used)]
     return make_plan(exchanges, strategies, limits_of(declarations), from_ms, to_ms)
 
 
@@ -210,6 +218,11 @@ def data_hash(plan: Plan) -> str:
         if count:
             for column in stream.bars:
                 digest.update(column[:: count // SAMPLED + 1].tobytes() + column[-1:].tobytes())
+    for leg in plan.legs:
+        for key, rows in leg.bars.items():
+            if key.asked:
+                digest.update(f"{leg.own} {key} {len(rows.ts)}".encode())
+                digest.update(rows.close[:: len(rows.ts) // SAMPLED + 1].tobytes())
     return digest.hexdigest()
 
 

@@ -44,7 +44,10 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 ) = range(12)  # fmt: skip
 
 # a strategy ---------------------------------------------------------------------------------------------------------
-MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS = range(8)
+(
+    MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS,
+    KELLY_FRACTION, KELLY_CAP, KELLY_START, KELLY_LEAST,
+) = range(12)  # fmt: skip
 
 # a part -------------------------------------------------------------------------------------------------------------
 KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = (

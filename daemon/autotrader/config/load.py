@@ -16,7 +16,7 @@ from autotrader.config.daemon import DaemonSettings
 from autotrader.config.exchange import SimulatedExchange
 from autotrader.config.files import Signature, read_regular, signature
 from autotrader.config.folder import Found, listing
-from autotrader.config.references import Accepted, Names, WarnHistory, cross_check
+from autotrader.config.references import Accepted, Names, WarnHistory, WarnMetric, cross_check
 from autotrader.config.risk import RiskLimits
 from autotrader.config.secrets import Redactor, SecretSource
 from autotrader.config.strategy import StrategyParams
@@ -82,6 +82,7 @@ def load(
     cache: LoadCache | None = None,
     environ: Mapping[str, str] = os.environ,
     warn_history: WarnHistory | None = None,
+    warn_metric: WarnMetric | None = None,
 ) -> Loaded:
     """Return what a folder declares. Every problem of every file is found; nothing that a disk can hold raises."""
     found = listing(root)
@@ -98,7 +99,7 @@ def load(
             problems += entry.checked.problems
     cache.keep(entries)
     accepted = _gather(found.files, entries)
-    problems += cross_check(accepted, _names(found.files), warn_history)
+    problems += cross_check(accepted, _names(found.files), warn_history, warn_metric)
     errors = sorted((one for one in problems if one.severity == "error"), key=_place)
     warnings = sorted((one for one in problems if one.severity != "error"), key=_place)
     whole = None if errors else _declarations(found.files, entries, accepted)

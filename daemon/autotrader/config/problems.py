@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotrader.config.model import Declared
-from autotrader.config.nodes import Mapping, Scalar, Sequence, Span, inside, lines_of, safe, snippet
+from autotrader.config.nodes import Mapping, Node, Scalar, Sequence, Span, inside, lines_of, safe, snippet
 from autotrader.config.schema_walk import Place, fields_of, follow
 from autotrader.config.secrets import Secret
 from autotrader.config.wording import did_you_mean, say, shown, spaced
@@ -55,15 +55,34 @@ class Reporter:
 
     def key_or_top(self, path: tuple[str | int, ...], message: str, hint: str = "", severity: str = "error") -> Problem:
         """Return a problem at the value that a path of keys leads to, or at the file's start where there is none."""
+        found = self._found(path)
+        if found is None:
+            return Problem(self._file, 0, 0, message, hint, severity=severity)
+        return self.at(found.span, message, hint, severity)
+
+    def within(
+        self,
+        path: tuple[str | int, ...],
+        place: tuple[int, int],
+        message: str,
+        hint: str = "",
+        severity: str = "error",
+    ) -> Problem:
+        """Return a problem inside the text that a path of keys leads to; `place` is a 0-based offset and a length."""
+        found = self._found(path)
+        if not isinstance(found, Scalar):
+            return self.key_or_top(path, message, hint, severity)
+        span, _ = inside(found, *place, lines_of(self._document.text))
+        return self.at(span, message, hint, severity)
+
+    def _found(self, path: tuple[str | int, ...]) -> Node | None:
         node, found = self._document.root, None
         for part in path:
             if isinstance(node, Mapping) and part in node.entries:
                 node = found = node.entries[str(part)][1]
             elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
                 node = found = node.items[part]
-        if found is None:
-            return Problem(self._file, 0, 0, message, hint, severity=severity)
-        return self.at(found.span, message, hint, severity)
+        return found
 
     def empty_values(self) -> list[Problem]:
         """Return a problem for every key and list item without a value, so that no limit is lifted by a slip."""

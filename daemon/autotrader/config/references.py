@@ -13,7 +13,7 @@ from autotrader.config.nodes import Mapping as MappingNode
 from autotrader.config.nodes import Scalar
 from autotrader.config.problems import Reporter
 from autotrader.config.risk import RiskLimits
-from autotrader.config.strategy import NotionalSize, SingleExchange, StrategyParams
+from autotrader.config.strategy import NotionalSize, Read, SingleExchange, StrategyParams
 from autotrader.config.types import NAME_PATTERN
 from autotrader.config.wording import did_you_mean
 from autotrader.config.yaml import read
@@ -22,6 +22,9 @@ from autotrader.core.units import Money, split_symbol
 
 WarnHistory = Callable[[Replay, str, str], str]
 """Says what a replay's history lacks for a symbol and a timeframe; nothing where it has them. Given by the app."""
+
+WarnMetric = Callable[[str, str, str], str]
+"""Says what a data folder lacks of a metric's file and column; nothing where it has them. Given by the app."""
 
 
 class Names(NamedTuple):
@@ -44,7 +47,9 @@ class Accepted(NamedTuple):
     refused: Collection[str]
 
 
-def cross_check(accepted: Accepted, names: Names, warn_history: WarnHistory | None) -> Iterator[Problem]:
+def cross_check(
+    accepted: Accepted, names: Names, warn_history: WarnHistory | None, warn_metric: WarnMetric | None
+) -> Iterator[Problem]:
     """Yield every problem and warning between files."""
     daemon = accepted.daemon
     if daemon and daemon.risk != "default" and daemon.risk not in names.risks:
@@ -63,6 +68,11 @@ def cross_check(accepted: Accepted, names: Names, warn_history: WarnHistory | No
                 yield _report(accepted, path).key_or_top(keys, message, _hint(exchange, names.exchanges, "exchanges.d"))
             elif exchange in accepted.exchanges:
                 yield from _market(accepted, path, strategy, keys, exchange)
+        for one in strategy.reads():
+            if one.kind == "metric":
+                yield from _metric(accepted, path, strategy, one, warn_metric)
+            else:
+                yield from _elsewhere(accepted, names, path, strategy, one)
         if warn_history and isinstance(strategy, SingleExchange):
             yield from _history(accepted, path, strategy, warn_history, told)
 
@@ -170,3 +180,36 @@ def _history(
         message, _, hint = told[key].partition("; ")
         if message:
             yield _report(accepted, path).key_or_top(("symbols", index), message, hint, "warning")
+
+
+def _elsewhere(accepted: Accepted, names: Names, path: str, strategy: StrategyParams, read: Read) -> Iterator[Problem]:
+    """Look at an exchange that an expression names, and at one whose funding it reads."""
+    report, place = _report(accepted, path), (read.offset, read.length)
+    if read.kind == "exchange" and read.name not in names.exchanges:
+        message = f"exchange '{read.name}' does not exist"
+        yield report.within(read.at, place, message, _hint(read.name, names.exchanges, "exchanges.d"))
+    if read.kind != "funding":
+        return
+    for name in (read.name,) if read.name else [own for _, own in strategy.exchanges()]:
+        exchange = accepted.exchanges.get(name)
+        if exchange is not None and exchange.market == "spot":
+            swaps = sorted(other for other, one in accepted.exchanges.items() if one.market == "swap")
+            hint = f'read another exchange\'s: funding(exchange="{swaps[0] if swaps else "NAME"}")'
+            yield report.within(read.at, place, f"funding is paid on swaps, and '{name}' is a spot market", hint)
+
+
+def _metric(
+    accepted: Accepted, path: str, strategy: StrategyParams, read: Read, warn_metric: WarnMetric | None
+) -> Iterator[Problem]:
+    """Warn of a metric that is not there, in the history that the strategy's exchange replays."""
+    if warn_metric is None:
+        return
+    told = set()
+    for _, name in strategy.exchanges():
+        exchange = accepted.exchanges.get(name)
+        replay = exchange.replay if exchange is not None else None
+        folder = (replay and replay.data) or (accepted.daemon or DaemonSettings.model_validate({})).data
+        told.add(warn_metric(folder, read.name, read.column))
+    for one in sorted(told - {""}):
+        message, _, hint = one.partition("; ")
+        yield _report(accepted, path).within(read.at, (read.offset, read.length), message, hint, "warning")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -26,38 +26,47 @@ ExpressionStr = Annotated[str, Field(min_length=1, max_length=2000)]
 """An expression of the rules language; the kind's own validators compile it."""
 
 
-class _Size(Declared):
-    planned: ClassVar[Mapping[str, str]] = {"kind: kelly": "it comes with the other strategy kinds"}
-
-
-class PercentSize(_Size):
+class PercentSize(Declared):
     kind: Literal["percent"] = Field(default="percent", description="A part of the strategy's share.")
     percent: Fraction = Field(
         default=Decimal(1), description="How much of the share one entry takes, as 100%; more where there is leverage."
     )
 
 
-class FixedSize(_Size):
+class FixedSize(Declared):
     kind: Literal["fixed"] = Field(description="The same amount each time.")
     amount: PositiveDecimal = Field(description="Base units, as 0.01.")
 
 
-class NotionalSize(_Size):
+class NotionalSize(Declared):
     kind: Literal["notional"] = Field(description="The same money each time.")
     amount: MoneyAmount = Field(description="Money of the quote currency, as 500 USDT.")
 
 
-class VolatilitySize(_Size):
+class VolatilitySize(Declared):
     kind: Literal["volatility"] = Field(description="Less where the price moves more: risk x share / ATR(n).")
     risk: Share = Field(description="The part of the share that one ATR may cost, as 0.5%.")
     atr: int = Field(default=14, ge=2, le=1000, description="Bars of the average true range.")
+
+
+class KellySize(Declared):
+    kind: Literal["kelly"] = Field(description="A fraction of the Kelly stake of the strategy's own closed trades.")
+    fraction: Share = Field(default=Decimal("0.5"), description="How much of the Kelly stake is taken, as 50%.")
+    cap: Share = Field(default=Decimal("0.25"), description="The most of the share that one entry takes, as 25%.")
+    min_trades: int = Field(
+        default=30, ge=1, le=10_000, description="Closed trades before the stake is computed from them."
+    )
+    start: Share = Field(
+        default=Decimal("0.05"), description="How much of the share one entry takes until there are so many, as 5%."
+    )
 
 
 Size = Annotated[
     Annotated[PercentSize, Tag("percent")]
     | Annotated[FixedSize, Tag("fixed")]
     | Annotated[NotionalSize, Tag("notional")]
-    | Annotated[VolatilitySize, Tag("volatility")],
+    | Annotated[VolatilitySize, Tag("volatility")]
+    | Annotated[KellySize, Tag("kelly")],
     Discriminator(kind_of),
 ]
 
@@ -97,6 +106,21 @@ Execution = Annotated[
 ]
 
 
+class Read(NamedTuple):
+    """Something outside a strategy's own market that one of its expressions names.
+
+    `at` is the path of keys to the expression, `offset` and `length` the place inside its text. `name` is an exchange
+    (for funding empty where it is the strategy's own), or a metric's file as `onchain/btc` with its `column`.
+    """
+
+    kind: Literal["exchange", "funding", "metric"]
+    name: str
+    column: str
+    at: tuple[str | int, ...]
+    offset: int
+    length: int
+
+
 class StrategyParams(Declared):
     """Base of every kind's Params: the whole file, for people."""
 
@@ -115,6 +139,10 @@ class StrategyParams(Declared):
 
     def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
         """Return the exchanges that this file names, each with the path of keys to its name."""
+        return ()
+
+    def reads(self) -> tuple[Read, ...]:
+        """Return what the file's expressions name outside its own market."""
         return ()
 
     def wants_shorts(self) -> bool:

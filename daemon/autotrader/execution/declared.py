@@ -11,7 +11,7 @@ from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import Money
 from autotrader.execution.leg import Policy
 from autotrader.execution.orders import Guard
-from autotrader.execution.sizing import Size
+from autotrader.execution.sizing import Kelly, Size
 from autotrader.risk.limits import Cap, Cooldown, Limits
 
 ATR = "size:atr"
@@ -72,3 +72,5 @@ def declared_size(params: StrategyParams) -> tuple[Size, int]:
             return Size("notional", size.amount.amount), 0
         case "volatility":
             return Size("volatility", size.risk), size.atr
+        case "kelly":
+            return Size("kelly", Decimal(0), Kelly(size.fraction, size.cap, size.start, size.min_trades)), 0

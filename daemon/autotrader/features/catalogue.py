@@ -21,6 +21,7 @@ from autotrader.features import (
     volume,
 )
 from autotrader.features.feature import PRICES, Feature
+from autotrader.features.outside import CALLS
 
 FAMILIES = (
     averages,
@@ -55,8 +56,6 @@ PRICE_DOCS: Mapping[str, str] = MappingProxyType(
 PLANNED: Mapping[str, str] = MappingProxyType(
     {
         "model": "it comes with the models",
-        "onchain": "it comes with the on-chain data",
-        "sentiment": "it comes with the sentiment data",
     }
 )
 """Names that are known and not built yet, each with what brings it."""
@@ -97,4 +96,4 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def known_functions() -> set[str]:
     """Return every name that may be called, built or planned."""
-    return {*CATALOGUE, *PLANNED, *PRICES, "if"}
+    return {*CATALOGUE, *CALLS, *PLANNED, *PRICES, "if"}

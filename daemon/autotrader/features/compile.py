@@ -1,8 +1,9 @@
 """The trees of expressions become one graph of computations, in which nothing is computed twice.
 
-A node belongs to a series, (symbol, timeframe): it gets a new value when a bar of that series closes, and keeps it
-until the next. That is all there is to `timeframe=` and `symbol=`: the arguments of such a feature are compiled onto
-the other series, and whoever reads the result sees the value of that series' last closed bar.
+A node belongs to a series, (symbol, timeframe, exchange): it gets a new value when a bar of that series closes, and
+keeps it until the next. That is all there is to `timeframe=`, `symbol=` and `exchange=`: the arguments of such a
+feature are compiled onto the other series, and whoever reads the result sees the value of that series' last closed bar.
+What comes from outside the bars has rows of its own, and what is made of nothing else is computed on them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from math import isnan
 from typing import NoReturn
 
+from autotrader.config.types import NAME_PATTERN
 from autotrader.core.errors import ExpressionError
 from autotrader.core.units import split_symbol, timeframe_ms
 from autotrader.features import numeric
@@ -37,7 +39,8 @@ from autotrader.features.expression import (
     show,
 )
 from autotrader.features.feature import PRICES, Feature, Param, Type
-from autotrader.features.graph import GraphNode, SeriesKey, canonical_timeframe
+from autotrader.features.graph import GraphNode, SeriesKey, canonical_timeframe, feed_order
+from autotrader.features.outside import CALLS, WHERE, funding_of, metric_of, refuse_other_rows
 
 MAX_DEPTH = 128
 """How deep an expression may nest once its lets are put in."""
@@ -66,6 +69,8 @@ _COMPARE: Mapping[str, tuple[Callable[[float, float], float], bool]] = {
 """The function of a comparison, and whether its sides are exchanged."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+_EXCHANGE = re.compile(NAME_PATTERN, re.ASCII)
+_EXAMPLES = {"timeframe": '"1d"', "symbol": '"ETH/USDT"', "exchange": '"paper"'}
 
 
 def name_problem(name: str) -> str:
@@ -161,11 +166,21 @@ class Compiler:
     ) -> int:
         """Add an operator; of constants alone it is computed here, and must have a value."""
         if any(self.nodes[arg].series is not None for arg in args):
-            return self._add(GraphNode(args, (), series, kind, function=function), tree.place)
+            return self._add(GraphNode(args, (), self._home(args, series), kind, function=function), tree.place)
         value = function(*(self.nodes[arg].params[0] for arg in args))
         if isnan(value):
             raise ExpressionError(f"{show(tree)} has no value", *tree.place)
         return self._constant(value, kind)
+
+    def _home(self, args: tuple[int, ...], series: SeriesKey) -> SeriesKey:
+        """Return where something made of these arguments belongs: the series that asks, unless all come from outside.
+
+        Of several metrics it is the one that is fed last, when those of the same day are there.
+        """
+        found = {key for key in (self.nodes[arg].series for arg in args) if key is not None}
+        if {key.kind for key in found} in ({"metric"}, {"funding"}):
+            return max(found, key=feed_order)
+        return series
 
     def _typed(self, tree: Node, series: SeriesKey, want: Type) -> int:
         index = self._compile(tree, series)
@@ -207,6 +222,8 @@ class Compiler:
         name = tree.name
         if name in CATALOGUE:
             raise ExpressionError(f"'{name}' needs its arguments", *tree.place, f"write {CATALOGUE[name].signature}")
+        if name in CALLS:
+            raise ExpressionError(f"'{name}' is a function", *tree.place, f"write {CALLS[name].signature}")
         if name in PLANNED:
             raise ExpressionError(f"'{name}' is not built yet", *tree.place, PLANNED[name])
         if name.lower() in {"true", "false"}:
@@ -240,6 +257,8 @@ class Compiler:
         place = Place(tree.place.column, len(name))
         if name == "if":
             return self._if(tree, series)
+        if name in CALLS:
+            return self._outside(tree, series)
         if name not in PRICES and name not in CATALOGUE:
             if name in PLANNED:
                 raise ExpressionError(f"'{name}' is not built yet", *place, PLANNED[name])
@@ -248,11 +267,13 @@ class Compiler:
             hint = FAMILIES_OF_NAMES.get(name) or suggestion(name, known_functions())
             raise ExpressionError(f"unknown function '{name}'", *place, hint)
         where = self._series_of(tree, series)
-        keywords = {word: value for word, value in tree.keywords if word not in {"timeframe", "symbol"}}
+        keywords = {word: value for word, value in tree.keywords if word not in WHERE}
         if name in PRICES:
             if tree.args or keywords:
                 raise ExpressionError(
-                    f"'{name}' takes only timeframe= and symbol=", *tree.place, f"an earlier one is prev({name}, n)"
+                    f"'{name}' takes only timeframe=, symbol= and exchange=",
+                    *tree.place,
+                    f"an earlier one is prev({name}, n)",
                 )
             return self._price(name, where, tree.place)
         return self._feature(CATALOGUE[name], tree, keywords, where)
@@ -266,31 +287,45 @@ class Compiler:
         otherwise = self._typed(tree.args[2], series, kind)
         return self._operator(numeric.choose, (condition, value, otherwise), kind, series, tree)
 
+    def _outside(self, tree: Call, series: SeriesKey) -> int:
+        """Add a value from outside the bars; its rows come as bars whose close it is."""
+        key = metric_of(tree) if tree.name != "funding" else funding_of(tree, self._series_of(tree, series))
+        return self._price("close", self._known(key, tree), tree.place)
+
     def _series_of(self, tree: Call, series: SeriesKey) -> SeriesKey:
-        """Return the series that `symbol=` and `timeframe=` name, seen from the series that asks."""
-        symbol, timeframe = series
+        """Return the series that `symbol=`, `timeframe=` and `exchange=` name, seen from the series that asks."""
+        key = series
         for word, value in tree.keywords:
-            if word not in {"timeframe", "symbol"}:
+            if word not in WHERE:
                 continue
             if not isinstance(value, Text):
-                example = '"1d"' if word == "timeframe" else '"ETH/USDT"'
-                raise ExpressionError(f"{word}= takes a text", *value.place, f"write {word}={example}")
+                raise ExpressionError(f"{word}= takes a text", *value.place, f"write {word}={_EXAMPLES[word]}")
             try:
-                if word == "symbol":
-                    split_symbol(value.value)
-                    symbol = value.value
-                else:
-                    timeframe = self._longer(value.value, timeframe)
+                key = self._led(key, word, value.value)
             except ValueError as error:
                 raise ExpressionError(str(error), *value.place) from error
-        if series.symbol and symbol != series.symbol:
-            raise ExpressionError(
-                f"a feature of {series.symbol} cannot look into {symbol}", *tree.place, "combine the two outside of it"
-            )
-        key = SeriesKey(symbol, timeframe)
+        for here, there in ((series.symbol, key.symbol), (series.source, key.source)):
+            if here and there != here:
+                raise ExpressionError(
+                    f"a feature of {here} cannot look into {there}", *tree.place, "combine the two outside of it"
+                )
+        return self._known(key, tree)
+
+    def _led(self, key: SeriesKey, word: str, text: str) -> SeriesKey:
+        """Return the series to which one such argument leads. Raises ValueError."""
+        if word == "symbol":
+            split_symbol(text)
+            return key._replace(symbol=text)
+        if word == "timeframe":
+            return key._replace(timeframe=self._longer(text, key.timeframe))
+        if not _EXCHANGE.fullmatch(text):
+            raise ValueError(f"'{text}' is not the name of an exchange")
+        return key._replace(source=text)
+
+    def _known(self, key: SeriesKey, tree: Call) -> SeriesKey:
         self.series.add(key)
         if len(self.series) > MAX_SERIES:
-            raise ExpressionError(f"more than {MAX_SERIES} series of bars are read", *tree.place)
+            raise ExpressionError(f"more than {MAX_SERIES} series are read", *tree.place)
         return key
 
     def _longer(self, text: str, than: str) -> str:
@@ -322,7 +357,11 @@ class Compiler:
         if conflict:
             raise ExpressionError(f"{feature.name}: {conflict}", *tree.place)
         reads = tuple(self._price(name, series, tree.place) for name in feature.reads)
-        return self._add(GraphNode((*inputs, *reads), params, series, feature.result, feature=feature), tree.place)
+        args = (*inputs, *reads)
+        home = self._home(args, series)
+        if home.kind != "bars":
+            refuse_other_rows(tree, home)
+        return self._add(GraphNode(args, params, home, feature.result, feature=feature), tree.place)
 
     def _param(self, feature: Feature, param: Param, tree: Node, series: SeriesKey) -> float:
         node = self.nodes[self._typed(tree, series, "number")]
@@ -357,7 +396,7 @@ def _bind(feature: Feature, tree: Call, keywords: dict[str, Node]) -> dict[str, 
     bound = dict(zip(names, tree.args, strict=False))
     for word, value in keywords.items():
         if word not in names:
-            hint = suggestion(word, (*names, "timeframe", "symbol"))
+            hint = suggestion(word, (*names, *WHERE))
             raise ExpressionError(f"{feature.signature} has no argument '{word}'", *value.place, hint)
         if word in bound:
             raise ExpressionError(f"'{word}' of {feature.name} is given twice", *value.place)

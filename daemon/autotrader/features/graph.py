@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from autotrader.core.units import DURATION_MS, timeframe_ms
 from autotrader.features.feature import Feature, Type
 
 
 class SeriesKey(NamedTuple):
-    """A stream of bars that a program reads; an empty symbol is the strategy's own."""
+    """A series that a program reads; an empty symbol is the strategy's own, an empty source its own exchange.
+
+    `source` is an exchange's name, or a metric's file as `onchain/btc-network`, whose column is then the `symbol`.
+    Settled funding rates and metrics come as bars too, all of whose prices are the value: one closes at the moment at
+    which its value is known.
+    """
 
     symbol: str
     timeframe: str
+    source: str = ""
+    kind: Literal["bars", "funding", "metric"] = "bars"
+
+    @property
+    def asked(self) -> bool:
+        """Whether it is asked for at each close of the strategy's bars, rather than streamed with them."""
+        return self.kind != "bars" or self.source != ""
+
+
+def feed_order(key: SeriesKey) -> tuple[bool, bool, int, bool, SeriesKey]:
+    """Return the order in which series that close together are fed, so that whoever reads another comes after it.
+
+    Values from outside come first, then other exchanges, then the own one; longer bars before shorter ones.
+    """
+    return key.kind == "bars", key.source == "", -timeframe_ms(key.timeframe), key.symbol == "", key
 
 
 class GraphNode(NamedTuple):

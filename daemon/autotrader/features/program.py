@@ -18,7 +18,7 @@ from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.features.compile import Compiler
 from autotrader.features.feature import MAX_WINDOW
-from autotrader.features.graph import GraphNode, SeriesKey, demand, memory, reachable, warmup
+from autotrader.features.graph import GraphNode, SeriesKey, demand, feed_order, memory, reachable, warmup
 from autotrader.features.numeric import NAN
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class Program:
     series: tuple[SeriesKey, ...]
     history: Mapping[SeriesKey, int]
 
-    def warmup(self, key: SeriesKey | tuple[str, str]) -> int:
+    def warmup(self, key: SeriesKey) -> int:
         """Return how many bars of a series are worth loading before the first decision."""
-        return self.history[SeriesKey(*key)]
+        return self.history[key]
 
     def live(self) -> Live:
         """Return the program at its start, before any bar."""
@@ -80,12 +80,12 @@ class Live:
             else:
                 self._steps[node.series].append(_step(self._values, index, node))
 
-    def update(self, key: SeriesKey | tuple[str, str], bar: Bar) -> None:
+    def update(self, key: SeriesKey, bar: Bar) -> None:
         """Take one closed bar. Bars that close together come in the order of `Program.series`."""
         values = self._values
-        for index, column in self._prices[key]:  # type: ignore[index]  # a plain pair is an equal key
+        for index, column in self._prices[key]:
             values[index] = bar[column]
-        for step in self._steps[key]:  # type: ignore[index]
+        for step in self._steps[key]:
             step()
 
     def values(self) -> list[float]:
@@ -217,5 +217,5 @@ def link(compiler: Compiler, columns: tuple[str, ...], indices: tuple[int, ...])
                 raise ExpressionError(message, 0, hint="shorten the windows, or use a longer timeframe", source=name)
     wanted = {compiler.own: 1, **demand(nodes, outputs, memory)}
     history = {key: min(MAX_HISTORY, bars) for key, bars in wanted.items()}
-    order = sorted(history, key=lambda key: (-timeframe_ms(key.timeframe), key.symbol == "", key))
+    order = sorted(history, key=lambda key: (key == compiler.own, feed_order(key)))
     return Program(columns, outputs, nodes, compiler.own, tuple(order), history)

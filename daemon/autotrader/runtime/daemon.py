@@ -21,6 +21,7 @@ from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.declared import limits_of
 from autotrader.execution.leg import REMOVED, Leg
+from autotrader.market.metrics import Metrics
 from autotrader.runtime.account import Account
 from autotrader.runtime.ask import socket_path
 from autotrader.runtime.commands import Commands
@@ -56,6 +57,7 @@ class Seams:
     load_texts: Callable[[Mapping[str, str]], Loaded]
     venue: Callable[[str, Declarations], Venue]
     account: Callable[[str, Declarations], Account]
+    metrics: Callable[[str, Declarations], Metrics]
     adjust: Callable[[Venue, str, Declarations], None]
     watch: Callable[[], AsyncIterator[None]]
     journal: Callable[[Path, Clock], Journal]
@@ -169,6 +171,7 @@ class Daemon:
         await venue.open()
         self.loop.desk.venues[name] = venue
         self.loop.accounts[name] = self.seams.account(name, declarations)
+        self.loop.metrics[name] = self.seams.metrics(name, declarations)
 
     async def _legs(self, desk: Desk) -> None:
         for row in self.journal.legs():
@@ -236,8 +239,8 @@ class Daemon:
     async def _warm(self, done: Mapping[str, int], market: Mapping[str, int]) -> None:
         """Warm every strategy up; one that ran before folds the bars that closed while nobody looked."""
         venues = self.loop.desk.venues
-        now = Window(venues, market)
-        before = Window(venues, {name: min(done[name] or at, at) for name, at in market.items()})
+        now = Window(venues, market, self.loop.outside)
+        before = Window(venues, {name: min(done[name] or at, at) for name, at in market.items()}, self.loop.outside)
         for strategy in self.loop.strategies.values():
             for part in strategy.parts:
                 ran = part.anchor_ms > 0
@@ -248,7 +251,7 @@ class Daemon:
     async def _prepare(self, wanted: Declarations, number: int) -> Prepared:
         kinds = self.seams.kinds
         built = {name: build_strategy(name, kinds[p.kind], p, number) for name, p in wanted.strategies.items()}
-        return await prepare(built, self.loop.desk.venues)
+        return await prepare(built, self.loop.desk.venues, self.loop.outside)
 
     # what keeps it alive
 
@@ -324,6 +327,7 @@ class Daemon:
         if venue is not None:
             await venue.close()
         self.loop.accounts.pop(name, None)
+        self.loop.metrics.pop(name, None)
 
     # life and death
 

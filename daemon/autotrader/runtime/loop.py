@@ -17,10 +17,14 @@ from autotrader.core.clock import Clock, iso
 from autotrader.core.events import BarClosed, BarsComplete, BookChanged, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
+from autotrader.features.graph import SeriesKey
+from autotrader.market.bars import opening
+from autotrader.market.metrics import Metrics
 from autotrader.risk import breakers as brk
 from autotrader.runtime.account import Account
 from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
+from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trader import Trader
@@ -31,6 +35,8 @@ from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderCha
 ZERO = Decimal(0)
 SAMPLE_MARKET_MS = 60_000
 SAMPLE_WALL_S = 0.2
+ABREAST_S = 2.0
+"""How long a decision that reads another exchange waits for that one's bar of the same close."""
 NO_LEG = -1
 """The leg that a timer concerns."""
 
@@ -42,7 +48,7 @@ class Route(NamedTuple):
 
     strategy: Strategy
     part: Part
-    feeds: tuple[tuple[int, tuple[str, str]], ...]
+    feeds: tuple[tuple[int, SeriesKey], ...]
 
 
 class TradingLoop:
@@ -57,12 +63,17 @@ class TradingLoop:
         self.strategies: dict[str, Strategy] = {}
         self.failed: dict[str, str] = {}
         self.trader = Trader(journal, desk)
+        self.metrics: dict[str, Metrics] = {}
+        self.outside = Outside(desk.venues, self.metrics)
         self.routes: dict[Series, list[Route]] = {}
         self.ticks: dict[tuple[str, str], list[tuple[Strategy, Part, int]]] = {}
         self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
         self._timers: list[tuple[Strategy, Part]] = []
         self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
         self._closed: dict[str, list[Leg]] = {}
+        self._arrived: dict[str, dict[Part, None]] = {}
+        self._elsewhere: dict[str, set[Series]] = {}
+        self._moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
         self._sampled_s = 0.0
@@ -72,7 +83,7 @@ class TradingLoop:
 
     def rewire(self) -> None:
         """Rebuild who hears of which bars, in the order of the strategies' names."""
-        self.routes, self.ticks, self._timers = {}, {}, []
+        self.routes, self.ticks, self._timers, self._elsewhere = {}, {}, [], {}
         for name in sorted(self.strategies):
             strategy = self.strategies[name]
             for part in strategy.parts:
@@ -81,6 +92,9 @@ class TradingLoop:
                 for leg, declared in enumerate(part.declared):
                     if declared.feed.kind != "bars":
                         self.ticks.setdefault((declared.exchange, declared.symbol), []).append((strategy, part, leg))
+                for exchange in {declared.exchange for declared in part.declared} if part.asked else ():
+                    others = {series for series in part.elsewhere() if series.exchange != exchange}
+                    self._elsewhere.setdefault(exchange, set()).update(others)
                 for series, feeds in part.series().items():
                     self.routes.setdefault(series, []).append(Route(strategy, part, tuple(feeds)))
         self.upkeep = {}
@@ -103,9 +117,12 @@ class TradingLoop:
 
     async def handle(self, exchange: str, event: VenueEvent) -> None:
         """Take one event through a whole turn. Called by the exchange's own task, outside `turn`."""
+        if isinstance(event, BarsComplete) and exchange in self._elsewhere:
+            await self._abreast(exchange, event.ts_ms)
         async with self.turn:
             account = self.accounts[exchange]
             account.market_ms = max(account.market_ms, event.ts_ms)
+            self._moved.set()
             match event:
                 case BarClosed():
                     self._on_bar(account, event)
@@ -128,14 +145,34 @@ class TradingLoop:
                     account.idle = True
                     log.info("the replay reached its end", exchange=exchange, market_time=iso(event.ts_ms))
 
+    async def _abreast(self, exchange: str, now_ms: int) -> None:
+        """Wait a moment for the exchanges that are read here and about to close the same bar; then go on without."""
+        waited = asyncio.ensure_future(self.clock.sleep(ABREAST_S))
+        try:
+            while not waited.done() and any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
+                self._moved.clear()
+                moved = asyncio.ensure_future(self._moved.wait())
+                await asyncio.wait((waited, moved), return_when=asyncio.FIRST_COMPLETED)
+                moved.cancel()
+        finally:
+            waited.cancel()
+
+    def _behind(self, series: Series, now_ms: int) -> bool:
+        """Tell whether a bar of another exchange closes by now that its clock has not come to, but does next."""
+        account, length_ms = self.accounts.get(series.exchange), timeframe_ms(series.timeframe)
+        if account is None or account.idle:
+            return False
+        return account.market_ms < opening(now_ms, length_ms) <= account.market_ms + length_ms
+
     def _on_bar(self, account: Account, event: BarClosed) -> None:
-        """Show a bar to every feature that reads it; what is decided on it waits for the moment to be complete."""
+        """Hand a bar to whoever reads it; it is shown, and decided on, when the moment is complete."""
         account.prices[event.symbol] = Decimal(repr(event.bar.close))
         account.due_ms[event.symbol, event.timeframe] = event.ts_ms + timeframe_ms(event.timeframe)
         for route in self.routes.get(event.series, ()):
             part = route.part
+            self._arrived.setdefault(account.name, {})[part] = None
             for leg, key in route.feeds:
-                part.feed(leg, key, event.bar, event.ts_ms)
+                part.arrive(leg, key, event.bar, event.ts_ms)
             for leg in range(len(part.declared)):
                 if part.due(leg, event):
                     self._due.setdefault(account.name, []).append((route.strategy, part, leg))
@@ -146,6 +183,10 @@ class TradingLoop:
         if self.desk.unsettled:
             await self.desk.settle()
         self.trader.equities.clear()
+        for part in self._arrived.pop(account.name, {}):
+            if part.asked:
+                await self.outside.bring(part, account.name, now_ms)
+            part.settle(account.name)
         due = self._due.pop(account.name, [])
         due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))

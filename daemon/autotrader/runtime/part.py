@@ -9,6 +9,7 @@ from typing import Any
 from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, Series, TradePrinted
 from autotrader.execution.declared import ATR
 from autotrader.execution.leg import Leg
+from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
 from autotrader.strategies.contract import BAR, BOOK, FREE, QUOTE, TRADE, Kind, Out, View, fresh_out
 from autotrader.strategies.contract import Leg as Declared
@@ -33,7 +34,10 @@ class Part:
         self.anchor_ms = 0
         self.legs: list[Leg] = []
         self.live: list[Live] = [program.live() for _ in self.declared]
-        self.seen: dict[tuple[int, tuple[str, str]], int] = {}
+        self.seen: dict[tuple[int, SeriesKey], int] = {}
+        self.asked = tuple(key for key in program.series if key.asked)
+        self._order = {key: place for place, key in enumerate(program.series)}
+        self._waiting: list[list[tuple[int, int, SeriesKey, Bar]]] = [[] for _ in self.declared]
         self.bids: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
         self.asks: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
         self._told_ms = [0] * len(self.declared)
@@ -45,26 +49,59 @@ class Part:
         declared = self.declared[leg]
         return Series(declared.exchange, declared.symbol, declared.feed.timeframe)
 
-    def series(self) -> dict[Series, list[tuple[int, tuple[str, str]]]]:
-        """Return every stream of bars that the part reads, each with the legs and program keys it feeds."""
-        routes: dict[Series, list[tuple[int, tuple[str, str]]]] = {}
+    def series(self) -> dict[Series, list[tuple[int, SeriesKey]]]:
+        """Return every stream of its own exchanges' bars that the part reads, each with the legs and keys it feeds."""
+        routes: dict[Series, list[tuple[int, SeriesKey]]] = {}
         for leg, declared in enumerate(self.declared):
             if declared.feed.kind != "bars":
                 continue
             routes.setdefault(self.own_series(leg), [])
-            for symbol, timeframe in self.program.series:
-                series = Series(declared.exchange, symbol or declared.symbol, timeframe)
-                routes.setdefault(series, []).append((leg, (symbol, timeframe)))
+            for key in self.program.series:
+                if not key.asked:
+                    series = Series(declared.exchange, key.symbol or declared.symbol, key.timeframe)
+                    routes.setdefault(series, []).append((leg, key))
         return routes
 
-    def feed(self, leg: int, key: tuple[str, str], bar: Bar, closed_ms: int) -> None:
-        """Show a closed bar to a leg's features; one that was seen already is passed over."""
+    def elsewhere(self) -> set[Series]:
+        """Return the bars of other exchanges that the part reads."""
+        return {
+            Series(key.source, key.symbol or declared.symbol, key.timeframe)
+            for declared in self.declared
+            for key in self.asked
+            if key.kind == "bars"
+        }
+
+    def arrive(self, leg: int, key: SeriesKey, bar: Bar, closed_ms: int) -> None:
+        """Take a closed bar, to be shown when its moment is complete; one that was seen already is passed over."""
         if closed_ms <= self.seen.get((leg, key), 0):
             return
-        self.seen[leg, key] = self._told_ms[leg] = closed_ms
+        self.seen[leg, key] = closed_ms
+        self._waiting[leg].append((closed_ms, self._order[key], key, bar))
+
+    def settle(self, exchange: str) -> None:
+        """Show the legs on an exchange what arrived, in the order in which one series reads another."""
+        for leg, declared in enumerate(self.declared):
+            waiting = self._waiting[leg]
+            if declared.exchange != exchange or not waiting:
+                continue
+            if len(waiting) > 1:
+                waiting.sort()
+            for closed_ms, _, key, bar in waiting:
+                if not key.asked:
+                    self._told_ms[leg] = closed_ms
+                self.live[leg].update(key, bar)
+            waiting.clear()
+
+    def feed(self, leg: int, key: SeriesKey, bar: Bar, closed_ms: int) -> None:
+        """Show a closed bar to a leg's features at once; one that was seen already is passed over."""
+        if closed_ms <= self.seen.get((leg, key), 0):
+            return
+        self.seen[leg, key] = closed_ms
+        if not key.asked:
+            self._told_ms[leg] = closed_ms
         self.live[leg].update(key, bar)
 
-    def feed_all(self, leg: int, key: tuple[str, str], bars: Sequence[Bar], length_ms: int) -> None:
+    def feed_all(self, leg: int, key: SeriesKey, bars: Sequence[Bar], length_ms: int) -> None:
         """Show a leg's features many bars of one series, none of them seen before."""
         update = self.live[leg].update
         for bar in bars:

@@ -173,7 +173,7 @@ class Reloader:
         for name in difference.exchanges.added:
             series = {one for strategy in built.values() for one in strategy.series() if one.exchange == name}
             await self._host.exchange_added(name, wanted, series)
-        prepared = await prepare(built, venues)
+        prepared = await prepare(built, venues, loop.outside)
         if prepared.failed:
             told = (f"strategies.d/{name}.yaml: {reason}" for name, reason in sorted(prepared.failed.items()))
             raise ReloadRefused("\n".join(told))
@@ -211,7 +211,7 @@ class Reloader:
 
     async def _warm(self, prepared: Prepared) -> None:
         """Show new strategies the bars up to now that they have not seen; other tasks have their turn in between."""
-        window = Window(self.loop.desk.venues, self._market())
+        window = Window(self.loop.desk.venues, self._market(), self.loop.outside)
         for strategy in prepared.strategies.values():
             for part in strategy.parts:
                 await catch_up(part, window, fold=False)
@@ -266,7 +266,8 @@ class Reloader:
         for name in waiting:
             strategies[name] = self.current.strategies[name]
             self._keep("strategies", name, texts, forms)
-            for _, exchange in strategies[name].exchanges():
+            read = {one.name for one in strategies[name].reads() if one.kind == "exchange"}
+            for exchange in sorted(read | {exchange for _, exchange in strategies[name].exchanges()}):
                 if exchange not in exchanges:
                     exchanges[exchange] = self.current.exchanges[exchange]
                     self._keep("exchanges", exchange, texts, forms)

@@ -39,7 +39,7 @@ class Strategy:
         """Return every stream of bars that it reads, and those that decide its fills."""
         wanted: set[Series] = set()
         for part in self.parts:
-            wanted |= set(part.series())
+            wanted |= set(part.series()) | part.elsewhere()
             if self.resolution:
                 wanted |= {Series(declared.exchange, declared.symbol, self.resolution) for declared in part.declared}
         return wanted

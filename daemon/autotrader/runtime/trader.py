@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_FLOOR, Decimal
+from functools import reduce
 
 import structlog
 
@@ -14,7 +15,7 @@ from autotrader.core.clock import iso
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
-from autotrader.execution.sizing import STEP, Room, entry_amount, share_of, steps
+from autotrader.execution.sizing import NO_TRADES, STEP, Record, Room, entry_amount, share_of, steps
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
 from autotrader.runtime.desk import Desk
@@ -39,6 +40,7 @@ class Trader:
         self.paused: dict[str, str] = {}
         self.killed = ""
         self.exits_only = ""
+        self._records: dict[str, Record] = {}
         self.equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
 
     # from wants to orders
@@ -92,13 +94,25 @@ class Trader:
         target, account, price = part.out.target[index], self.accounts[leg.exchange], self._price(leg)
         money = account.available() + self._freed(leg, price)
         room = Room(self.share(strategy, leg), money, account.cost, account.leverage)
-        amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index))
+        record = self._record(strategy)
+        amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index), record)
         wanted = amount if target > 0 else -amount
         limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.kind == "limit" else None
-        refusal = self.blocked(leg, now_ms) or self._below_minimum(leg, abs(wanted - leg.position.amount), price)
+        refusal = self.blocked(leg, now_ms)
+        if refusal is None and strategy.size.kelly is not None and not strategy.size.counted(record):
+            refusal = lim.Refusal("kelly", "an edge", f"none in {record.wins + record.losses} trades")
+        refusal = refusal or self._below_minimum(leg, abs(wanted - leg.position.amount), price)
         if refusal is None:
             refusal = self._gate(leg, (wanted - leg.position.amount) * price, limit or price, now_ms)
         return wanted, limit, refusal
+
+    def _record(self, strategy: Strategy) -> Record:
+        """Return a strategy's closed trades where its size asks for them; read from the journal once."""
+        if strategy.size.kelly is None:
+            return NO_TRADES
+        if strategy.name not in self._records:
+            self._records[strategy.name] = reduce(Record.with_trade, self.journal.profits(strategy.name), NO_TRADES)
+        return self._records[strategy.name]
 
     def _below_minimum(self, leg: Leg, amount: Decimal, price: Decimal) -> lim.Refusal | None:
         rules = leg.instrument
@@ -256,6 +270,8 @@ class Trader:
         if applied.trade is not None:
             self.breakers, breaches = brk.on_trade(self.breakers, self.limits, fill.ts_ms, applied.trade.pnl)
             self._tripped(breaches, fill.ts_ms)
+            if applied.leg is not None and (record := self._records.get(applied.leg.owner)) is not None:
+                self._records[applied.leg.owner] = record.with_trade(applied.trade.pnl)
         if applied.leg is not None:
             log.info(
                 "fill",

@@ -9,7 +9,9 @@ from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
 from autotrader.core.events import Bar, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Reason
+from autotrader.features.graph import SeriesKey
 from autotrader.market.instrument import Instrument
+from autotrader.runtime.outside import SETTLED_EVERY_MS, Outside
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.strategies.contract import BAR
@@ -27,11 +29,11 @@ class Prepared(NamedTuple):
     failed: dict[str, str]
 
 
-async def prepare(built: Mapping[str, Strategy], venues: Mapping[str, Venue]) -> Prepared:
+async def prepare(built: Mapping[str, Strategy], venues: Mapping[str, Venue], outside: Outside) -> Prepared:
     """Return strategies with the precision of what they trade.
 
-    A strategy whose market cannot be had (a symbol that is not traded, bars that cannot be made) is told in `failed`.
-    Raises VenueUnavailable where a venue does not answer.
+    A strategy whose market cannot be had (a symbol that is not traded, bars that cannot be made, a metric without a
+    file) is told in `failed`. Raises VenueUnavailable where a venue does not answer.
     """
     prepared = Prepared({}, {}, {})
     probed: set[Series] = set()
@@ -42,6 +44,8 @@ async def prepare(built: Mapping[str, Strategy], venues: Mapping[str, Venue]) ->
                     key = leg.exchange, leg.symbol
                     if key not in prepared.instruments:
                         prepared.instruments[key] = await venues[leg.exchange].instrument(leg.symbol)
+                    for one in part.asked:
+                        await outside.check(leg, one)
             for series in strategy.series() - probed:
                 await venues[series.exchange].bars(series, end_ms=0, limit=1)
                 probed.add(series)
@@ -57,9 +61,10 @@ async def prepare(built: Mapping[str, Strategy], venues: Mapping[str, Venue]) ->
 class Window:
     """Bars up to one moment of each exchange, asked for once however many strategies read them."""
 
-    def __init__(self, venues: Mapping[str, Venue], until: Mapping[str, int]) -> None:
+    def __init__(self, venues: Mapping[str, Venue], until: Mapping[str, int], outside: Outside) -> None:
         self._venues = venues
         self._until = until
+        self.outside = outside
         self._known: dict[Series, tuple[int, Sequence[Bar]]] = {}
 
     def end_ms(self, exchange: str) -> int:
@@ -80,7 +85,7 @@ class _Feed(NamedTuple):
 
     order: int
     leg: int
-    key: tuple[str, str]
+    key: SeriesKey
     length_ms: int
     bars: Sequence[Bar]
 
@@ -116,26 +121,36 @@ def _fold(part: Part, leg: int, closed_ms: int) -> None:
 
 
 async def _missing(part: Part, window: Window) -> list[_Feed]:
-    order = {tuple(key): place for place, key in enumerate(part.program.series)}
+    order = {key: place for place, key in enumerate(part.program.series)}
     found: list[_Feed] = []
     for series, feeds in part.series().items():
-        end_ms = window.end_ms(series.exchange)
-        length_ms = timeframe_ms(series.timeframe)
         for leg, key in feeds:
-            seen_ms = part.seen.get((leg, key), 0)
-            limit = part.program.warmup(key)
-            if seen_ms:
-                limit = max(0, end_ms - seen_ms) // length_ms
-            elif part.anchor_ms:
-                limit = max(limit, min(MAX_ANCHORED_BARS, (end_ms - part.anchor_ms) // length_ms))
-            if limit <= 0:
-                continue
-            bars = await window.bars(series, limit)
-            if seen_ms:
+            end_ms, length_ms = window.end_ms(series.exchange), timeframe_ms(key.timeframe)
+            limit = _limit(part, leg, key, end_ms)
+            bars = await window.bars(series, limit) if limit > 0 else ()
+            if seen_ms := part.seen.get((leg, key), 0):
                 bars = [bar for bar in bars if bar.ts_ms + length_ms > seen_ms]
             if not bars:
                 continue
-            found.append(_Feed(order[tuple(key)], leg, key, length_ms, bars))
+            found.append(_Feed(order[key], leg, key, length_ms, bars))
             if not part.anchor_ms and series == part.own_series(leg):
                 part.anchor_ms = bars[0].ts_ms
+    for leg, declared in enumerate(part.declared):
+        for key in part.asked:
+            end_ms, seen_ms = window.end_ms(declared.exchange), part.seen.get((leg, key), 0)
+            limit = _limit(part, leg, key, end_ms)
+            rows = await window.outside.rows(declared, key, seen_ms, end_ms, limit) if limit > 0 else ()
+            if rows:
+                found.append(_Feed(order[key], leg, key, timeframe_ms(key.timeframe), rows))
     return found
+
+
+def _limit(part: Part, leg: int, key: SeriesKey, end_ms: int) -> int:
+    """Return how many bars of a series a leg wants to see up to a moment."""
+    length_ms = timeframe_ms(key.timeframe)
+    seen_ms, limit = part.seen.get((leg, key), 0), part.program.warmup(key)
+    if seen_ms:
+        return max(0, end_ms - seen_ms) // (SETTLED_EVERY_MS if key.kind == "funding" else length_ms)
+    if part.anchor_ms:
+        return max(limit, min(MAX_ANCHORED_BARS, (end_ms - part.anchor_ms) // length_ms))
+    return limit

@@ -263,6 +263,11 @@ class Journal:
             (owner, exchange, symbol, *(_plain(v) if isinstance(v, Decimal) else v for v in trade), group),
         )
 
+    def profits(self, owner: str) -> list[Decimal]:
+        """Return what each closed round trip of an owner made, oldest first, in quote units net of fees."""
+        rows = self._db.execute("SELECT pnl FROM trades WHERE strategy = ? ORDER BY id", (owner,))
+        return [Decimal(row[0]) for row in rows]
+
     def leg(self, row: LegRow) -> None:
         """Write one owner's position."""
         self._db.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, get_args
 
@@ -10,16 +11,20 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from autotrader.config.model import expression_problem, trouble
+from autotrader.config.strategy import Read
 from autotrader.core.errors import ExpressionError
 from autotrader.core.units import timeframe_ms
 from autotrader.features.compile import Compiler, MismatchError, name_problem
+from autotrader.features.expression import parse
 from autotrader.features.feature import Type
+from autotrader.features.outside import CALLS, references
 from autotrader.features.program import compile_program
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model")
 _KNOWN_ERRORS = frozenset(get_args(ErrorType))
 _SHORTEST = "1s"
+_OUTSIDE = re.compile("|".join(("exchange", *CALLS)))
 
 
 class Expression(NamedTuple):
@@ -82,6 +87,16 @@ def _failures(compiler: Compiler, expressions: Mapping[str, Expression]) -> dict
 def _path(expressions: Mapping[str, Expression], name: str) -> Path:
     """Return where a column was written; one that the kind made itself stands for the file."""
     return expressions[name].at if name in expressions else ()
+
+
+def reads(expressions: Mapping[str, Expression]) -> tuple[Read, ...]:
+    """Return what sound expressions name outside their own market, each with its place."""
+    return tuple(
+        Read(one.kind, one.name, one.column, written.at, *one.place)
+        for written in expressions.values()
+        if _OUTSIDE.search(written.text)  # almost no expression names anything, and every load looks at all of them
+        for one in references(parse(written.text))
+    )
 
 
 def let_problem(name: str, reserved: frozenset[str]) -> PydanticCustomError | None:

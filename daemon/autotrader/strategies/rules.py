@@ -15,9 +15,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from autotrader.config.model import trouble
-from autotrader.config.strategy import ExpressionStr, SingleExchange
+from autotrader.config.strategy import ExpressionStr, Read, SingleExchange
 from autotrader.strategies.contract import BAR, HELD, WORKING, Feed, Leg, Out, View
-from autotrader.strategies.declared import Expression, let_problem, problems, validated
+from autotrader.strategies.declared import Expression, let_problem, problems, reads, validated
 
 ENTER_LONG, EXIT_LONG, ENTER_SHORT, EXIT_SHORT, EXPOSURE, FILTERS = range(6)
 _COLUMNS = ("enter_long", "exit_long", "enter_short", "exit_short", "exposure", "filters")
@@ -48,6 +48,10 @@ class Params(SingleExchange):
     @classmethod
     def _every_expression(cls, data: Any, handler: Callable[[Any], Params]) -> Params:
         return validated(cls.__name__, data, handler, _problems)
+
+    def reads(self) -> tuple[Read, ...]:
+        """Return what the rules name outside their own market."""
+        return reads(_written(_given(self), self.filters, self.let))
 
     def wants_shorts(self) -> bool:
         """Whether a condition enters short. An exposure below 0 counts as 0 where shorts are not possible."""
@@ -91,12 +95,24 @@ def _expressions(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
         return []
     names = [problem for problem in (let_problem(name, _RESERVED) for name in lets) if problem is not None]
     lets = {name: text for name, text in lets.items() if not let_problem(name, _RESERVED)}
+    written = _written(conditions, filters, lets)
+    return [*names, *problems(written, _columns(conditions, filters, lets), raw.get("timeframe"))]
+
+
+def _written(conditions: Mapping[str, str], filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, Expression]:
+    """Return every expression that a file writes, by its column."""
     written = {name: Expression(text, ("let", name), None) for name, text in lets.items()}
     for name, text in conditions.items():
         written[name] = Expression(text, (name,), "number" if name == "exposure" else "condition")
     for place, text in enumerate(filters):
         written[f"filter_{place + 1}"] = Expression(text, ("filters", place), "condition")
-    return [*names, *problems(written, _columns(conditions, filters, lets), raw.get("timeframe"))]
+    return written
+
+
+def _given(p: Params) -> dict[str, str]:
+    """Return the conditions, or the exposure, that a file writes."""
+    given = {name: getattr(p, name) for name in _COLUMNS[:FILTERS]}
+    return {name: text for name, text in given.items() if text is not None}
 
 
 def _columns(conditions: Mapping[str, str], filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, str]:
@@ -145,8 +161,7 @@ def slots(_p: Params) -> int:
 
 def features(p: Params) -> Mapping[str, str]:
     """Return the six columns that `step` reads by place, then the filters and lets that they are made of."""
-    given = {name: getattr(p, name) for name in _COLUMNS[:FILTERS]}
-    return _columns({name: text for name, text in given.items() if text is not None}, p.filters, p.let)
+    return _columns(_given(p), p.filters, p.let)
 
 
 def step(c: Constants, state: State, view: View, out: Out) -> State:

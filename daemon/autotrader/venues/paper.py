@@ -33,7 +33,7 @@ from autotrader.venues.paper_feed import Cursor, Settlements
 from autotrader.venues.paper_ledger import LIFTED, Ledger, Rates, units_of
 from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, Order, PaperSettings, Traded
 from autotrader.venues.paper_store import PaperStore
-from autotrader.venues.protocol import Balance, FundingPaid, Idle, VenueEvent, VenuePosition
+from autotrader.venues.protocol import Balance, FundingPaid, FundingRate, Idle, VenueEvent, VenuePosition
 
 MAX_SERIES = 4096
 """Bound of the series subscribed to."""
@@ -145,6 +145,11 @@ class PaperVenue:
         await self._warm({key})
         until_ms = min(end_ms, self._clock.ms if self._clock else 0)
         return self._settings.source.before(*key, until_ms, max(limit, 0)).rows()
+
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
+        """Return rates as the protocol says, by the asker's clock: who reads them may stream nothing from here."""
+        self._trade(symbol)
+        return self._settlement(symbol).before(end_ms, limit) if self.market == "swap" else ()
 
     async def balances(self) -> Mapping[str, Balance]:
         self._opened()

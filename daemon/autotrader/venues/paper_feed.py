@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from decimal import Decimal
 
 import numpy as np
@@ -13,6 +13,7 @@ from autotrader.core.units import timeframe_ms
 from autotrader.market.bars import BarSource, Columns
 from autotrader.venues.paper_match import Candle
 from autotrader.venues.paper_state import Key
+from autotrader.venues.protocol import FundingRate
 
 WINDOW_MS = 14 * DAY_MS
 MIN_WINDOW, MAX_WINDOW = 16, 2048
@@ -84,6 +85,13 @@ class Settlements:
         funding = source.funding(symbol)
         self._ts: list[int] = funding.ts.tolist()
         self._rates: list[int] = np.rint(funding.rate * rate_scale).astype(np.int64).tolist()
+        self._exact: list[float] = funding.rate.tolist()
+
+    def before(self, ms: int, limit: int) -> list[FundingRate]:
+        """Return the last settlements at or before a moment, oldest first."""
+        stop = bisect_right(self._ts, ms)
+        first = max(0, stop - limit)
+        return [FundingRate(*one) for one in zip(self._ts[first:stop], self._exact[first:stop], strict=True)]
 
     def after(self, ms: int) -> int | None:
         """Return the first settlement after a moment."""

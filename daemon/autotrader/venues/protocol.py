@@ -21,6 +21,13 @@ class Balance(NamedTuple):
     free: Decimal
 
 
+class FundingRate(NamedTuple):
+    """What a swap settled: the moment, and the rate as a fraction of a position's value."""
+
+    ts_ms: int
+    rate: float
+
+
 class VenuePosition(NamedTuple):
     """A swap position: signed base amount and its average entry price."""
 
@@ -91,6 +98,13 @@ class Venue(Protocol):
 
     async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
         """Return the last `limit` complete bars that closed at or before `end_ms`, oldest first."""
+        ...
+
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
+        """Return the last `limit` funding rates settled at or before `end_ms`, oldest first; none on spot.
+
+        Asked at each close of whoever reads them.
+        """
         ...
 
     async def balances(self) -> Mapping[str, Balance]:
