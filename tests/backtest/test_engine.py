@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from autotrader.backtest.engine import Outcome
 from autotrader.backtest.plan import make_plan
 from autotrader.backtest.run import fills_of, result_of
-from autotrader.core.errors import HistoryError
+from autotrader.core.errors import AutotraderError, HistoryError
 from autotrader.risk.limits import Cap, Limits
 from support.market import MINUTE_MS, START_MS, candles, run
 
@@ -178,6 +178,13 @@ def test_without_bars_between_the_moments_it_says_so() -> None:
     plan = run(candles([FLAT] * 3), once(101)).plan
     with pytest.raises(HistoryError, match="no bars between --from and --to"):
         make_plan(plan.exchanges, plan.strategies, Limits(), START_MS + 10**9)
+
+
+def test_a_position_that_cannot_be_counted_ends_the_run_in_a_sentence() -> None:
+    cheap = [tuple(price * 10**7 for price in bar) for bar in [*RISE, FLAT, FLAT]]
+    rich = once(101e7, size={"kind": "percent", "percent": "100%"})
+    with pytest.raises(AutotraderError, match="sim X/USDT: a position is larger than can be counted"):
+        run(candles(cheap), rich, cash=D(2 * 10**10))
 
 
 @given(st.lists(st.floats(90, 110).map(lambda price: round(price, 2)), min_size=30, max_size=120), st.booleans())

@@ -10,7 +10,18 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.result import REASONS
 from autotrader.execution.leg import exit_code
-from autotrader.market.fills import affordable_on_margin, average, cost, fee, fits, in_ticks, margin, part_of, slipped
+from autotrader.market.fills import (
+    SURELY_FITS,
+    affordable_on_margin,
+    average,
+    cost,
+    fee,
+    fits,
+    in_ticks,
+    margin,
+    part_of,
+    slipped,
+)
 
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 
@@ -164,6 +175,8 @@ def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int,
         w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0
         w[leg, c.OUT_LOTS], w[leg, c.OUT_VALUE], w[leg, c.OUT_COST], w[leg, c.FEES] = 0, 0, 0, 0
         f[leg, c.BEST] = float(ticks)
+    if not counts(w[leg, c.IN_VALUE], ticks, lots):
+        w[c.RUN, c.TOO_LARGE] = leg
     w[leg, c.LOTS] += side * lots
     w[leg, c.OPEN_COST] += cash
     w[leg, c.IN_LOTS] += lots
@@ -174,6 +187,11 @@ def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int,
     f[leg, c.ENTRY_PRICE] = f[leg, c.ENTRY] / f[w[leg, c.INSTRUMENT], c.PER_PRICE]
 
 
+def counts(total: int, ticks: int, lots: int) -> bool:
+    """Tell whether a sum of ticks x lots surely stays within the integers with one more fill."""
+    return float(total) + float(ticks) * lots < SURELY_FITS
+
+
 def _shrink(
     w: Any, f: Any, trades: Any, losses: Any, leg: int, lots: int, ticks: int, cash: int, charge: int, reason: int,
     ts_ms: int,
@@ -182,6 +200,8 @@ def _shrink(
     side = 1 if held > 0 else -1
     w[leg, c.OPEN_COST] -= part_of(w[leg, c.OPEN_COST], lots, abs(held))
     w[leg, c.LOTS] = held - side * lots
+    if not counts(w[leg, c.OUT_VALUE], ticks, lots):
+        w[c.RUN, c.TOO_LARGE] = leg
     w[leg, c.OUT_LOTS] += lots
     w[leg, c.OUT_VALUE] += ticks * lots
     w[leg, c.OUT_COST] += cash

@@ -16,6 +16,7 @@ from autotrader.backtest import world as c
 from autotrader.backtest.plan import Plan, Tables, make_tables
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
+from autotrader.core.errors import AutotraderError
 from autotrader.features.fold import Floats, Folder, Ints, frozen
 from autotrader.strategies.contract import Kind
 
@@ -188,6 +189,12 @@ class _Run:
             )  # fmt: skip
             if why == c.DONE:
                 break
+            if why == c.UNCOUNTABLE:
+                leg = self.plan.legs[int(row[c.TOO_LARGE]) - self.first_leg].declared
+                raise AutotraderError(
+                    f"{leg.exchange} {leg.symbol}: a position is larger than can be counted in ticks of its price and "
+                    "1e-8 of its amount; give the strategy less money, or a history with fewer decimals"
+                )
             if why == c.NEEDS_ROOM:
                 self._make_room()
                 continue

@@ -85,6 +85,8 @@ def run(
             return c.NEEDS_ROOM
         if w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]:
             return c.NEEDS_ROOM
+        if w[c.RUN, c.TOO_LARGE] != 0:
+            return c.UNCOUNTABLE
         w[c.RUN, c.NOW_MS] = now_ms
         told = False
 
