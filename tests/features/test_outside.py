@@ -14,6 +14,7 @@ from autotrader.features.outside import references
 from autotrader.features.program import compile_program
 from autotrader.market.bars import Columns
 from autotrader.market.metrics import HELD_MS, KNOWN_AFTER_MS, bars_of
+from support.columns import batch
 
 OWN = SeriesKey("", "1h")
 FEAR = SeriesKey("value", "1d", "sentiment/fear_greed", "metric")
@@ -187,7 +188,7 @@ def test_rows_dated_from_a_day_on_change_nothing_until_that_day_is_over(rows, da
     bars = own_bars(24 * 14)
     kept = [row for row in rows if row[0] < day]
     before, after = (
-        program.batch({OWN: table(bars), FEAR: table(mood(*zip(*each, strict=True)))})
+        batch(program, {OWN: table(bars), FEAR: table(mood(*zip(*each, strict=True)))})
         for each in (rows, [*kept, (day, value)])
     )
     unknown = bars.ts + HOUR_MS < T0 + day * DAY_MS + KNOWN_AFTER_MS
@@ -196,15 +197,17 @@ def test_rows_dated_from_a_day_on_change_nothing_until_that_day_is_over(rows, da
 
 def test_a_value_is_seen_from_the_close_at_which_its_day_is_over_and_for_a_week():
     bars = own_bars(24 * 12)
-    seen = compiled('sentiment("fear_greed")').batch({OWN: table(bars), FEAR: table(mood([0], [42]))})[:, 0]
+    seen = batch(compiled('sentiment("fear_greed")'), {OWN: table(bars), FEAR: table(mood([0], [42]))})[:, 0]
     closes = bars.ts + HOUR_MS
     known = (closes >= T0 + KNOWN_AFTER_MS) & (closes < T0 + KNOWN_AFTER_MS + HELD_MS)
     assert (seen[known] == 42).all()
     assert np.isnan(seen[~known]).all()
 
-
-def test_missing_days_within_the_bound_keep_the_last_value():
-    seen = compiled('sentiment("fear_greed")').batch({OWN: table(own_bars(24 * 10)), FEAR: table(mood([0, 6], [1, 2]))})
+    market = {OWN: table(own_bars(24 * 10)), FEAR: table(mood([0, 6], [1, 2]))}
+    seen = batch(compiled('sentiment("fear_greed")'), market)
+    seen = batch(
+        compiled('sentiment("fear_greed")'), {OWN: table(own_bars(24 * 10)), FEAR: table(mood([0, 6], [1, 2]))}
+    )
     assert np.isfinite(seen[23:, 0]).all()
 
 
@@ -239,5 +242,5 @@ def test_compiled_columns_live_values_and_plain_columns_are_the_same_bits():
     }
     made = np.empty((len(own.ts), len(program.columns)))
     Folder(program, bars).rows(0, len(own.ts), made)
-    np.testing.assert_array_equal(made, program.batch({key: table(columns) for key, columns in bars.items()}))
+    np.testing.assert_array_equal(made, batch(program, {key: table(columns) for key, columns in bars.items()}))
     assert np.isfinite(made[-30:]).all()

@@ -15,6 +15,7 @@ from autotrader.core.units import timeframe_ms
 from autotrader.features.catalogue import CATALOGUE
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import MAX_HISTORY, compile_program
+from support.columns import batch
 from support.kernels import shorts
 
 OWN, HOUR, DAY = SeriesKey("", "5m"), SeriesKey("", "1h"), SeriesKey("", "1d")
@@ -173,7 +174,7 @@ def test_batch_and_stream_give_the_same_bits(market, texts):
     program = compiled_or_rejected({f"c{i}": text for i, text in enumerate(texts)})
     if program is not None:
         short = cut(market, market[OWN][0, 0] + 500 * 300_000)
-        assert equal(program.batch(short), stream(program, short))
+        assert equal(batch(program, short), stream(program, short))
 
 
 @given(st.one_of(numbers(), conditions()), st.integers(0, 500))
@@ -182,8 +183,8 @@ def test_no_value_depends_on_what_comes_later(market, text, bars):
     program = compiled_or_rejected({"x": text})
     if program is not None:
         start = market[OWN][0, 0]
-        whole = program.batch(cut(market, start + 500 * 300_000))
-        part = program.batch(cut(market, start + bars * 300_000))
+        whole = batch(program, cut(market, start + 500 * 300_000))
+        part = batch(program, cut(market, start + bars * 300_000))
         assert equal(part, whole[: len(part)])
 
 
@@ -192,7 +193,7 @@ def test_no_value_depends_on_what_comes_later(market, text, bars):
 def test_every_value_is_finite_or_nan_and_a_condition_is_three_valued(market, text):
     program = compiled_or_rejected({"x": text})
     if program is not None:
-        values = program.batch(cut(market, market[OWN][0, 0] + 300 * 300_000))
+        values = batch(program, cut(market, market[OWN][0, 0] + 300 * 300_000))
         assert not np.isinf(values).any()
         if program.nodes[program.outputs[0]].type == "condition":
             assert np.isin(values[~np.isnan(values)], (0.0, 1.0)).all()
@@ -203,9 +204,9 @@ def test_every_value_is_finite_or_nan_and_a_condition_is_three_valued(market, te
 )
 def test_history_loaded_as_asked_gives_the_value_of_a_longer_history(market, text):
     program = compile_program({"x": text}, TREND, "5m")
-    whole = program.batch(market)[-1, 0]
+    whole = batch(program, market)[-1, 0]
     loaded = {key: market[key][-program.warmup(key) :] for key in program.series}
-    assert program.batch(loaded)[-1, 0] == pytest.approx(whole, rel=1e-9)
+    assert batch(program, loaded)[-1, 0] == pytest.approx(whole, rel=1e-9)
 
 
 def test_conditions_need_as_much_history_as_what_they_are_made_of():
@@ -234,7 +235,7 @@ def test_history_is_bounded():
 
 def test_a_daily_value_is_seen_only_after_the_day_has_closed(market):
     program = compile_program({"x": 'close(timeframe="1d")'}, {}, "5m")
-    values = program.batch(market)[:, 0]
+    values = batch(program, market)[:, 0]
     closes = market[OWN][:, 0] + 300_000
     first_day_ends = market[DAY][0, 0] + 86_400_000
     assert np.isnan(values[closes < first_day_ends]).all()
@@ -245,7 +246,7 @@ def test_a_daily_value_is_seen_only_after_the_day_has_closed(market):
 
 def test_another_symbol_s_bar_of_the_same_close_is_seen_and_then_held(market):
     program = compile_program({"x": 'close(symbol="ETH/USDT")'}, {}, "5m")
-    values = program.batch(market)[:, 0]
+    values = batch(program, market)[:, 0]
     other = dict(zip(market[OTHER][:, 0], market[OTHER][:, 4], strict=True))
     last = math.nan
     for ts, value in zip(market[OWN][:, 0], values, strict=True):
@@ -273,12 +274,12 @@ def test_two_lives_of_one_program_know_nothing_of_each_other():
 def test_constants_are_columns_too():
     program = compile_program({"x": "2 ** 0.5"}, {}, "5m")
     assert program.live().values() == [math.sqrt(2)]
-    assert program.batch({OWN: np.zeros((2, 6))}).tolist() == [[math.sqrt(2)]] * 2
+    assert batch(program, {OWN: np.zeros((2, 6))}).tolist() == [[math.sqrt(2)]] * 2
 
 
 def test_an_empty_history_gives_empty_columns():
     program = compile_program({"x": "ema(close, 3)"}, {}, "5m")
-    assert program.batch({OWN: np.zeros((0, 6))}).shape == (0, 1)
+    assert batch(program, {OWN: np.zeros((0, 6))}).shape == (0, 1)
 
 
 def test_a_bad_timeframe_is_refused():

@@ -11,6 +11,7 @@ import pytest
 
 from autotrader.core.clock import DAY_MS
 from autotrader.core.events import Series
+from support.columns import batch
 from support.folders import write
 from support.harness import Harness
 from support.metrics import HOUR_MS, T0, candles, metric, settled
@@ -82,7 +83,7 @@ async def whole(one: Harness, until_ms: int) -> list[float]:
             Series(name, key.symbol or "BTC/USDT", key.timeframe), end_ms=until_ms, limit=5_000
         )
         arrays[key] = np.array([list(bar) for bar in bars])
-    return list(program.batch(arrays)[-1])
+    return list(batch(program, arrays)[-1])
 
 
 async def test_a_strategy_enters_at_the_close_at_which_the_day_of_the_metric_is_over(trading, tmp_path) -> None:

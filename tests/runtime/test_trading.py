@@ -12,6 +12,7 @@ import pytest
 
 from autotrader.core.events import Series
 from support.books import disagreements
+from support.columns import batch
 from support.folders import folder, rules
 from support.harness import Harness
 
@@ -145,7 +146,7 @@ async def test_other_symbols_and_longer_bars_are_seen_as_they_closed(trading) ->
         series = Series("paper", key.symbol or "BTC/USDT", key.timeframe)
         bars = await venue.bars(series, end_ms=venue.market_ms(), limit=5_000)
         arrays[key] = np.array([list(bar) for bar in bars])
-    whole = part.program.batch(arrays)[-1]
+    whole = batch(part.program, arrays)[-1]
     live = np.array(part.live[0].values())
     np.testing.assert_allclose(live, whole, rtol=1e-9)
     assert not np.isnan(live).any()

@@ -7,11 +7,10 @@ numbers, so their values are equal bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from autotrader.core.errors import ExpressionError
 from autotrader.core.events import Bar
@@ -20,10 +19,6 @@ from autotrader.features.compile import Compiler
 from autotrader.features.feature import MAX_WINDOW
 from autotrader.features.graph import GraphNode, SeriesKey, demand, feed_order, memory, reachable, warmup
 from autotrader.features.numeric import NAN
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MAX_HISTORY = MAX_WINDOW
 """The most bars of one series that are loaded before the first decision."""
@@ -53,14 +48,6 @@ class Program:
     def live(self) -> Live:
         """Return the program at its start, before any bar."""
         return Live(self)
-
-    def batch(self, bars: Mapping[SeriesKey, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return all columns for every bar of the own series, shape (bars, columns).
-
-        `bars` holds for each of `series` an array of shape (n, 6): opening time in ms, open, high, low, close, volume;
-        times increase. A bar of another series is seen from the first own bar that closes with it or after it.
-        """
-        return _Batch(self, bars).columns()
 
 
 class Live:
@@ -129,57 +116,6 @@ def folded(node: GraphNode) -> Callable[..., float]:
         assert node.function is not None
         return node.function
     return partial(node.feature.kernel, [NAN] * node.feature.size(*node.params), *node.params)
-
-
-class _Batch:
-    """One evaluation over columns."""
-
-    def __init__(self, program: Program, bars: Mapping[SeriesKey, NDArray[np.float64]]) -> None:
-        self._program = program
-        self._bars = bars
-        self._columns: list[Sequence[float]] = []
-        self._alignments: dict[tuple[SeriesKey, SeriesKey], list[int]] = {}
-
-    def columns(self) -> NDArray[np.float64]:
-        import numpy as np
-
-        for node in self._program.nodes:
-            self._columns.append(self._column(node))
-        own = self._program.own
-        result = np.empty((len(self._bars[own]), len(self._program.outputs)))
-        for place, index in enumerate(self._program.outputs):
-            result[:, place] = self._seen_from(own, index)
-        return result
-
-    def _column(self, node: GraphNode) -> Sequence[float]:
-        if node.series is None:
-            return node.params
-        if node.function is None and node.feature is None:
-            column: list[float] = self._bars[node.series][:, 1 + int(node.params[0])].tolist()
-            return column
-        function = folded(node)
-        values = map(function, *(self._seen_from(node.series, arg) for arg in node.args))
-        return [value if isfinite(value) else NAN for value in values]
-
-    def _seen_from(self, key: SeriesKey, index: int) -> Sequence[float]:
-        """Return a node's column at the closes of another series: the value of its last closed bar."""
-        source = self._program.nodes[index].series
-        column = self._columns[index]
-        if source is None:
-            return [column[0]] * len(self._bars[key])
-        if source == key:
-            return column
-        if (source, key) not in self._alignments:
-            self._alignments[source, key] = self._align(source, key)
-        return [column[at] if at >= 0 else NAN for at in self._alignments[source, key]]
-
-    def _align(self, source: SeriesKey, key: SeriesKey) -> list[int]:
-        import numpy as np
-
-        closes = self._bars[key][:, 0] + timeframe_ms(key.timeframe)
-        theirs = self._bars[source][:, 0] + timeframe_ms(source.timeframe)
-        places: list[int] = (np.searchsorted(theirs, closes, side="right") - 1).tolist()
-        return places
 
 
 def compile_program(columns: Mapping[str, str], lets: Mapping[str, str], timeframe: str) -> Program:
