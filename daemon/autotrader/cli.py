@@ -235,11 +235,10 @@ def _count(many: Sequence[Any], what: str) -> str:
 
 def _backtest(arguments: argparse.Namespace) -> None:
     from autotrader.app import compare_backtests, declared, run_backtest
-    from autotrader.backtest import compare, summary
+    from autotrader.backtest import summary
 
     root = _root(arguments)
     span = {"from_ms": arguments.since, "to_ms": arguments.until, "data": arguments.data}
-    language = arguments.language or declared(root).daemon.language
     with progress_bar("backtest") as progress:
         if arguments.compare:
             results = compare_backtests(root, arguments.names, progress=progress, **span)
@@ -254,11 +253,14 @@ def _backtest(arguments: argparse.Namespace) -> None:
     if arguments.report:
         from autotrader.backtest import report
 
+        language = arguments.language or declared(root).daemon.language
         if arguments.compare:
             _written(arguments.report, lambda path: report.write_comparison(results, path, language))
         else:
             _written(arguments.report, lambda path: report.write_report(results[""], path, language))
     if arguments.compare:
+        from autotrader.backtest import compare
+
         compared = compare.compare(results)
         documents = {name: summary.document(result) for name, result in results.items()}
         show(arguments, compare.rows(compared), documents)

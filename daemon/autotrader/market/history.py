@@ -7,9 +7,10 @@ import threading
 from collections import OrderedDict
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from autotrader.core.errors import HistoryError
 from autotrader.core.units import split_symbol, timeframe_ms
@@ -263,10 +264,20 @@ def _read(path: Path, floats: tuple[str, ...]) -> pa.Table:
 
 
 def _ints(table: pa.Table) -> Ints:
-    column: Ints = table.column("ts").to_numpy()
-    return column
+    return _array(table, "ts", np.dtype(np.int64))
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
-    column: Floats = table.column(name).to_numpy()
-    return column
+    return _array(table, name, np.dtype(np.float64))
+
+
+def _array(table: pa.Table, name: str, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return a column without empty values as it lies in memory; pyarrow's own way would import pandas first."""
+    parts = []
+    for chunk in table.column(name).chunks:
+        values = chunk.buffers()[1] if len(chunk) else None
+        if values is not None:
+            parts.append(np.frombuffer(memoryview(values), kind)[chunk.offset : chunk.offset + len(chunk)])
+    if not parts:
+        return np.empty(0, kind)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
