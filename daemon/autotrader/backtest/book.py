@@ -60,21 +60,16 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
         _enqueue(w, queue, leg, c.EXIT_ORDER)
         return
     bare = cost(lots, expected if ticks > 0 else last, unit, side)
-    refused = bare < w[exchange, c.MIN_NOTIONAL] or bare_margin(w, exchange, bare) > free_cash(w, exchange)
+    refused = bare < w[exchange, c.MIN_NOTIONAL] or margin(bare, w[exchange, c.LEVERAGE]) > free_cash(w, exchange)
     if refused or (w[exchange, c.SWAP] == 1 and opposed(w, leg, side)):
         rest(w, leg)
         return
     full = cost(lots, expected, unit, 1)
-    reserved = min(bare_margin(w, exchange, full) + fee(full, w[exchange, c.TAKER]), free_cash(w, exchange))
+    reserved = min(margin(full, w[exchange, c.LEVERAGE]) + fee(full, w[exchange, c.TAKER]), free_cash(w, exchange))
     w[exchange, c.RESERVED] += reserved
     w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
     w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
     _enqueue(w, queue, leg, c.ENTRY_ORDER)
-
-
-def bare_margin(w: Any, exchange: int, bare: int) -> int:
-    """Return the money that a fill of a cost ties up: all of it, or its margin on a swap."""
-    return margin(bare, w[exchange, c.LEVERAGE]) if w[exchange, c.SWAP] == 1 else bare
 
 
 def _enqueue(w: Any, queue: Any, leg: int, purpose: int) -> None:
@@ -108,8 +103,7 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
         lots = 0
     else:
         money = free_cash(w, exchange) + reserved
-        leverage = w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1
-        bought = affordable_on_margin(money, ticks, unit, rate, leverage)
+        bought = affordable_on_margin(money, ticks, unit, rate, w[exchange, c.LEVERAGE])
         if bought < lots:
             lots = bought
             if cost(lots, ticks, unit, -1) < w[exchange, c.MIN_NOTIONAL]:

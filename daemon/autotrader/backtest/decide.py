@@ -99,13 +99,13 @@ def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
         )  # fmt: skip
     return entry_lots(
         w[leg, c.SIZE_KIND], size, f[leg, c.TARGET], share(w, f, leg), cash, w[exchange, c.COST], ticks, unit,
-        atr * f[instrument, c.PER_PRICE], w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1,
+        atr * f[instrument, c.PER_PRICE], w[exchange, c.LEVERAGE],
     )  # fmt: skip
 
 
 def available(w: Any, f: Any, exchange: int, without: int) -> int:
     """Return what a new entry may be worth (see `runtime.account.Account.available`). One leg's entry is left out."""
-    leverage = w[exchange, c.LEVERAGE] if w[exchange, c.SWAP] == 1 else 1
+    leverage = w[exchange, c.LEVERAGE]  # 1 on spot
     total = w[exchange, c.CASH] * leverage
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         if w[leg, c.LEG_EXCHANGE] != exchange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,15 +14,15 @@ from autotrader.backtest.glue import layout, put, widths
 from autotrader.backtest.outside import Elsewhere, Span, asked_for
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import HistoryError
-from autotrader.core.units import split_symbol, timeframe_ms
+from autotrader.core.units import timeframe_ms
 from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size
 from autotrader.execution.leg import Policy
 from autotrader.execution.orders import Guard
-from autotrader.execution.sizing import KINDS, STEP, Size, steps
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Program, compile_program
 from autotrader.market import fills
 from autotrader.market.bars import BarSource, Columns, Floats, Ints
+from autotrader.market.instrument import STEP, steps
 from autotrader.market.metrics import Metrics
 from autotrader.risk.breakers import loss_bounds_of
 from autotrader.risk.limits import Limits, bounds_of
@@ -388,7 +388,7 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     row[c.LEG_EXCHANGE], row[c.INSTRUMENT] = places["exchange"] + exchange, places["instrument"] + instrument
     row[c.OWN], row[c.MATCH] = places["series"] + keys.index(leg.own), places["series"] + keys.index(leg.match)
     size, _ = declared_size(one.params)
-    row[c.SIZE_KIND], row[c.SIZE_VALUE] = KINDS.index(size.kind), _size_value(size)
+    row[c.SIZE_KIND], row[c.SIZE_VALUE] = size.code, steps(size.value)
     row[c.CAPITAL] = steps(one.params.capital)
     row[c.SHARES] = sum(count for strategy, _, count in plan.parts if strategy == leg.strategy)
     row[c.MAY_SHORT] = int(plan.exchanges[exchange].market == "swap")
@@ -405,12 +405,3 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     floats[c.ENTRY_PRICE] = float("nan")
     floats[c.TICK] = float(plan.ticks[plan.instruments[instrument]])
     floats[c.LOT] = float(STEP)
-
-
-def _size_value(size: Size) -> int:
-    return int((size.value / STEP).to_integral_value(ROUND_FLOOR))
-
-
-def quote_of(symbol: str) -> str:
-    """Return the currency that a symbol is paid in."""
-    return split_symbol(symbol)[1]

@@ -69,15 +69,14 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 (
     SLOT_LEG, SLOT_SIDE, SLOT_TICKS, SLOT_LOTS, SLOT_POST_ONLY, SLOT_GROUP, ORDER_STATE, ORDER_FILLED, ORDER_REMAINING,
-    O_SIDE, O_TICKS, O_LOTS, O_RESERVED, O_SEQ, O_FROM_MS,
-) = range(15)  # fmt: skip
+) = range(9)  # fmt: skip
 
 WIDTH = max(_RUN_WIDTH, 67)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------
 EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy
-PER_PRICE, LAST_PRICE, PER_LOT = range(3)  # an instrument; PER_LOT is the money that a lot is worth a unit of price
+PER_PRICE, LAST_PRICE = range(2)  # an instrument
 LAST_CLOSE = 0  # a series
 TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(
     9
@@ -99,7 +98,7 @@ TRADE_WIDTH, FILL_WIDTH, QUEUE_WIDTH = len(TRADE_COLUMNS), len(FILL_COLUMNS), 3
 BAR_COLUMNS = 5
 """What the loop sees of a bar: ts, open, high, low, close."""
 
-ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
+ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER = range(3)
 """The purpose of an order."""
 
 DONE, NEEDS_BARS, NEEDS_ROOM, UNCOUNTABLE = range(4)

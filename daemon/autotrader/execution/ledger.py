@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.execution.orders import Fill
+from autotrader.market.instrument import STEP
 
 ZERO = Decimal(0)
-STEP = Decimal("1e-8")
-"""Quote money is counted in this."""
 
 
 class Position(NamedTuple):

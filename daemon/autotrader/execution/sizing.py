@@ -6,16 +6,14 @@ Amounts count lots, prices ticks and money steps of cash (see `market.fills`); `
 from __future__ import annotations
 
 import math
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.market.fills import RATE, affordable, mul_div, part_of
-from autotrader.market.instrument import Instrument
+from autotrader.market.instrument import STEP, Instrument, steps
 
 PERCENT, FIXED, NOTIONAL, VOLATILITY, KELLY = range(5)
 KINDS = ("percent", "fixed", "notional", "volatility", "kelly")
-STEP = Decimal("1e-8")
-"""The lot and the step of cash in which decimals are counted here."""
 
 
 def share_of(equity: int, capital: int, legs: int) -> int:
@@ -150,11 +148,6 @@ class Room(NamedTuple):
     cash: Decimal
     cost: Decimal
     leverage: int = 1
-
-
-def steps(amount: Decimal) -> int:
-    """Return the whole steps of 1e-8 in an amount: base units, money or a fraction (RATE is as fine)."""
-    return int((amount / STEP).to_integral_value(ROUND_DOWN))
 
 
 def entry_amount(

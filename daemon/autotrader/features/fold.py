@@ -174,7 +174,7 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
     for index in part.nodes:
         node = nodes[index]
         if node.feature is None:
-            line = _plain_line(node, index, part, nodes)
+            line = _plain_line(node, index)
         else:
             count = len(node.params)
             names = [f"p{param + n}" for n in range(count)]
@@ -183,7 +183,7 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
                 head.append(f"    {name} = {f'int({number})' if declared.whole else number}")
                 param += 1
             head.append(f"    s{kernel} = state[offsets[{kernel}]:offsets[{kernel + 1}]]")
-            args = ", ".join((f"s{kernel}", *names, *(_value(arg, part, nodes) for arg in node.args)))
+            args = ", ".join((f"s{kernel}", *names, *(f"v{arg}" for arg in node.args)))
             line = f"v{index} = finite(feature_{node.feature.name}({args}))"
             kernel += 1
         body.append(f"        {line}")
@@ -199,20 +199,16 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
         loop.append(f"            at{at} += 1")
     for index, (at, column) in part.borrowed.items():
         loop.append(f"        v{index} = values{at}[at{at} - 1, {column}] if at{at} > 0 else nan")
-    rows = [f"        out[i - start, {place}] = {_value(index, part, nodes)}" for place, index in part.outputs]
+    rows = [f"        out[i - start, {place}] = v{index}" for place, index in part.outputs]
     tail = [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 
 
-def _plain_line(node: GraphNode, index: int, part: _Part, nodes: tuple[GraphNode, ...]) -> str:
+def _plain_line(node: GraphNode, index: int) -> str:
     if node.function is None:
         return f"v{index} = {_PRICES[int(node.params[0])]}[i]"
-    args = ", ".join(_value(arg, part, nodes) for arg in node.args)
+    args = ", ".join(f"v{arg}" for arg in node.args)
     return f"v{index} = operator_{node.function.__name__}({args})"
-
-
-def _value(index: int, _part: _Part, _nodes: tuple[GraphNode, ...]) -> str:
-    return f"v{index}"
 
 
 @lru_cache(maxsize=1_024)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Literal
+
+STEP = Decimal("1e-8")
+"""What money, amounts and fractions are counted in where nothing finer is declared."""
 
 MAX_COUNT = 2**62
 """Bound of every tick, lot and cash count: the hot loops keep them in signed 64-bit integers."""
@@ -44,6 +47,11 @@ class Instrument:
     def amount(self, lots: int) -> Decimal:
         """Return a lot count as an exact amount of base units."""
         return lots * self.lot
+
+
+def steps(amount: Decimal, rounding: str = ROUND_FLOOR) -> int:
+    """Return money, an amount or a fraction in whole steps."""
+    return int((amount / STEP).to_integral_value(rounding))
 
 
 def _count(value: Decimal, step: Decimal, rounding: str) -> int:

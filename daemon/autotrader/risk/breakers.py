@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from autotrader.core.clock import DAY_MS, day_of, iso
 from autotrader.market.fills import RATE, mul_div_up
-from autotrader.risk.limits import NONE, Limits, Refusal, counted, steps
+from autotrader.market.instrument import steps
+from autotrader.risk.limits import NONE, Limits, Refusal, counted
 
 MAX_LOSSES_KEPT = 1_000
 

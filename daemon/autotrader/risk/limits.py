@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from autotrader.core.units import plain
 from autotrader.market.fills import RATE, mul_div
+from autotrader.market.instrument import steps
 
 CENT = Decimal("0.01")
-STEP = Decimal("1e-8")
-"""Money and fractions are counted in this."""
 
 
 class Cap(NamedTuple):
@@ -206,11 +205,6 @@ def counted(cap: Cap | None) -> tuple[int, int]:
     if cap.amount is not None:
         return steps(cap.amount), NONE
     return NONE, steps(cap.share or Decimal(0))
-
-
-def steps(amount: Decimal, rounding: str = ROUND_FLOOR) -> int:
-    """Return money or a fraction in whole steps."""
-    return int((amount / STEP).to_integral_value(rounding))
 
 
 def check(limits: Limits, order: Entry, account: Account) -> Refusal | None:

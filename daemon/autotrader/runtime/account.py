@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from autotrader.execution.leg import Leg
-from autotrader.execution.sizing import STEP
+from autotrader.market.instrument import STEP
 
 ZERO = Decimal(0)
 

@@ -15,7 +15,8 @@ from autotrader.core.clock import iso
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
-from autotrader.execution.sizing import NO_TRADES, STEP, Record, Room, entry_amount, share_of, steps
+from autotrader.execution.sizing import NO_TRADES, Record, Room, entry_amount, share_of
+from autotrader.market.instrument import STEP, steps
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
 from autotrader.runtime.desk import Desk
