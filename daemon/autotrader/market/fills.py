@@ -167,6 +167,11 @@ def limit_in_bar(side: int, limit: int, high: int, low: int) -> bool:
     return low < limit if side > 0 else high > limit
 
 
+def crosses(side: int, limit: int, price: int) -> bool:
+    """Tell whether a limit order takes at once what the market offers at a price, instead of resting at its own."""
+    return price <= limit if side > 0 else price >= limit
+
+
 def rest_of_bar(side: int, filled: int, high: int, low: int, close: int) -> tuple[int, int, int]:
     """Return open, high and low of what surely follows a limit's fill inside a bar.
 
