@@ -15,6 +15,7 @@ from autotrader.market.fills import (
     affordable_on_margin,
     average,
     cost,
+    crosses,
     fee,
     fits,
     in_ticks,
@@ -32,10 +33,10 @@ def free_cash(w: Any, exchange: int) -> int:
 
 
 def opposed(w: Any, leg: int, side: int) -> bool:
-    """Tell whether all legs together hold the other side of a leg's instrument."""
+    """Tell whether the other legs together hold the other side of a leg's instrument."""
     net = 0
     for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[other, c.INSTRUMENT] == w[leg, c.INSTRUMENT]:
+        if w[other, c.INSTRUMENT] == w[leg, c.INSTRUMENT] and other != leg:
             net += w[other, c.LOTS]
     return net * side < 0
 
@@ -54,10 +55,13 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     latency_ms = w[exchange, c.LATENCY_MS] if w[exchange, c.LATENCY_MS] >= w[series, c.LENGTH_MS] else 0
     from_ms = now_ms + latency_ms
     w[c.RUN, c.SEQ] += 1
+    taking = takes(w, f, series, instrument, side, ticks)
     if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
         w[leg, c.X_SIDE], w[leg, c.X_LOTS], w[leg, c.X_TICKS], w[leg, c.X_FROM_MS] = side, lots, ticks, from_ms
         w[leg, c.X_CREATED_MS], w[leg, c.X_REASON], w[leg, c.X_SEQ] = now_ms, w[leg, c.N_REASON], w[c.RUN, c.SEQ]
-        _enqueue(w, queue, leg, c.EXIT_ORDER)
+        w[leg, c.X_CROSSES] = taking
+        if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
+            _enqueue(w, queue, leg, c.EXIT_ORDER)
         return
     bare = cost(lots, expected if ticks > 0 else last, unit, side)
     refused = bare < w[exchange, c.MIN_NOTIONAL] or margin(bare, w[exchange, c.LEVERAGE]) > free_cash(w, exchange)
@@ -69,7 +73,19 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     w[exchange, c.RESERVED] += reserved
     w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
     w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
-    _enqueue(w, queue, leg, c.ENTRY_ORDER)
+    w[leg, c.E_CROSSES] = taking
+    if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
+        _enqueue(w, queue, leg, c.ENTRY_ORDER)
+
+
+def takes(w: Any, f: Any, series: int, instrument: int, side: int, ticks: int) -> int:
+    """Return 1 where a limit order would take what the market offers as it comes in, else 0; `ticks` 0 is no limit."""
+    if ticks == 0:
+        return 0
+    price = f[series, c.LAST_CLOSE]
+    if w[series, c.LENGTH_MS] == 0:
+        price = f[series, c.LAST_HIGH] if side > 0 else f[series, c.LAST_LOW]
+    return int(crosses(side, ticks, in_ticks(price, f[instrument, c.PER_PRICE])))
 
 
 def _enqueue(w: Any, queue: Any, leg: int, purpose: int) -> None:
@@ -115,7 +131,7 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
         charge = fee(cash, rate)
         book(w, leg, side, lots, cash, charge)
         record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, c.ENTRY_ORDER, 0, ts_ms, created_ms)
-        _grow(w, f, leg, side, lots, ticks, cash, charge, ts_ms)
+        grow(w, f, leg, side, lots, ticks, cash, charge, ts_ms)
     rest(w, leg)
 
 
@@ -138,7 +154,7 @@ def fill_exit(
     charge = fee(cash, rate)
     book(w, leg, side, lots, cash, charge)
     record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, purpose, reason, ts_ms, decided_ms)
-    _shrink(w, f, trades, losses, leg, lots, ticks, cash, charge, reason, ts_ms)
+    shrink(w, f, trades, losses, leg, lots, ticks, cash, charge, reason, ts_ms)
 
 
 def book(w: Any, leg: int, side: int, lots: int, cash: int, charge: int) -> None:
@@ -163,7 +179,8 @@ def book(w: Any, leg: int, side: int, lots: int, cash: int, charge: int) -> None
     w[exchange, c.MARGIN] += margin(after, w[exchange, c.LEVERAGE]) - before
 
 
-def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int) -> None:
+def grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int) -> None:
+    """Let a fill build a position; `cash` is its cost, `charge` its fee."""
     if w[leg, c.LOTS] == 0:
         w[leg, c.OPENED_MS] = ts_ms
         w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0
@@ -186,10 +203,11 @@ def counts(total: int, ticks: int, lots: int) -> bool:
     return float(total) + float(ticks) * lots < SURELY_FITS
 
 
-def _shrink(
+def shrink(
     w: Any, f: Any, trades: Any, losses: Any, leg: int, lots: int, ticks: int, cash: int, charge: int, reason: int,
     ts_ms: int,
 ) -> None:  # fmt: skip
+    """Let a fill reduce a position; the last lot closes its trade."""
     held = w[leg, c.LOTS]
     side = 1 if held > 0 else -1
     w[leg, c.OPEN_COST] -= part_of(w[leg, c.OPEN_COST], lots, abs(held))
@@ -256,6 +274,11 @@ def record_fill(
     fills[at, 4], fills[at, 5], fills[at, 6], fills[at, 7] = lots, cash, charge, maker
     fills[at, 8], fills[at, 9], fills[at, 10], fills[at, 11] = purpose, reason, w[leg, c.ENTRY_ID], decided_ms
     w[c.RUN, c.FILLS] = at + 1
+    part = w[leg, c.LEG_PART]
+    w[part, c.FILLED_LEG] = leg - w[part, c.PART_FIRST_LEG]
+    if w[part, c.ON_FILL] == 1 and w[part, c.FILLED] == 0:  # it hears of them when all of this moment are done
+        w[part, c.FILLED] = 1
+        w[c.RUN, c.FILLED_PARTS] += 1
 
 
 def end_stale_entries(w: Any) -> None:

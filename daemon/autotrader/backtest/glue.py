@@ -114,6 +114,10 @@ def _call(at: int, kind: Kind, wide: Widths) -> Iterator[str]:
     yield f"state = State{at}({_read(state, ('whole', wide.whole), ('floats', wide.floats))})"
     given = _read(constants, ("const_whole", wide.const_whole), ("const_floats", wide.const_floats))
     yield f"state = step{at}(Constants{at}({given}), state, view, out)"
+    if "slot_side" in jit.reached(typing.cast("FunctionType", kind.step)):
+        yield f"before = State{at}({_read(state, ('whole', wide.whole), ('floats', wide.floats))})"
+        changed = " or ".join(f"state.{name} != before.{name}" for name, _, _, _ in state.fields)
+        yield f"w[part, MOVED] = 1 if {changed} else 0"
     for name, is_whole, first, length in state.fields:
         table, width = ("whole", wide.whole) if is_whole else ("floats", wide.floats)
         if length:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
+from autotrader.backtest.feed import CENT_8, NO_ATR, live_event, told_fills, unmoved, wake, weigh
 from autotrader.backtest.turns import (
     cared,
     closed,
@@ -22,13 +23,9 @@ from autotrader.backtest.turns import (
     watched,
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
-from autotrader.core.jit import seldom
 from autotrader.core.memory import line, real_at, table, whole_at
 from autotrader.market.fills import in_ticks, moved_best, stop_level
-from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER, WORKING
-
-CENT_8 = 1e-8
-NO_ATR = float("nan")
+from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER
 
 
 def step(*_arguments: Any) -> None:
@@ -60,6 +57,7 @@ def run(
     first_leg, last_leg = w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]
     first_part, last_part = w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]
     alone = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
+    alone = alone and w[c.RUN, c.HAS_FEEDS] == 0 and w[first_part, c.PART_SLOTS] == 0 and w[first_part, c.ON_FILL] == 0
     alone = alone and w[first_part, c.ON_BAR] == 1 and w[first_part, c.ON_TIMER] == 0
     while True:
         if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1:
@@ -77,13 +75,11 @@ def run(
         for series in range(first_series, last_series):
             if (
                 w[series, c.NEXT_MS] == now_ms
-                and w[series, c.OPENED] == 1
+                and (w[series, c.OPENED] == 1 or w[series, c.LENGTH_MS] == 0)
                 and w[series, c.CURSOR] >= w[series, c.READY]
             ):
                 return c.NEEDS_BARS
-        if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
-            return c.NEEDS_ROOM
-        if w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]:
+        if is_full(w):
             return c.NEEDS_ROOM
         if w[c.RUN, c.TOO_LARGE] != 0:
             return c.UNCOUNTABLE
@@ -103,6 +99,7 @@ def run(
             waiting = moving = False
             for place in range(first, last):
                 leg = lists[place]
+                waiting = waiting or w[leg, c.SLOT_ORDERS] > 0
                 waiting = waiting or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
                 waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
                 if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
@@ -152,6 +149,10 @@ def run(
             settled(w, f, funding)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
             heard(w)
+        if w[c.RUN, c.FILLED_PARTS] > 0:
+            told_fills(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
+            )  # fmt: skip
 
         # decisions on what closed
         if told:
@@ -166,24 +167,11 @@ def run(
                         continue
                     if turn == 0:
                         w[part, c.WAKE_MS] = 0
-                    for leg in range(first, last):
-                        state = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
-                        state = HELD if w[leg, c.LOTS] != 0 else state
-                        w[leg, c.ENTRY_STATE] = WORKING if w[leg, c.E_SIDE] != 0 else state
                     event, about = (TIMER, 0) if turn == 0 else (BAR, w[part, c.LAST_LEG])
-                    step(
-                        w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, about
+                    wake(
+                        w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part,
+                        event, about,
                     )  # fmt: skip
-                    for leg in range(first, last):
-                        wants = f[leg, c.TARGET] != 0.0
-                        has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0
-                        if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or (
-                            not wants and has and w[leg, c.EXIT_REASON] == 0
-                        ):
-                            atr = NO_ATR
-                            if w[leg, c.ATR_COLUMN] >= 0:
-                                atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
-                            considered(w, f, staged, recent, leg, atr)
             for place in range(last_leg - first_leg):  # lists begins with the legs as their bars are told
                 leg = lists[place]
                 if w[leg, c.ARRIVED_MS] == now_ms:
@@ -192,40 +180,14 @@ def run(
                     if w[leg, c.EXIT_REASON] != 0 or resting or held:
                         cared(w, f, staged, recent, leg)
 
-            # what everything is worth; the last value of each sample is kept
-            if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
-                keep_sample(w, f, points_ms, points)
-            equity = f[c.RUN, c.START]
-            many = w[c.RUN, c.STRATEGIES] > 1
-            first, last = w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]
-            for strategy in range(first, last):
-                own = w[strategy, c.MONEY] * CENT_8
-                equity += own
-                f[strategy, c.EQUITY] = f[strategy, c.START] + own
-            exposed = 0
-            for leg in range(first_leg, last_leg):
-                if w[leg, c.LOTS] != 0:
-                    worth = w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
-                    equity += worth
-                    exposed = 1
-                    if many:
-                        f[w[leg, c.STRATEGY], c.EQUITY] += worth
-            w[c.RUN, c.MOMENTS] += 1
-            w[c.RUN, c.EXPOSED_MOMENTS] += exposed
-            f[c.RUN, c.EQUITY] = equity
-            fallen(f, c.RUN)
-            if many:
-                for strategy in range(first, last):
-                    fallen(f, strategy)
-            if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms):
-                watched(w, f, staged, recent)
+            weigh(w, f, staged, recent, points_ms, points)
             if w[c.RUN, c.STAGED] > 0:
                 sent(w, f, queue, staged)
 
         # bars that open
         matters = w[c.RUN, c.QUEUED] > 0
         for series in range(first_series, last_series):
-            if w[series, c.NEXT_MS] != now_ms:
+            if w[series, c.NEXT_MS] != now_ms or w[series, c.LENGTH_MS] == 0:
                 continue
             w[series, c.OPENED] = 1
             w[series, c.OPENED_AT_MS] = now_ms
@@ -239,6 +201,38 @@ def run(
                     matters = price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
         if matters:
             opened(w, f, queue, fills, trades, losses, at_open)
+            if w[c.RUN, c.FILLED_PARTS] > 0:
+                told_fills(
+                    w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
+                )  # fmt: skip
+        if w[c.RUN, c.HAS_FEEDS] == 1:
+            live_events(
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,
+                recent, losses, fills, trades, points_ms, points,
+            )  # fmt: skip
+
+
+def live_events(
+    w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
+    const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, fills: Any, trades: Any,
+    points_ms: Any, points: Any,
+) -> None:  # fmt: skip
+    """Live through the feeds' events of this moment, one after the other, as far as their columns and the lists go."""
+    for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
+        while w[series, c.LENGTH_MS] == 0 and w[series, c.NEXT_MS] == w[c.RUN, c.NOW_MS]:
+            if w[series, c.CURSOR] >= w[series, c.READY] or is_full(w):
+                return
+            live_event(
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,
+                recent, losses, fills, trades, points_ms, points, series,
+            )  # fmt: skip
+
+
+def is_full(w: Any) -> bool:
+    """Tell whether a list has no room for what one more moment may add."""
+    if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
+        return True
+    return w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]  # type: ignore[no-any-return]
 
 
 def stretch(
@@ -351,40 +345,3 @@ def stretch(
     w[series, c.CURSOR] = row
     w[series, c.OPENED] = 1 if opened_row == row else 0
     w[series, c.NEXT_MS] = ts[row] + length_ms if opened_row == row else ts[row]
-
-
-def unmoved(w: Any, f: Any, now_ms: int) -> bool:
-    """Tell whether an equity surely trips no loss lock, makes no new peak and begins no new day (see `watched`)."""
-    equity = f[c.RUN, c.EQUITY]
-    if not f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]:
-        return False
-    until_ms: int = w[c.RUN, c.UNMOVED_UNTIL_MS]
-    return now_ms < until_ms
-
-
-def fallen(f: Any, row: int) -> None:
-    """Follow the peak of an equity and the deepest fall from one."""
-    equity = f[row, c.EQUITY]
-    if equity >= f[row, c.PEAK_EQUITY]:
-        f[row, c.PEAK_EQUITY] = equity
-    elif equity < f[row, c.DEEPEST]:
-        f[row, c.DRAWDOWN] = 1.0 - equity / f[row, c.PEAK_EQUITY]
-        f[row, c.DEEPEST] = equity
-    # the equity below which a fall from the present peak is the deepest yet
-    if equity >= f[row, c.PEAK_EQUITY]:
-        f[row, c.DEEPEST] = equity * (1.0 - f[row, c.DRAWDOWN])
-
-
-@seldom
-def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
-    """Keep the equity of the last moment of the sample that is over."""
-    at, many = w[c.RUN, c.POINTS], w[c.RUN, c.STRATEGIES]
-    points_ms[at] = w[c.RUN, c.NEXT_SAMPLE_MS]
-    points[at * (1 + many)] = f[c.RUN, c.EQUITY]
-    for place in range(many):
-        strategy = w[c.RUN, c.FIRST_STRATEGY] + place
-        points[at * (1 + many) + 1 + place] = f[strategy, c.EQUITY] if many > 1 else f[c.RUN, c.EQUITY]
-    w[c.RUN, c.POINTS] = at + 1
-    step_ms = w[c.RUN, c.SAMPLE_MS]
-    left_ms = w[c.RUN, c.NOW_MS] - w[c.RUN, c.NEXT_SAMPLE_MS]
-    w[c.RUN, c.NEXT_SAMPLE_MS] += step_ms * ((left_ms + step_ms - 1) // step_ms)

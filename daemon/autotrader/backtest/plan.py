@@ -26,7 +26,7 @@ from autotrader.market.instrument import STEP, steps
 from autotrader.market.metrics import Metrics
 from autotrader.risk.breakers import loss_bounds_of
 from autotrader.risk.limits import Limits, bounds_of
-from autotrader.strategies.contract import BAR, TIMER, Kind
+from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES, Kind
 from autotrader.strategies.contract import Leg as DeclaredLeg
 
 MAX_BARS = 20_000_000
@@ -207,7 +207,7 @@ def _span(source: BarSource, key: Key, begin_ms: int, to_ms: int | None, need: i
     before = source.before(key.symbol, key.timeframe, begin_ms, need)
     first_ms = int(before.ts[0]) if len(before.ts) else begin_ms - timeframe_ms(key.timeframe) + 1
     length_ms = timeframe_ms(key.timeframe)
-    limit = MAX_BARS if to_ms is None else min(MAX_BARS, max(0, (to_ms - first_ms) // length_ms + 1))
+    limit = MAX_BARS if to_ms is None or not length_ms else min(MAX_BARS, max(0, (to_ms - first_ms) // length_ms + 1))
     bars = source.after(key.symbol, key.timeframe, first_ms, limit)
     if to_ms is not None:
         bars = bars.part(0, int(np.searchsorted(bars.ts, to_ms - length_ms, side="right")))
@@ -328,6 +328,7 @@ def _exchange_rows(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int]) ->
             parts = np.rint(rates.rate * fills.RATE).astype(np.int64)
             settled.append(np.column_stack((rates.ts, parts)))
         row[c.FUNDING_STOP] = sum(len(one) for one in settled)
+    w[c.RUN, c.HAS_FEEDS] = int(any(timeframe_ms(stream.key.timeframe) == 0 for stream in plan.streams))
     w[c.RUN, c.HAS_FUNDING] = int(any(len(one) for one in settled))
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *settled])
 
@@ -371,7 +372,9 @@ def _part_rows(plan: Plan, w: Ints, places: Mapping[str, int], slots: Sequence[i
         row[c.PART_FIRST_SLOT], row[c.PART_SLOTS] = slot, slots[number]
         slot += slots[number]
         wakes = one.kind.wakes(one.params)
-        row[c.ON_BAR], row[c.ON_TIMER] = int(BAR in wakes), int(TIMER in wakes)
+        row[c.ON_BAR], row[c.ON_TIMER], row[c.ON_FILL] = int(BAR in wakes), int(TIMER in wakes), int(FILL in wakes)
+        event = WAKES[plan.legs[first].declared.feed.kind]
+        row[c.ON_EVENT] = event if event != BAR and event in wakes else 0
         put(one.kind.State(), states[kind], whole[number], floats[number])
         put(one.kind.constants(one.params), constants[kind], const_whole[number], const_floats[number])
     return whole, floats, const_whole, const_floats
@@ -402,6 +405,7 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     columns = leg.program.columns
     row[c.COLUMNS] = len(columns)
     row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
+    floats[c.RESTS_BELOW], floats[c.RESTS_ABOVE] = -np.inf, np.inf
     floats[c.ENTRY_PRICE] = float("nan")
     floats[c.TICK] = float(plan.ticks[plan.instruments[instrument]])
     floats[c.LOT] = float(STEP)

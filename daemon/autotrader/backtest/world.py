@@ -25,9 +25,10 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 26)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 26
+    TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS,
+    HAS_FEEDS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 28)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 28
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -37,7 +38,8 @@ CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONA
 EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 
 # a series of bars ---------------------------------------------------------------------------------------------------
-# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are.
+# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A feed
+# of events is a series whose bars have no length.
 (
     LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED,
     OWNED,
@@ -50,9 +52,11 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 ) = range(12)  # fmt: skip
 
 # a part -------------------------------------------------------------------------------------------------------------
-KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = (
-    range(11)
-)
+# ON_EVENT is the event of its feed on which it wakes, 0 if on none; MOVED whether its last step changed its State.
+(
+    KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH,
+    ON_EVENT, ON_FILL, FILLED, FILLED_LEG, MOVED,
+) = range(16)  # fmt: skip
 
 # a leg --------------------------------------------------------------------------------------------------------------
 (
@@ -63,26 +67,32 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END,
-) = range(67)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS,
+) = range(70)  # fmt: skip
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
+# What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
+# itself (O_), from when it is staged until it has ended. C_RESERVED is what an order holds that is being canceled.
 (
     SLOT_LEG, SLOT_SIDE, SLOT_TICKS, SLOT_LOTS, SLOT_POST_ONLY, SLOT_GROUP, ORDER_STATE, ORDER_FILLED, ORDER_REMAINING,
-) = range(9)  # fmt: skip
+    W_LEG, W_SIDE, W_TICKS, W_LOTS, W_POST_ONLY,
+    O_LEG, O_SIDE, O_TICKS, O_SENT, O_REDUCES, O_CROSSES, O_FROM_MS, O_CREATED_MS, O_RESERVED, O_SEQ, C_RESERVED,
+) = range(25)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 67)
+WIDTH = max(_RUN_WIDTH, 70)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------
 EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy
 PER_PRICE, LAST_PRICE = range(2)  # an instrument
-LAST_CLOSE = 0  # a series
-TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(
-    9
-)  # a leg; BEST and ENTRY in ticks
+LAST_CLOSE, LAST_HIGH, LAST_LOW = range(3)  # a series; of a feed what a buyer pays and a seller gets
+(
+    TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE, RESTS_BELOW, RESTS_ABOVE,
+) = range(11)  # fmt: skip
+# a leg; BEST and ENTRY in ticks. No exit of its position triggers between the two QUIET, and no order of its that rests
+# is traded through while buyers pay RESTS_BELOW or more and sellers get RESTS_ABOVE or less.
 
-FLOAT_WIDTH = 9
+FLOAT_WIDTH = 11
 """Columns of the table of floats."""
 
 # lists --------------------------------------------------------------------------------------------------------------
@@ -98,7 +108,7 @@ TRADE_WIDTH, FILL_WIDTH, QUEUE_WIDTH = len(TRADE_COLUMNS), len(FILL_COLUMNS), 3
 BAR_COLUMNS = 5
 """What the loop sees of a bar: ts, open, high, low, close."""
 
-ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER = range(3)
+ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
 """The purpose of an order."""
 
 DONE, NEEDS_BARS, NEEDS_ROOM, UNCOUNTABLE = range(4)

@@ -136,6 +136,7 @@ class Leg:
 
 _CODES: dict[str, int] = {
     Reason.EXIT: BY_TARGET,
+    Reason.SLOT: BY_TARGET,
     Reason.STOP_LOSS: BY_STOP_LOSS,
     Reason.TAKE_PROFIT: BY_TAKE_PROFIT,
     Reason.TRAILING_STOP: BY_TRAILING_STOP,

@@ -5,7 +5,7 @@ A kind is one module of this package with
     Params                    Pydantic: the whole YAML file of this kind, for people
     Constants                 NamedTuple of numbers: what the loop needs of it
     State                     NamedTuple of scalars and fixed-length tuples, finite, with defaults to start from;
-                              journalled whole, and enough to write all of `out` again
+                              journalled whole, as `out` is; a step that wants other orders by slot changes it
     constants(p)              Params -> Constants
     instruments(p)            the groups that are folded apart; each a tuple of legs (one, a pair, one a venue)
     wakes(p)                  which events call `step`: a subset of BAR, TRADE, QUOTE, BOOK, FILL, TIMER
@@ -93,7 +93,8 @@ class Out(NamedTuple):
     """What a step wants; it keeps what the step before left in it.
 
     By leg: `target`, the exposure of its share from -1 to 1, and `entry`, the id under which it is sized once (0: it
-    never asked for anything). A target that goes to 0 under its id is an exit, and one that ended is not entered again.
+    never asked for anything, and its target says nothing). A target that goes to 0 under its id is an exit, and one
+    that ended is not entered again.
     By slot: leg, side (+1, -1; 0 wants no order), ticks (0 is a market order), lots, post-only (0, 1) and a group of
     legs (0: none).
     What a slot wants is ordered once: only another wish orders again. `wake_ms[0]` is when TIMER is due (0: never).

@@ -1,0 +1,215 @@
+"""Events of feeds as the simulation lives through them: each is a moment of its own.
+
+An event meets the orders before it; who wakes on fills hears of them; then it is shown, decided on and weighed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrader.backtest import world as c
+from autotrader.backtest.turns import cared, considered, happened, heard, sent, watched, wished
+from autotrader.core.jit import seldom
+from autotrader.core.memory import real_at, whole_at
+from autotrader.market.fills import in_ticks
+from autotrader.strategies.contract import ENDED, FILL, HELD, NO_ENTRY, TIMER, WORKING
+
+NO_ATR = float("nan")
+CENT_8 = 1e-8
+
+
+def step(*_arguments: Any) -> None:
+    """Stand where the steps of a plan's strategy kinds are put (see `backtest.glue`)."""
+    raise AssertionError("a loop is run with the steps of its strategies")
+
+
+def wake(
+    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any,
+    staged: Any, recent: Any, part: int, event: int, about: int,
+) -> None:  # fmt: skip
+    """Let a part's step decide on an event that concerns one of its legs, and stage what follows from it."""
+    first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
+    for leg in range(first, last):
+        state = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
+        state = HELD if w[leg, c.LOTS] != 0 else state
+        w[leg, c.ENTRY_STATE] = WORKING if w[leg, c.E_SIDE] != 0 else state
+        w[leg, c.AGE_MS] = w[c.RUN, c.NOW_MS] - w[leg, c.ARRIVED_MS]
+    step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, about)
+    for leg in range(first, last):
+        wants = f[leg, c.TARGET] != 0.0
+        has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0
+        leaves = not wants and has and w[leg, c.EXIT_REASON] == 0 and w[leg, c.WANT_ID] != 0
+        if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or leaves:
+            atr = NO_ATR
+            if w[leg, c.ATR_COLUMN] >= 0:
+                atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
+            considered(w, f, staged, recent, leg, atr)
+    if w[part, c.PART_SLOTS] > 0 and w[part, c.MOVED] == 1:
+        wished(w, f, staged, recent, part)
+
+
+def told_fills(
+    w: Any, f: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any, const_floats: Any,
+    queue: Any, staged: Any, recent: Any,
+) -> None:  # fmt: skip
+    """Let those who wake on fills hear of this moment's, once however many they are, and send what follows."""
+    for part in range(w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]):
+        if w[part, c.FILLED] == 1:
+            w[part, c.FILLED] = 0
+            wake(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, FILL,
+                w[part, c.FILLED_LEG],
+            )  # fmt: skip
+    w[c.RUN, c.FILLED_PARTS] = 0
+    if w[c.RUN, c.STAGED] > 0:
+        sent(w, f, queue, staged)
+
+
+def live_event(
+    w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
+    const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, fills: Any, trades: Any,
+    points_ms: Any, points: Any, series: int,
+) -> None:  # fmt: skip
+    """Live through the next event of a feed."""
+    _meet(w, f, lists, bars, queue, fills, trades, losses, series)
+    if w[c.RUN, c.FILLED_PARTS] > 0:
+        told_fills(
+            w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
+        )  # fmt: skip
+    _show(w, f, lists, bars, series)
+    first = w[c.RUN, c.FIRST_PART]
+    for part in range(first, first + w[c.RUN, c.PARTS]):
+        if w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= w[c.RUN, c.NOW_MS] and _is_of(w, part, series):
+            w[part, c.WAKE_MS] = 0
+            wake(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, TIMER, 0
+            )  # fmt: skip
+        if w[part, c.ON_EVENT] == 0:
+            continue
+        for leg in range(w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]):
+            if w[leg, c.OWN] == series:
+                wake(
+                    w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part,
+                    w[part, c.ON_EVENT], leg - w[part, c.PART_FIRST_LEG],
+                )  # fmt: skip
+    for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+        leg = lists[place]
+        resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
+        if w[leg, c.EXIT_REASON] != 0 or resting or (w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0):
+            cared(w, f, staged, recent, leg)
+    weigh(w, f, staged, recent, points_ms, points)
+    if w[c.RUN, c.STAGED] > 0:
+        sent(w, f, queue, staged)
+
+
+def _is_of(w: Any, part: int, series: int) -> bool:
+    """Tell whether a feed comes from the exchange on which a part's time runs."""
+    first: int = w[part, c.PART_FIRST_LEG]
+    exchange: int = w[w[series, c.OF_INSTRUMENT], c.EXCHANGE]
+    return w[first, c.LEG_EXCHANGE] == exchange  # type: ignore[no-any-return]
+
+
+def _meet(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int) -> None:
+    """Let an event meet what waits for it, where anything does."""
+    at, of = w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
+    high, low, close = real_at(bars, of + 2)[at], real_at(bars, of + 3)[at], real_at(bars, of + 4)[at]
+    f[series, c.LAST_HIGH], f[series, c.LAST_LOW], f[series, c.LAST_CLOSE] = high, low, close
+    per_price = f[w[series, c.OF_INSTRUMENT], c.PER_PRICE]
+    buy, sell = in_ticks(high, per_price), in_ticks(low, per_price)
+    matters = w[c.RUN, c.QUEUED] > 0
+    for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
+        leg = lists[place]
+        matters = matters or buy < f[leg, c.RESTS_BELOW] or sell > f[leg, c.RESTS_ABOVE]
+        if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
+            price = sell if w[leg, c.LOTS] > 0 else buy
+            matters = matters or price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
+            matters = matters or w[leg, c.TRAIL] > 0
+    if matters:
+        happened(w, f, lists, queue, fills, trades, losses, series, buy, sell)
+        if w[c.RUN, c.STALE_ENTRIES] > 0:
+            heard(w)
+
+
+def _show(w: Any, f: Any, lists: Any, bars: Any, series: int) -> None:
+    """Let the daemon see an event: prices, columns and counts."""
+    at, of = w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
+    now_ms = w[c.RUN, c.NOW_MS]
+    f[w[series, c.OF_INSTRUMENT], c.LAST_PRICE] = f[series, c.LAST_CLOSE]
+    for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+        leg = lists[place]
+        w[leg, c.ARRIVED_MS] = w[leg, c.DUE_MS] = now_ms
+        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (at - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+        strategy = w[leg, c.STRATEGY]
+        w[strategy, c.BARS] += 1
+        if w[leg, c.LOTS] != 0:
+            w[strategy, c.EXPOSED_BARS] += 1
+    w[series, c.CURSOR] = at + 1
+    w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+
+
+def weigh(w: Any, f: Any, staged: Any, recent: Any, points_ms: Any, points: Any) -> None:
+    """Mark what everything is worth at a moment, and show it to the loss locks; each sample keeps its last value."""
+    now_ms = w[c.RUN, c.NOW_MS]
+    if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
+        keep_sample(w, f, points_ms, points)
+    equity = f[c.RUN, c.START]
+    many = w[c.RUN, c.STRATEGIES] > 1
+    first, last = w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]
+    for strategy in range(first, last):
+        own = w[strategy, c.MONEY] * CENT_8
+        equity += own
+        f[strategy, c.EQUITY] = f[strategy, c.START] + own
+    exposed = 0
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.LOTS] != 0:
+            worth = w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
+            equity += worth
+            exposed = 1
+            if many:
+                f[w[leg, c.STRATEGY], c.EQUITY] += worth
+    w[c.RUN, c.MOMENTS] += 1
+    w[c.RUN, c.EXPOSED_MOMENTS] += exposed
+    f[c.RUN, c.EQUITY] = equity
+    fallen(f, c.RUN)
+    if many:
+        for strategy in range(first, last):
+            fallen(f, strategy)
+    if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms):
+        watched(w, f, staged, recent)
+
+
+def unmoved(w: Any, f: Any, now_ms: int) -> bool:
+    """Tell whether an equity surely trips no loss lock, makes no new peak and begins no new day (see `watched`)."""
+    equity = f[c.RUN, c.EQUITY]
+    if not f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]:
+        return False
+    until_ms: int = w[c.RUN, c.UNMOVED_UNTIL_MS]
+    return now_ms < until_ms
+
+
+def fallen(f: Any, row: int) -> None:
+    """Follow the peak of an equity and the deepest fall from one."""
+    equity = f[row, c.EQUITY]
+    if equity >= f[row, c.PEAK_EQUITY]:
+        f[row, c.PEAK_EQUITY] = equity
+    elif equity < f[row, c.DEEPEST]:
+        f[row, c.DRAWDOWN] = 1.0 - equity / f[row, c.PEAK_EQUITY]
+        f[row, c.DEEPEST] = equity
+    # the equity below which a fall from the present peak is the deepest yet
+    if equity >= f[row, c.PEAK_EQUITY]:
+        f[row, c.DEEPEST] = equity * (1.0 - f[row, c.DRAWDOWN])
+
+
+@seldom
+def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
+    """Keep the equity of the last moment of the sample that is over."""
+    at, many = w[c.RUN, c.POINTS], w[c.RUN, c.STRATEGIES]
+    points_ms[at] = w[c.RUN, c.NEXT_SAMPLE_MS]
+    points[at * (1 + many)] = f[c.RUN, c.EQUITY]
+    for place in range(many):
+        strategy = w[c.RUN, c.FIRST_STRATEGY] + place
+        points[at * (1 + many) + 1 + place] = f[strategy, c.EQUITY] if many > 1 else f[c.RUN, c.EQUITY]
+    w[c.RUN, c.POINTS] = at + 1
+    step_ms = w[c.RUN, c.SAMPLE_MS]
+    left_ms = w[c.RUN, c.NOW_MS] - w[c.RUN, c.NEXT_SAMPLE_MS]
+    w[c.RUN, c.NEXT_SAMPLE_MS] += step_ms * ((left_ms + step_ms - 1) // step_ms)
