@@ -5,6 +5,7 @@ An event meets the orders before it; who wakes on fills hears of them; then it i
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autotrader.backtest import world as c
@@ -16,6 +17,7 @@ from autotrader.strategies.contract import ENDED, FILL, HELD, NO_ENTRY, TIMER, W
 
 NO_ATR = float("nan")
 CENT_8 = 1e-8
+INFINITE = math.inf
 
 
 def step(*_arguments: Any) -> None:
@@ -87,7 +89,7 @@ def live_event(
         if w[part, c.ON_EVENT] == 0:
             continue
         for leg in range(w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]):
-            if w[leg, c.OWN] == series:
+            if w[leg, c.OWN] == series and not is_calm(f, leg, f[series, c.LAST_CLOSE]):
                 wake(
                     w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part,
                     w[part, c.ON_EVENT], leg - w[part, c.PART_FIRST_LEG],
@@ -100,6 +102,11 @@ def live_event(
     weigh(w, f, staged, recent, points_ms, points)
     if w[c.RUN, c.STAGED] > 0:
         sent(w, f, queue, staged)
+
+
+def is_calm(f: Any, leg: int, price: float) -> bool:
+    """Tell whether a part said that it need not wake while a leg's price is where it is."""
+    return bool(f[leg, c.CALM_BELOW] < price < f[leg, c.CALM_ABOVE])
 
 
 def _is_of(w: Any, part: int, series: int) -> bool:
@@ -145,6 +152,82 @@ def _show(w: Any, f: Any, lists: Any, bars: Any, series: int) -> None:
             w[strategy, c.EXPOSED_BARS] += 1
     w[series, c.CURSOR] = at + 1
     w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+
+
+def glide(w: Any, f: Any, bars: Any) -> None:
+    """Pass over the events of a run's only feed while its only leg waits: nothing fills, nobody wakes.
+
+    What `live_event` does at such events and no more. It stops before an event that may matter.
+    """
+    series, part, leg = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_LEG]
+    lots = w[leg, c.LOTS]
+    if w[leg, c.EXIT_REASON] != 0 or (lots != 0 and (w[leg, c.TRAIL] > 0 or w[leg, c.MAX_HOLDING_MS] > 0)):
+        return
+    if w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1:
+        return
+    instrument, strategy = w[leg, c.INSTRUMENT], w[leg, c.STRATEGY]
+    per_price = f[instrument, c.PER_PRICE]
+    # of what waits for a price, how far the price may go, a tick short of it
+    least, most = (f[leg, c.RESTS_BELOW] + 1.0) / per_price, (f[leg, c.RESTS_ABOVE] - 1.0) / per_price
+    if lots != 0 and w[leg, c.CAN_END] == 1:
+        least = max(least, (f[leg, c.QUIET_BELOW] + 1.0) / per_price)
+        most = min(most, (f[leg, c.QUIET_ABOVE] - 1.0) / per_price)
+    if w[part, c.ON_EVENT] != 0:
+        least, most = max(least, f[leg, c.CALM_BELOW]), min(most, f[leg, c.CALM_ABOVE])
+    first = row = w[series, c.CURSOR]
+    last = min(w[series, c.READY], w[series, c.ROWS])
+    ts, highs, lows, closes = whole_at(bars, 0), real_at(bars, 2), real_at(bars, 3), real_at(bars, 4)
+    until_ms = w[c.RUN, c.NEXT_SAMPLE_MS] + 1
+    if w[part, c.ON_TIMER] == 1 and w[part, c.WAKE_MS] > 0:
+        until_ms = min(until_ms, w[part, c.WAKE_MS])
+    below, above = -INFINITE, INFINITE
+    if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1:
+        until_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS])
+        below, above = f[c.RUN, c.UNMOVED_BELOW], f[c.RUN, c.UNMOVED_ABOVE]
+    stop = first_from(ts, row, last, until_ms)
+    money = f[c.RUN, c.START] + w[strategy, c.MONEY] * CENT_8
+    equity, peak = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY]
+    deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
+    while row < stop:
+        close = closes[row]
+        worth = money + lots * close * CENT_8
+        if not (lows[row] > least and highs[row] < most and below < worth < above):
+            break
+        equity = worth
+        row += 1
+        if equity >= peak:
+            peak = equity
+            deepest = equity * (1.0 - drawdown)
+        elif equity < deepest:
+            drawdown = 1.0 - equity / peak
+            deepest = equity
+    if row == first:
+        return
+    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY] = equity, peak
+    f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = deepest, drawdown
+    f[series, c.LAST_HIGH], f[series, c.LAST_LOW] = highs[row - 1], lows[row - 1]
+    f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
+    w[c.RUN, c.NOW_MS] = w[leg, c.ARRIVED_MS] = w[leg, c.DUE_MS] = ts[row - 1]
+    w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (row - 1 - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+    w[strategy, c.BARS] += row - first
+    w[c.RUN, c.MOMENTS] += row - first
+    if lots != 0:
+        w[strategy, c.EXPOSED_BARS] += row - first
+        w[c.RUN, c.EXPOSED_MOMENTS] += row - first
+    w[series, c.CURSOR] = row
+    w[series, c.NEXT_MS] = ts[row] if row < w[series, c.ROWS] else c.MS_MAX
+
+
+def first_from(ts: Any, start: int, stop: int, ms: int) -> int:
+    """Return the first row from `start` whose time is not before a moment; `stop` if none is."""
+    low, high = start, stop
+    while low < high:
+        middle = (low + high) // 2
+        if ts[middle] < ms:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def weigh(w: Any, f: Any, staged: Any, recent: Any, points_ms: Any, points: Any) -> None:

@@ -110,7 +110,10 @@ def _call(at: int, kind: Kind, wide: Widths) -> Iterator[str]:
     )
     names = ("SLOT_LEG", "SLOT_SIDE", "SLOT_TICKS", "SLOT_LOTS", "SLOT_POST_ONLY", "SLOT_GROUP")
     wanted = ", ".join(f"column(w, slot, {name})" for name in names)
-    yield f"out = Out(column(f, first, TARGET), column(w, first, WANT_ID), {wanted}, column(w, part, WAKE_MS))"
+    calm = "column(f, first, CALM_BELOW), column(f, first, CALM_ABOVE)"
+    yield (
+        f"out = Out(column(f, first, TARGET), column(w, first, WANT_ID), {wanted}, column(w, part, WAKE_MS), {calm})"
+    )
     yield f"state = State{at}({_read(state, ('whole', wide.whole), ('floats', wide.floats))})"
     given = _read(constants, ("const_whole", wide.const_whole), ("const_floats", wide.const_floats))
     yield f"state = step{at}(Constants{at}({given}), state, view, out)"

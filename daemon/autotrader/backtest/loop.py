@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.feed import CENT_8, NO_ATR, live_event, told_fills, unmoved, wake, weigh
+from autotrader.backtest.feed import CENT_8, NO_ATR, glide, is_calm, live_event, told_fills, unmoved, wake, weigh
 from autotrader.backtest.turns import (
     cared,
     closed,
@@ -59,7 +59,11 @@ def run(
     alone = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
     alone = alone and w[c.RUN, c.HAS_FEEDS] == 0 and w[first_part, c.PART_SLOTS] == 0 and w[first_part, c.ON_FILL] == 0
     alone = alone and w[first_part, c.ON_BAR] == 1 and w[first_part, c.ON_TIMER] == 0
+    gliding = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
+    gliding = gliding and w[c.RUN, c.HAS_FEEDS] == 1
     while True:
+        if gliding and w[c.RUN, c.QUEUED] == 0:
+            glide(w, f, bars)
         if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1:
             stretch(
                 w, f, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue,
@@ -159,8 +163,11 @@ def run(
             for part in range(first_part, last_part):
                 first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
                 due = w[part, c.ON_BAR] == 1
+                calm = True
                 for leg in range(first, last):
                     due = due and w[leg, c.ARRIVED_MS] == now_ms
+                    calm = calm and is_calm(f, leg, f[w[leg, c.OWN], c.LAST_CLOSE])
+                due = due and not calm
                 timed = w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms
                 for turn in range(2):
                     if not (timed if turn == 0 else due):

@@ -88,11 +88,12 @@ PER_PRICE, LAST_PRICE = range(2)  # an instrument
 LAST_CLOSE, LAST_HIGH, LAST_LOW = range(3)  # a series; of a feed what a buyer pays and a seller gets
 (
     TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE, RESTS_BELOW, RESTS_ABOVE,
-) = range(11)  # fmt: skip
+    CALM_BELOW, CALM_ABOVE,
+) = range(13)  # fmt: skip
 # a leg; BEST and ENTRY in ticks. No exit of its position triggers between the two QUIET, and no order of its that rests
 # is traded through while buyers pay RESTS_BELOW or more and sellers get RESTS_ABOVE or less.
 
-FLOAT_WIDTH = 11
+FLOAT_WIDTH = 13
 """Columns of the table of floats."""
 
 # lists --------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ A kind is one module of this package with
     Params                    Pydantic: the whole YAML file of this kind, for people
     Constants                 NamedTuple of numbers: what the loop needs of it
     State                     NamedTuple of scalars and fixed-length tuples, finite, with defaults to start from;
-                              journalled whole, as `out` is; a step that wants other orders by slot changes it
+                              journalled whole, and enough to write all of `out` again
     constants(p)              Params -> Constants
     instruments(p)            the groups that are folded apart; each a tuple of legs (one, a pair, one a venue)
     wakes(p)                  which events call `step`: a subset of BAR, TRADE, QUOTE, BOOK, FILL, TIMER
@@ -98,6 +98,8 @@ class Out(NamedTuple):
     By slot: leg, side (+1, -1; 0 wants no order), ticks (0 is a market order), lots, post-only (0, 1) and a group of
     legs (0: none).
     What a slot wants is ordered once: only another wish orders again. `wake_ms[0]` is when TIMER is due (0: never).
+    By leg: what it reads need not wake it while its price stays between `calm_below` and `calm_above` (both 0: always
+    does), which spares a strategy that waits for prices most of its steps.
     """
 
     target: list[float]
@@ -109,13 +111,14 @@ class Out(NamedTuple):
     slot_post_only: list[int]
     slot_group: list[int]
     wake_ms: list[int]
+    calm_below: list[float]
+    calm_above: list[float]
 
 
 def fresh_out(legs: int, slots: int) -> Out:
     """Return an Out that wants nothing."""
-    return Out(
-        [0.0] * legs, [0] * legs, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0]
-    )
+    by_slot = [[0] * slots for _ in range(6)]
+    return Out._make(([0.0] * legs, [0] * legs, *by_slot, [0], [0.0] * legs, [0.0] * legs))
 
 
 class Kind(Protocol):

@@ -23,7 +23,6 @@ from autotrader.strategies.contract import (
     BY_COMMAND,
     FILL,
     FILLED,
-    FREE,
     REFUSED,
     TIMER,
     WAKES,
@@ -33,9 +32,13 @@ from autotrader.strategies.contract import (
     View,
 )
 
-MAX_LEVELS = 200
+MAX_LEVELS = 200  # 4 x CELLS_A_WORD
 RETRY_MS = 300_000
 """How long an order that was refused waits until it is tried again."""
+
+CELLS_A_WORD = 50
+HIGHEST = 1e300
+"""Above every price."""
 
 PRICE, FILTERS = range(2)
 IDLE, BUYING, LAID, OUTSIDE, CLOSED = range(5)
@@ -112,14 +115,30 @@ class Constants(NamedTuple):
     stop_outside: int
 
 
+Cells = tuple[int, int, int, int]
+"""A bit for each cell, CELLS_A_WORD in each number."""
+
+NO_CELLS: Cells = (0, 0, 0, 0)
+
+
 class State(NamedTuple):
-    """`lowest` is the lowest level's price and `lots` the size of each; `moves` counts the changes of orders."""
+    """Where the levels lie, and what each cell is about.
+
+    `lowest` is the lowest level's price, `distance` that of two levels where they are spaced evenly, `lots` the size of
+    each order, `buy` what is bought at the market, `left` the id under which all is sold, `again_ms` when the orders
+    are looked at again. Cells in `sells` sell at their upper level, the others buy at their lower one; those in
+    `silent` were refused and want nothing until they are tried again.
+    """
 
     phase: int = IDLE
     lowest: float = 0.0
     distance: float = 0.0
     lots: int = 0
-    moves: int = 0
+    buy: int = 0
+    left: int = 0
+    again_ms: int = 0
+    sells: Cells = NO_CELLS
+    silent: Cells = NO_CELLS
 
 
 def constants(p: Params) -> Constants:
@@ -164,150 +183,166 @@ def features(p: Params) -> Mapping[str, str]:
     return {"price": "close", "filters": " and ".join(f"({text})" for text in p.filters) or "0 < 1"}
 
 
-def level(c: Constants, lowest: float, distance: float, number: int, tick: float) -> int:
-    """Return a level's price in ticks, numbered from the lowest; half a tick goes up."""
-    price = lowest
-    if c.geometric == 1:
-        for _ in range(number):
-            price *= c.factor
-    else:
-        price += number * distance
-    return max(math.floor(price / tick + 0.5), 1)
-
-
 def step(c: Constants, state: State, view: View, out: Out) -> State:
     """Lay the grid at the first price, and answer each fill with an order one level away."""
     if view.event <= BOOK:
-        return _on_price(c, state, view, out)
-    if view.event == TIMER and state.phase == LAID:
-        return _look_again(c, state, view, out)
-    if view.event == FILL and state.phase == BUYING:
-        return _bought(c, state, view, out)
-    if view.event == FILL and state.phase == LAID:
-        return _answer(c, state, view, out)
+        state = _on_price(c, state, view)
+    elif view.event <= TIMER and state.phase == BUYING:
+        state = _bought(c, state, view)
+    elif view.event <= TIMER and state.phase == LAID:
+        state = _answered(c, state, view)
+        if view.event == TIMER:
+            state = _tried_again(c, state, view)
+    _want(c, state, view.tick[0], out)
     return state
 
 
-def _on_price(c: Constants, state: State, view: View, out: Out) -> State:
-    price = view.features[0][PRICE]
-    if math.isnan(price) or state.phase == CLOSED:
+def _on_price(c: Constants, state: State, view: View) -> State:
+    price, tick = view.features[0][PRICE], view.tick[0]
+    if math.isnan(price):
         return state
     if state.phase == LAID:
-        if c.stop_outside == 1 and _outside(c, state, price, view.tick[0]):
-            _wish_nothing(c, out)
-            out.target[0], out.entry[0] = 0.0, view.now_ms
-            return State(OUTSIDE, state.lowest, state.distance, state.lots, state.moves + 1)
+        if c.stop_outside == 1 and _outside(c, state, price, tick):
+            return State(OUTSIDE, state.lowest, state.distance, state.lots, 0, view.now_ms, 0, NO_CELLS, NO_CELLS)
         return state
-    if state.phase == OUTSIDE:
-        if view.lots[0] != 0 or _outside(c, state, price, view.tick[0]):
-            return state
-    elif state.phase == BUYING:
-        if view.order_state[c.levels] == REFUSED:
-            _wish_nothing(c, out)
-            return State(BUYING, state.lowest, state.distance, state.lots, state.moves + 1)
-        if view.order_state[c.levels] != FREE:
-            return state
-    return _lay(c, state, view, out, price)
+    if state.phase == OUTSIDE and (view.lots[0] != 0 or _outside(c, state, price, tick)):
+        return state
+    return state if state.phase in (BUYING, CLOSED) else _laid(c, state, view, price)
 
 
 def _outside(c: Constants, state: State, price: float, tick: float) -> bool:
-    ticks = price / tick
-    lowest = level(c, state.lowest, state.distance, 0, tick)
-    return ticks < lowest - 0.5 or ticks > level(c, state.lowest, state.distance, c.levels, tick) + 0.5
+    ticks = math.floor(price / tick + 0.5)
+    first, last = _at(c, state, 0, tick), _at(c, state, c.levels, tick)
+    return ticks < first or ticks > last
 
 
-def _lay(c: Constants, state: State, view: View, out: Out, price: float) -> State:
-    """Lay the levels around a price and buy what the cells above it are to sell."""
-    if view.features[0][FILTERS] != 1.0 or 0 < view.now_ms < out.wake_ms[0]:
+def _up(c: Constants, state: State, price: float) -> float:
+    """Return the next level's price."""
+    return price * c.factor if c.geometric == 1 else price + state.distance
+
+
+def _at(c: Constants, state: State, number: int, tick: float) -> int:
+    """Return a level's price in ticks, numbered from the lowest."""
+    price = state.lowest
+    for _ in range(number):
+        price = _up(c, state, price)
+    return _ticks(price, tick)
+
+
+def _ticks(price: float, tick: float) -> int:
+    """Return a price in ticks; half a tick goes up."""
+    return max(math.floor(price / tick + 0.5), 1)
+
+
+def _laid(c: Constants, state: State, view: View, price: float) -> State:
+    """Lay the levels, around the price where they are auto, and buy what the cells above it are to sell."""
+    if view.features[0][FILTERS] != 1.0 or view.now_ms < state.again_ms:
         return state
-    lowest, distance = c.lowest, c.distance
+    lowest, distance, tick = c.lowest, c.distance, view.tick[0]
     if lowest == 0.0:
         distance = c.distance * price
         lowest = price
         for _ in range(c.levels // 2):
             lowest = lowest / c.factor if c.geometric == 1 else lowest - distance
-    tick, lot = view.tick[0], view.lot[0]
-    laid = State(IDLE, lowest, distance, 0, state.moves)
-    if lowest <= 0.0 or _outside(c, laid, price, tick):
-        return laid
-    lots = math.floor(c.amount) if c.amount > 0.0 else math.floor(view.budget[0] * c.percent / (c.levels * price) / lot)
-    if lots <= 0:
-        return laid
-    wanted = (c.levels - _cell(c, laid, price, tick)) * lots - view.lots[0]
-    out.target[0], out.entry[0] = 0.0, 0
-    out.slot_leg[c.levels], out.slot_ticks[c.levels], out.slot_post_only[c.levels] = 0, 0, 0
-    out.slot_side[c.levels], out.slot_lots[c.levels] = (1, wanted) if wanted > 0 else (0, 0)
-    out.wake_ms[0] = view.now_ms + RETRY_MS
-    begun = State(BUYING, lowest, distance, lots, state.moves + 1)
-    return begun if wanted > 0 else _place(c, begun, view, out)
+    lots = math.floor(c.amount)
+    if c.amount == 0.0:
+        lots = math.floor(view.budget[0] * c.percent / (c.levels * price) / view.lot[0])
+    made = State(BUYING, lowest, distance, lots, 0, 0, view.now_ms + RETRY_MS, NO_CELLS, NO_CELLS)
+    if lowest <= 0.0 or lots <= 0 or _outside(c, made, price, tick):
+        return state
+    wanted = (c.levels - _nearest(c, made, price, tick)) * lots - view.lots[0]
+    if wanted <= 0:
+        return _placed(c, made, view)
+    return State(BUYING, lowest, distance, lots, wanted, 0, made.again_ms, NO_CELLS, NO_CELLS)
 
 
-def _cell(c: Constants, state: State, price: float, tick: float) -> int:
+def _nearest(c: Constants, state: State, price: float, tick: float) -> int:
     """Return the number of the level nearest to a price: cells below it buy, cells from it on sell."""
-    ticks = price / tick
+    ticks, here = price / tick, state.lowest
     for number in range(c.levels):
-        here = level(c, state.lowest, state.distance, number, tick)
-        if ticks < (here + level(c, state.lowest, state.distance, number + 1, tick)) / 2.0:
+        above = _up(c, state, here)
+        if 2.0 * ticks < _ticks(here, tick) + _ticks(above, tick):
             return number
+        here = above
     return c.levels
 
 
-def _bought(c: Constants, state: State, view: View, out: Out) -> State:
-    if view.order_state[c.levels] != FILLED:
-        return state
-    out.slot_side[c.levels] = out.slot_lots[c.levels] = 0
-    return _place(c, state, view, out)
+def _bought(c: Constants, state: State, view: View) -> State:
+    """Place the orders once what they are to sell is there; try again later where it was refused."""
+    if view.order_state[c.levels] == FILLED:
+        return _placed(c, state, view)
+    if view.order_state[c.levels] == REFUSED:
+        return State(IDLE, 0.0, 0.0, 0, 0, 0, view.now_ms + RETRY_MS, NO_CELLS, NO_CELLS)
+    return state
 
 
-def _place(c: Constants, state: State, view: View, out: Out) -> State:
+def _placed(c: Constants, state: State, view: View) -> State:
     """Let an order rest in every cell: as many sell as what is owned reaches for, from the top down."""
-    selling = view.lots[0] // state.lots
+    sells = NO_CELLS
     for cell in range(c.levels):
-        _rest(c, state, view, out, cell, -1 if cell >= c.levels - selling else 1)
-    return State(LAID, state.lowest, state.distance, state.lots, state.moves + 1)
+        if cell >= c.levels - view.lots[0] // state.lots:
+            sells = _with(sells, cell)
+    again_ms = view.now_ms + RETRY_MS
+    return State(LAID, state.lowest, state.distance, state.lots, 0, 0, again_ms, sells, NO_CELLS)
 
 
-def _rest(c: Constants, state: State, view: View, out: Out, cell: int, side: int) -> None:
-    number = cell if side > 0 else cell + 1
-    out.slot_leg[cell], out.slot_side[cell], out.slot_lots[cell] = 0, side, state.lots
-    out.slot_ticks[cell] = level(c, state.lowest, state.distance, number, view.tick[0])
-    out.slot_post_only[cell] = 0
+def _has(cells: Cells, cell: int) -> bool:
+    return (cells[cell // CELLS_A_WORD] >> (cell % CELLS_A_WORD)) & 1 == 1
 
 
-def _answer(c: Constants, state: State, view: View, out: Out) -> State:
+def _with(cells: Cells, cell: int) -> Cells:
+    """Return the cells with one of them changed."""
+    word, bit = cell // CELLS_A_WORD, 1 << (cell % CELLS_A_WORD)
+    return (
+        cells[0] ^ (bit if word == 0 else 0),
+        cells[1] ^ (bit if word == 1 else 0),
+        cells[2] ^ (bit if word == 2 else 0),
+        cells[3] ^ (bit if word == 3 else 0),
+    )
+
+
+def _answered(c: Constants, state: State, view: View) -> State:
     """Answer what filled by the order of the other side, one level away."""
-    moved = 0
+    sells = state.sells
     for cell in range(c.levels):
         if view.order_state[cell] == FILLED:
-            _rest(c, state, view, out, cell, -out.slot_side[cell])
-            moved = 1
-    return State(state.phase, state.lowest, state.distance, state.lots, state.moves + moved)
+            sells = _with(sells, cell)
+    return State(LAID, state.lowest, state.distance, state.lots, 0, state.left, state.again_ms, sells, state.silent)
 
 
-def _look_again(c: Constants, state: State, view: View, out: Out) -> State:
-    """Answer what filled unheard, and try what was refused once more: first without the wish, then with it again."""
-    out.wake_ms[0] = view.now_ms + RETRY_MS
-    refused = 0
+def _tried_again(c: Constants, state: State, view: View) -> State:
+    """Silence what was refused, so that the look after this one orders it anew; close where a person closed it."""
+    silent, refused, again_ms = NO_CELLS, 0, view.now_ms + RETRY_MS
     for cell in range(c.levels):
         if view.order_state[cell] == REFUSED:
+            silent = _with(silent, cell)
             refused += 1
     if refused == c.levels and view.lots[0] == 0 and view.last_exit[0] == BY_COMMAND:
-        _wish_nothing(c, out)
-        return State(CLOSED, state.lowest, state.distance, state.lots, state.moves + 1)
-    state = _answer(c, state, view, out)
-    moved = 0
+        return State(CLOSED, 0.0, 0.0, 0, 0, 0, 0, NO_CELLS, NO_CELLS)
+    if refused > 0:
+        again_ms = view.now_ms + 1
+    return State(LAID, state.lowest, state.distance, state.lots, 0, state.left, again_ms, state.sells, silent)
+
+
+def _want(c: Constants, state: State, tick: float, out: Out) -> None:
+    """Write everything that a state wants."""
+    out.target[0], out.entry[0], out.wake_ms[0] = 0.0, state.left, state.again_ms
+    price = state.lowest
     for cell in range(c.levels):
-        if out.slot_side[cell] == 0:
-            bought = out.slot_ticks[cell] != level(c, state.lowest, state.distance, cell, view.tick[0])
-            _rest(c, state, view, out, cell, -1 if bought else 1)
-            moved = 1
-        elif view.order_state[cell] == REFUSED:
-            out.slot_side[cell] = 0
-            out.wake_ms[0] = view.now_ms
-            moved = 1
-    return State(state.phase, state.lowest, state.distance, state.lots, state.moves + moved)
-
-
-def _wish_nothing(c: Constants, out: Out) -> None:
-    for cell in range(c.levels + 1):
-        out.slot_side[cell] = out.slot_lots[cell] = 0
+        above = _up(c, state, price)
+        rests = state.phase == LAID and not _has(state.silent, cell)
+        sells = _has(state.sells, cell)
+        out.slot_leg[cell], out.slot_post_only[cell], out.slot_group[cell] = 0, 0, 0
+        out.slot_side[cell] = (-1 if sells else 1) if rests else 0
+        out.slot_ticks[cell] = _ticks(above if sells else price, tick) if rests else 0
+        out.slot_lots[cell] = state.lots if rests else 0
+        price = above
+    buys = state.phase == BUYING
+    last = c.levels
+    out.slot_leg[last], out.slot_post_only[last], out.slot_group[last], out.slot_ticks[last] = 0, 0, 0, 0
+    out.slot_side[last], out.slot_lots[last] = (1, state.buy) if buys else (0, 0)
+    out.calm_below[0], out.calm_above[0] = 0.0, 0.0
+    if state.phase == LAID and c.stop_outside == 1:
+        out.calm_below[0], out.calm_above[0] = state.lowest * (1.0 + 1e-9), price * (1.0 - 1e-9)
+    elif state.phase in (BUYING, LAID, CLOSED):
+        out.calm_above[0] = HIGHEST
