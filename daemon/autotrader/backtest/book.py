@@ -186,21 +186,24 @@ def grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, 
         w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0
         w[leg, c.OUT_LOTS], w[leg, c.OUT_VALUE], w[leg, c.OUT_COST], w[leg, c.FEES] = 0, 0, 0, 0
         f[leg, c.BEST] = float(ticks)
-    if not counts(w[leg, c.IN_VALUE], ticks, lots):
+    if w[leg, c.IN_LOTS] == 0:
+        w[leg, c.IN_TICKS] = ticks
+    beyond = ticks - w[leg, c.IN_TICKS]
+    if not counts(w[leg, c.IN_VALUE], beyond, lots):
         w[c.RUN, c.TOO_LARGE] = leg
     w[leg, c.LOTS] += side * lots
     w[leg, c.OPEN_COST] += cash
     w[leg, c.IN_LOTS] += lots
-    w[leg, c.IN_VALUE] += ticks * lots
+    w[leg, c.IN_VALUE] += beyond * lots
     w[leg, c.IN_COST] += cash
     w[leg, c.FEES] += charge
-    f[leg, c.ENTRY] = average(w[leg, c.IN_VALUE], w[leg, c.IN_LOTS])
+    f[leg, c.ENTRY] = average(w[leg, c.IN_VALUE], w[leg, c.IN_LOTS], w[leg, c.IN_TICKS])
     f[leg, c.ENTRY_PRICE] = f[leg, c.ENTRY] / f[w[leg, c.INSTRUMENT], c.PER_PRICE]
 
 
 def counts(total: int, ticks: int, lots: int) -> bool:
     """Tell whether a sum of ticks x lots surely stays within the integers with one more fill."""
-    return float(total) + float(ticks) * lots < SURELY_FITS
+    return abs(float(total)) + abs(float(ticks)) * lots < SURELY_FITS
 
 
 def shrink(
@@ -212,10 +215,13 @@ def shrink(
     side = 1 if held > 0 else -1
     w[leg, c.OPEN_COST] -= part_of(w[leg, c.OPEN_COST], lots, abs(held))
     w[leg, c.LOTS] = held - side * lots
-    if not counts(w[leg, c.OUT_VALUE], ticks, lots):
+    if w[leg, c.OUT_LOTS] == 0:
+        w[leg, c.OUT_TICKS] = ticks
+    beyond = ticks - w[leg, c.OUT_TICKS]
+    if not counts(w[leg, c.OUT_VALUE], beyond, lots):
         w[c.RUN, c.TOO_LARGE] = leg
     w[leg, c.OUT_LOTS] += lots
-    w[leg, c.OUT_VALUE] += ticks * lots
+    w[leg, c.OUT_VALUE] += beyond * lots
     w[leg, c.OUT_COST] += cash
     w[leg, c.FEES] += charge
     if w[leg, c.LOTS] != 0:
@@ -228,8 +234,9 @@ def shrink(
         w[leg, c.OPENED_MS],
         ts_ms,
     )
-    trades[at, 4], trades[at, 5], trades[at, 6] = w[leg, c.IN_LOTS], w[leg, c.OUT_LOTS], w[leg, c.IN_VALUE]
-    trades[at, 7], trades[at, 8], trades[at, 9], trades[at, 10] = w[leg, c.OUT_VALUE], w[leg, c.FEES], pnl, reason
+    trades[at, 4], trades[at, 5], trades[at, 6] = w[leg, c.IN_LOTS], w[leg, c.OUT_LOTS], w[leg, c.IN_TICKS]
+    trades[at, 7], trades[at, 8], trades[at, 9] = w[leg, c.IN_VALUE], w[leg, c.OUT_TICKS], w[leg, c.OUT_VALUE]
+    trades[at, 10], trades[at, 11], trades[at, 12] = w[leg, c.FEES], pnl, reason
     w[c.RUN, c.TRADES] = at + 1
     f[leg, c.ENTRY_PRICE] = float("nan")
     w[leg, c.LAST_EXIT] = EXIT_CODES[reason]

@@ -59,6 +59,8 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 ) = range(16)  # fmt: skip
 
 # a leg --------------------------------------------------------------------------------------------------------------
+# IN_TICKS is the price of the first fill of a position, and IN_VALUE sums how far each lot was bought from it: sums of
+# whole prices would pass the integers. OUT_TICKS and OUT_VALUE are the same of what left it.
 (
     LOTS, OPEN_COST, IN_LOTS, IN_VALUE, IN_COST, OUT_LOTS, OUT_VALUE, OUT_COST, FEES, OPENED_MS,
     WANT_ID, ENTRY_ID, ENTRY_STATE, LAST_EXIT, EXIT_REASON, FIRST_SENT_MS, ARRIVED_MS, FEATURE_ROW, AGE_MS,
@@ -67,8 +69,8 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS,
-) = range(70)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
+) = range(72)  # fmt: skip
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 # What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
@@ -79,7 +81,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     O_LEG, O_SIDE, O_TICKS, O_SENT, O_REDUCES, O_CROSSES, O_FROM_MS, O_CREATED_MS, O_RESERVED, O_SEQ, C_RESERVED,
 ) = range(25)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 70)
+WIDTH = max(_RUN_WIDTH, 72)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------
@@ -98,7 +100,8 @@ FLOAT_WIDTH = 13
 
 # lists --------------------------------------------------------------------------------------------------------------
 TRADE_COLUMNS = (
-    "leg", "side", "entry_ms", "exit_ms", "in_lots", "out_lots", "in_value", "out_value", "fees", "pnl", "reason",
+    "leg", "side", "entry_ms", "exit_ms", "in_lots", "out_lots", "in_ticks", "in_rest", "out_ticks", "out_rest",
+    "fees", "pnl", "reason",
 )  # fmt: skip
 FILL_COLUMNS = (
     "leg", "ts_ms", "side", "ticks", "lots", "cost", "fee", "maker", "purpose", "reason", "entry_id", "decided_ms",

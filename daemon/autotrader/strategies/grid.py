@@ -199,7 +199,7 @@ def step(c: Constants, state: State, view: View, out: Out) -> State:
 
 def _on_price(c: Constants, state: State, view: View) -> State:
     price, tick = view.features[0][PRICE], view.tick[0]
-    if math.isnan(price):
+    if not price > 0.0:  # undefined, too
         return state
     if state.phase == LAID:
         if c.stop_outside == 1 and _outside(c, state, price, tick):
