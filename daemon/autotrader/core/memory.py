@@ -11,7 +11,6 @@ alive and its indices in range. In plain Python the functions here return the ar
     cube(x, at, rows, width)        sheets, one after the other        c[k][i][j]
     whole_at(arrays, k)             the k-th of many arrays            x[i]
     real_at(arrays, k)              the same, of floats                x[i]
-    soon(x, i)                      nothing: x[i] is read soon
 
 Many arrays are handed over as a list in plain Python, and as a line of their `addresses` to compiled code.
 """
@@ -61,10 +60,6 @@ def whole_at(arrays: Any, place: int) -> Any:
 def real_at(arrays: Any, place: int) -> Any:
     """Return one of many arrays of floats."""
     return arrays[place]
-
-
-def soon(_line: Any, _at: int) -> None:
-    """Tell the processor that an element of a line is read soon, so that it need not wait for it then."""
 
 
 def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -183,7 +178,6 @@ def _register(kinds: Any) -> None:
 
 def _functions(kinds: Any) -> dict[str, Any]:
     """Return the makers, as numba's intrinsics."""
-    from llvmlite import ir
     from numba.core import cgutils, types
     from numba.extending import intrinsic
     from numba.np.arrayobj import make_array
@@ -241,20 +235,7 @@ def _functions(kinds: Any) -> dict[str, Any]:
 
         return one_at
 
-    @intrinsic
-    def soon_at(_typing: Any, source: Any, _at: Any) -> Any:
-        def code(context: Any, builder: Any, of: Any, args: Any) -> Any:
-            index = context.cast(builder, args[1], of.args[1], types.intp)
-            place = builder.bitcast(builder.gep(args[0], [index]), ir.IntType(8).as_pointer())
-            number = ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            builder.call(function, [place, number(0), number(3), number(1)])
-
-        return types.none(source, types.intp), code
-
     return {
-        "soon": soon_at,
         "whole_at": _one_of_many(types.int64),
         "real_at": _one_of_many(types.float64),
         "table": table_of,
