@@ -40,7 +40,8 @@ def wake(
     for leg in range(first, last):
         wants = f[leg, c.TARGET] != 0.0
         has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0
-        leaves = not wants and has and w[leg, c.EXIT_REASON] == 0 and w[leg, c.WANT_ID] != 0
+        says = w[leg, c.WANT_ID] != 0 or w[part, c.PART_SLOTS] == 0  # else what is held came of slots
+        leaves = not wants and has and w[leg, c.EXIT_REASON] == 0 and says
         if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or leaves:
             atr = NO_ATR
             if w[leg, c.ATR_COLUMN] >= 0:
