@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autotrader.market.instrument import STEP
 from support import resting
 from support.feeds import bars, quotes, replayed, trades
 from support.harness import Harness
@@ -127,3 +129,40 @@ async def test_resting_orders_fill_and_are_moved(tmp_path, series) -> None:
     assert {row[7] for row in run["orders"]} == {"slot", "slot_exit"}
     ((_, _, state, _),) = run["states"]
     assert json.loads(state)[3] > 0
+
+
+def consistent(one: Harness, root: Path) -> None:
+    """Check that what the journal believes is what the venue has, and that every working order is some slot's."""
+    loop = one.daemon.loop
+    ledger = loop.desk.venues["paper"].inner._ledger
+    base = sum(leg.position.amount for leg in loop.desk.legs.values())
+    assert base == ledger.balances.get("BTC", 0) * STEP
+    wanted = {slot.client_id for each in loop.strategies.values() for part in each.parts for slot in part.slots}
+    working = {order.client_id for order in ledger.orders.values() if order.type != "guard"}
+    assert {order.client_id for leg in loop.desk.legs.values() for order in leg.orders.values()} == working
+    assert {order.client_id for leg in loop.desk.legs.values() for order in leg.slotted()} <= wanted
+    assert rows(root, "SELECT count(*), count(DISTINCT fill_id) FROM fills")[0][0] == ledger.last_fill
+
+
+async def test_dying_at_any_write_loses_no_fill_and_leaves_no_order_alone(tmp_path) -> None:
+    made = {"BTC/USDT": {"trades": trades(2, 150), "quotes": quotes(2, 150)}}
+    root = replayed(tmp_path, STRATEGIES, made)
+    one, deaths = Harness(root, more_kinds=KINDS), 0
+    await one.start()
+    for left in itertools.cycle((3, 11, 2, 29, 7, 23)):
+        if over(one):
+            break
+        one.fuse.light(left, ("commit", "order")[deaths % 2])
+        for _ in range(200):
+            await one.clock.settle()
+            if one.fuse.burned > deaths or over(one):
+                break
+        if one.fuse.burned > deaths:
+            deaths += 1
+            await one.die()
+            await one.start()
+    one.fuse.out()
+    await run_out(one)
+    consistent(one, root)
+    await one.stop()
+    assert deaths > 8

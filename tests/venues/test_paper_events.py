@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import HistoryError, OrderRejected
 from autotrader.core.events import BarClosed, BarsComplete, FillsComplete, QuoteChanged, Series, TradePrinted
-from autotrader.execution.orders import Guard
+from autotrader.execution.orders import Guard, OrderRequest
 from autotrader.market.generate import Generated
 from autotrader.market.history import History
 from autotrader.venues.paper import PaperVenue
 from autotrader.venues.paper_state import PaperSettings
 from autotrader.venues.protocol import FillHappened, Idle
 from support.feeds import START_MS, record, record_bars
-from venues.conftest import request
 
 D = Decimal
 FEE = {"maker_fee": D("0.001"), "taker_fee": D("0.002")}
@@ -103,8 +102,12 @@ def quotes(*rows):
     return {"quotes": [(START_MS + ms, bid, 1.0, ask, 1.0) for ms, bid, ask in rows]}
 
 
-def order(client_id="e", side=1, *, resolution="trades", **more):
-    return request(client_id, side, resolution=resolution, **more)
+def order(client_id="e", side=1, *, amount="1", price=None, resolution="trades", **more):
+    fields = {"symbol": "BTC/USDT", "reduce_only": False, "group": "g", "decided_ms": 0, **more}
+    kind, limit = ("market", None) if price is None else ("limit", D(price))
+    return OrderRequest(
+        client_id=client_id, side=side, type=kind, amount=D(amount), price=limit, resolution=resolution, **fields
+    )
 
 
 async def test_events_come_by_time_symbol_feed_and_row(tape):
@@ -268,8 +271,8 @@ async def test_fills_of_bars_are_complete_before_the_bar_is_told(tape):
     one = await tape(bars)
     while not isinstance(await one.next(), BarsComplete):
         pass
-    await one.venue.submit(request("m"))
-    await one.venue.submit(request("l", price="99.9"))
+    await one.venue.submit(order("m", resolution="1m"))
+    await one.venue.submit(order("l", price="99.9", resolution="1m"))
     kinds = [type(event) for event in await one.rest()]
     opened = [FillHappened, FillsComplete]
     assert kinds == [*opened, *opened, BarClosed, BarsComplete, BarClosed, BarsComplete, BarClosed, BarsComplete]
