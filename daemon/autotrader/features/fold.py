@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from autotrader.core import jit
+from autotrader.core import jit, kept, memory
 from autotrader.core.units import timeframe_ms
 from autotrader.features.graph import GraphNode, SeriesKey
 from autotrader.features.numeric import finite
@@ -26,6 +26,9 @@ from autotrader.market.bars import Columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+# A kernel's scalars live in the loop's registers: in memory each bar would wait for the one before (see `core.kept`).
+_TOOLS = {"finite": finite, "line": memory.line, "table": memory.table, "kept": kept.kept, "put_back": kept.put_back}
 
 _PRICES = ("open_", "high", "low", "close", "volume")
 
@@ -155,7 +158,7 @@ def _constants(nodes: tuple[GraphNode, ...], part: _Part) -> list[int]:
 
 def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]:
     """Return the functions that a loop calls, by the names it calls them."""
-    found: dict[str, Any] = {"finite": finite}
+    found: dict[str, Any] = dict(_TOOLS)
     for index in part.nodes:
         node = nodes[index]
         if node.feature is not None:
@@ -169,7 +172,10 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
     """Return the loop as Python. The numbers of the expressions are not in it."""
     others = "".join(f"closes{at}, values{at}, " for at in range(len(part.seen)))
     head = [f"def fold(start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out):"]
+    head += [f"    {name} = line({name})" for name in ("ts", *_PRICES, "params", "offsets", "state", "places")]
+    head.append(f"    out = table(out, {part.width})")
     body: list[str] = []
+    tail: list[str] = []
     param = kernel = 0
     for index in part.nodes:
         node = nodes[index]
@@ -182,9 +188,13 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
                 number = f"params[{param}]"
                 head.append(f"    {name} = {f'int({number})' if declared.whole else number}")
                 param += 1
-            head.append(f"    s{kernel} = state[offsets[{kernel}]:offsets[{kernel + 1}]]")
+            held = node.feature.scalars
+            head.append(f"    s{kernel} = kept(state, offsets[{kernel}], offsets[{kernel + 1}], {held})")
+            tail.append(f"    put_back(s{kernel}, state, offsets[{kernel}], {held})")
             args = ", ".join((f"s{kernel}", *names, *(f"v{arg}" for arg in node.args)))
-            line = f"v{index} = finite(feature_{node.feature.name}({args}))"
+            line = f"v{index} = feature_{node.feature.name}({args})"
+            if node.type == "number":  # a condition is never infinite
+                line = f"v{index} = finite(feature_{node.feature.name}({args}))"
             kernel += 1
         body.append(f"        {line}")
     for index in _constants(nodes, part):
@@ -200,7 +210,7 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
     for index, (at, column) in part.borrowed.items():
         loop.append(f"        v{index} = values{at}[at{at} - 1, {column}] if at{at} > 0 else nan")
     rows = [f"        out[i - start, {place}] = v{index}" for place, index in part.outputs]
-    tail = [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
+    tail += [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 
 
@@ -220,4 +230,6 @@ def _compiled(text: str, names: tuple[tuple[str, FunctionType], ...]) -> Any:
         path.write_text(text, encoding="utf-8")
     scope: dict[str, Any] = {"nan": np.nan, "__name__": __name__}
     exec(compile(text, str(path), "exec"), scope)  # noqa: S102 - made above from checked nodes, no text of a user in it
-    return jit.outer(scope["fold"], dict(names), key)
+    compiled = {**dict(names), **memory.compiled(), **kept.compiled()}
+    # What is held has no address to hand to a function that stays apart, so that none does.
+    return jit.outer(scope["fold"], compiled, key, inlined=jit.Inlining.ALL)

@@ -15,6 +15,8 @@ import math
 from decimal import Decimal
 from typing import NamedTuple
 
+from autotrader.core.whole import quotient, remainder
+
 RATE = 100_000_000
 """Fees, slippage and guard fractions are counted in parts of this: 1e-8."""
 
@@ -64,15 +66,15 @@ def mul_div(a: int, b: int, c: int) -> int:
     Exact while b * c and the result stay below 2^62.
     """
     if float(a) * b < SURELY_FITS:
-        return a * b // c
-    return (a // c) * b + (a % c) * b // c
+        return quotient(a * b, c)
+    return quotient(a, c) * b + quotient(remainder(a, c) * b, c)
 
 
 def mul_div_up(a: int, b: int, c: int) -> int:
     """Return a * b / c rounded up, under the conditions of `mul_div`."""
     if float(a) * b < SURELY_FITS:
-        return (a * b + c - 1) // c
-    return (a // c) * b + ((a % c) * b + c - 1) // c
+        return quotient(a * b + c - 1, c)
+    return quotient(a, c) * b + quotient(remainder(a, c) * b + c - 1, c)
 
 
 def part_of(whole: int, taken: int, amount: int) -> int:
