@@ -362,6 +362,19 @@ async def test_a_changed_strategy_ends_its_orders_and_keeps_its_position(world) 
     assert (await one.trade()).states == [FREE, FREE, RESTING]
 
 
+async def test_a_changed_guard_leaves_a_position_of_slots_alone(world) -> None:
+    one = await world(100, 98, *[98] * 8)
+    await one.trade(buy(99))
+    await one.trade()
+    for exits in ("{stop_loss: 1%}", "{}"):
+        (one.root / "strategies.d" / "a.yaml").write_text(f"{one.text()}exits: {exits}\n", encoding="utf-8")
+        await one.command("reload")
+    await one.trade(buy(99))
+    assert one.one.daemon.failure is None
+    assert one.rows("SELECT kind FROM events WHERE kind = 'unprotected'") == [("unprotected",)]
+    assert not one.rows("SELECT * FROM orders WHERE type = 'guard' AND state = 'armed'")
+
+
 async def test_an_order_that_no_slot_knows_is_ended_at_the_next_trade(world) -> None:
     one = await world(*[100] * 6)
     await one.trade(buy(99))

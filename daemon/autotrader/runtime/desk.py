@@ -282,10 +282,16 @@ class Desk:
                 self.journal.order(row._replace(state=OrderState.CANCELED))
             elif guard != NO_GUARD and (row is None or row.state in DONE):
                 now_ms = self.accounts[leg.exchange].market_ms
-                fresh = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
-                if fresh is not None:
-                    self.journal.order(fresh)
-        await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
+                row = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
+                if row is not None:
+                    self.journal.order(row)
+        try:
+            await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
+        except OrderRejected as error:  # the position is the slots', which carry no guard
+            with self.journal.write():
+                if row is not None:
+                    self.journal.order(row._replace(state=OrderState.CANCELED))
+                self.journal.event(row.updated_ms if row else 0, "warning", "unprotected", leg.owner, error.reason)
 
     # what venues tell
 

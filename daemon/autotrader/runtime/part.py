@@ -14,7 +14,7 @@ from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
 from autotrader.market.events import as_bar
-from autotrader.strategies.contract import BAR, Kind, Out, View, fresh_out
+from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out
 from autotrader.strategies.contract import Leg as Declared
 
 
@@ -192,8 +192,8 @@ class Part:
         changed = state != self.state or before != list(self.out)
         self.wanted = wishes(self.out, len(legs))
         self.state = state
-        if changed:
-            self.ts_ms = now_ms
+        if changed and event != FILL:
+            self.ts_ms = now_ms  # what fills at a bar's close wakes before that bar does
         return changed
 
     def atr(self, leg: int) -> float:

@@ -368,8 +368,8 @@ class PaperVenue:
         if self._opened().filled(ms):
             self._pending.append(FillsComplete(ms, self.name))
         if self._clock.phase == OPENED:
-            event = self._market.again(self._clock)
-            if event is not None and event.key in keys:
+            event = self._market.again(self._clock) if self._clock.key in keys else None
+            if event is not None:
                 self._pending.append(told(self.name, event))
             return
         for symbol, units in self._opened().funding(ms):
