@@ -168,3 +168,28 @@ async def test_dying_at_any_write_loses_no_fill_and_leaves_no_order_alone(tmp_pa
     consistent(one, root)
     await one.stop()
     assert deaths > 8
+
+
+async def test_a_reload_moves_a_strategy_from_bars_to_trades_and_back(tmp_path) -> None:
+    made = {"trades": trades(4, 2_000), "bars": bars(4, 40)}
+    slow = cross("trades").replace("feed: trades", "timeframe: 1m")
+    root = replayed(tmp_path, {"a": slow}, {"BTC/USDT": made}, speed="1x")
+    one = Harness(root, more_kinds=KINDS)
+    await one.start()
+    path, steps = root / "strategies.d" / "a.yaml", []
+    for text in (cross("trades"), slow, cross("trades")):
+        await one.bars(1, 90.0)
+        path.write_text(text, encoding="utf-8")
+        outcome = await one.daemon.commands.handle("reload", {})
+        assert outcome["status"] == "applied", outcome
+        await one.bars(1, 90.0)
+        (part,) = one.daemon.loop.strategies["a"].parts
+        steps.append(one.daemon.journal.progress_of("paper").ts_ms)
+        past = await one.daemon.loop.desk.venues["paper"].bars(part.own_series(0), end_ms=2**60, limit=500)
+        fresh = part.program.live()
+        for bar in past:
+            fresh.update(part.program.own, bar)
+        assert fresh.values() == pytest.approx(part.live[0].values(), nan_ok=True)
+    assert one.daemon.failure is None
+    assert steps == sorted(set(steps))
+    await one.stop()
