@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 BAR, TRADE, QUOTE, BOOK, FILL, TIMER = range(6)
 
 WAKES: Mapping[str, int] = {"bars": BAR, "trades": TRADE, "quotes": QUOTE, "book": BOOK}
-"""The event that each feed brings."""
+"""The event that each kind of feed brings."""
 
 NO_ENTRY, WORKING, HELD, ENDED = range(4)
 """How the entry under a target's id fares: none, its orders work, it is held, it ended (`last_exit` says how)."""
