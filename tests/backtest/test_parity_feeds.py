@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.run import fills_of
 from autotrader.core import jit
 from support.drawn_feeds import FeedWorld, feed_worlds
-from support.lived import outcome, plan_of
+from support.lived import lived, outcome, plan_of, told
 
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
 
@@ -29,6 +30,14 @@ def written(world: FeedWorld) -> Iterator[Path]:
     """Write a world into a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
         yield world.written(Path(folder))
+
+
+@FEW
+@given(feed_worlds())
+def test_the_daemon_and_the_backtest_fill_the_same(world: FeedWorld) -> None:
+    with written(world) as root:
+        daemon = told(asyncio.run(lived(root)))
+        assert told(fills_of(outcome(root))) == daemon
 
 
 @FEW

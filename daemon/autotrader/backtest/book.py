@@ -52,8 +52,7 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     if lots <= 0 or not fits(lots, expected, unit):
         rest(w, leg)
         return
-    latency_ms = w[exchange, c.LATENCY_MS] if w[exchange, c.LATENCY_MS] >= w[series, c.LENGTH_MS] else 0
-    from_ms = now_ms + latency_ms
+    from_ms = first_met_ms(w, exchange, series)
     w[c.RUN, c.SEQ] += 1
     taking = takes(w, f, series, instrument, side, ticks)
     if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
@@ -76,6 +75,20 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     w[leg, c.E_CROSSES] = taking
     if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
         _enqueue(w, queue, leg, c.ENTRY_ORDER)
+
+
+def first_met_ms(w: Any, exchange: int, series: int) -> int:
+    """Return the first moment whose opening bars, or events, an order that is sent now meets.
+
+    One that comes when its moment's bars have opened is in the middle of them and waits for the next.
+    """
+    now_ms: int = w[c.RUN, c.NOW_MS]
+    latency_ms: int = w[exchange, c.LATENCY_MS]
+    if w[series, c.LENGTH_MS] == 0:
+        return now_ms + latency_ms
+    if latency_ms < w[series, c.LENGTH_MS]:
+        latency_ms = 0
+    return now_ms + max(latency_ms, w[c.RUN, c.BARS_OPENED])
 
 
 def takes(w: Any, f: Any, series: int, instrument: int, side: int, ticks: int) -> int:

@@ -18,19 +18,19 @@ def happen(
     w: Any, f: Any, lists: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int, sell: int
 ) -> None:
     """Let an event meet the orders and positions before it; a buyer pays `buy` ticks at it, a seller gets `sell`."""
-    _take(w, f, queue, fills, trades, losses, series, buy, sell)
     first, last, ts_ms = (
         w[series, c.FIRST_MATCHED],
         w[series, c.FIRST_MATCHED] + w[series, c.MATCHED],
         w[c.RUN, c.NOW_MS],
     )
     for at in range(first, last):
+        w[lists[at], c.WAS_HELD] = 1 if w[lists[at], c.LOTS] != 0 else 0
+    _take(w, f, queue, fills, trades, losses, series, buy, sell)
+    for at in range(first, last):
         leg = lists[at]
         if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
             price = sell if w[leg, c.LOTS] > 0 else buy
             protect(w, f, fills, trades, losses, leg, price, price, price, ts_ms)
-    for at in range(first, last):
-        w[lists[at], c.WAS_HELD] = int(w[lists[at], c.LOTS] != 0)
     _trade_through(w, f, lists, fills, trades, losses, series, buy, sell)
     for at in range(first, last):
         leg = lists[at]

@@ -88,6 +88,7 @@ def run(
         if w[c.RUN, c.TOO_LARGE] != 0:
             return c.UNCOUNTABLE
         w[c.RUN, c.NOW_MS] = now_ms
+        w[c.RUN, c.BARS_OPENED] = 0
         told = False
 
         # bars that close
@@ -208,10 +209,11 @@ def run(
                     matters = price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
         if matters:
             opened(w, f, queue, fills, trades, losses, at_open)
-            if w[c.RUN, c.FILLED_PARTS] > 0:
-                told_fills(
-                    w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
-                )  # fmt: skip
+        w[c.RUN, c.BARS_OPENED] = 1
+        if w[c.RUN, c.FILLED_PARTS] > 0:
+            told_fills(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
+            )  # fmt: skip
         if w[c.RUN, c.HAS_FEEDS] == 1:
             live_events(
                 w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.book import book, free_cash, grow, opposed, record_fill, shrink, takes
+from autotrader.backtest.book import book, first_met_ms, free_cash, grow, opposed, record_fill, shrink, takes
 from autotrader.backtest.result import REASONS
 from autotrader.execution.orders import Reason
 from autotrader.market.fills import (
@@ -146,8 +146,7 @@ def submit_slot(w: Any, f: Any, queue: Any, slot: int) -> None:
     w[exchange, c.RESERVED] += reserved
     w[slot, c.O_RESERVED] = reserved
     w[c.RUN, c.SEQ] += 1
-    latency_ms = w[exchange, c.LATENCY_MS] if w[exchange, c.LATENCY_MS] >= w[series, c.LENGTH_MS] else 0
-    w[slot, c.O_FROM_MS], w[slot, c.O_SEQ] = w[c.RUN, c.NOW_MS] + latency_ms, w[c.RUN, c.SEQ]
+    w[slot, c.O_FROM_MS], w[slot, c.O_SEQ] = first_met_ms(w, exchange, series), w[c.RUN, c.SEQ]
     w[slot, c.O_SENT], w[slot, c.O_CROSSES], w[slot, c.ORDER_STATE] = 1, taking, RESTING
     if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
         at = w[c.RUN, c.QUEUED]

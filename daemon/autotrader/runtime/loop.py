@@ -27,6 +27,7 @@ from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
+from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
 from autotrader.risk import breakers as brk
 from autotrader.runtime.account import Account
@@ -207,7 +208,8 @@ class TradingLoop:
         due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
-            self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
+            if leg == NO_LEG or not all(part.is_calm(one) for one in range(len(part.declared))):
+                self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
         for one in self._closed.pop(account.name, []):
             if self.desk.legs.get(one.key) is one:
                 self._look_after(one, now_ms)
@@ -235,7 +237,7 @@ class TradingLoop:
         if self.desk.unsettled:
             await self.desk.settle()
         feed, now_ms = _feed_of(event), event.ts_ms
-        if (price := _price_of(event)) is not None:
+        if (price := self._price_of(account, event)) is not None:
             account.prices[event.symbol] = price
         account.due_ms[event.symbol, feed] = now_ms
         self.trader.equities.clear()
@@ -245,7 +247,7 @@ class TradingLoop:
             if part.asked:
                 await self.outside.bring(part, account.name, now_ms)
                 part.settle(account.name)
-            if WAKES[feed] in part.wakes and part.fresh(leg, event):
+            if WAKES[feed] in part.wakes and part.fresh(leg, event) and not part.is_calm(leg):
                 due.append((strategy, part, leg))
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
@@ -254,6 +256,12 @@ class TradingLoop:
             self._look_after(one, now_ms)
         self.trader.watch_equity(now_ms)
         await self.finish(now_ms, account)
+
+    def _price_of(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> Decimal | None:
+        """Return the price that an event tells, where anybody here trades it; None for a book with an empty side."""
+        tick = next((leg.instrument.tick for leg in account.legs.values() if leg.symbol == event.symbol), None)
+        bar = as_bar(event, float(1 / tick)) if tick is not None else None
+        return Decimal(repr(bar.close)) if bar is not None else None
 
     async def _on_fills(self, account: Account, now_ms: int) -> None:
         """Wake who wakes on fills, once however many there were, before the moment that filled them is shown."""
@@ -340,18 +348,6 @@ def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:
         case QuoteChanged():
             return "quotes"
     return "book"
-
-
-def _price_of(event: TradePrinted | QuoteChanged | BookChanged) -> Decimal | None:
-    """Return the price that an event tells: the trade's, or the middle of bid and ask where both are there."""
-    match event:
-        case TradePrinted():
-            return Decimal(repr(event.price))
-        case QuoteChanged():
-            return Decimal(repr((event.bid + event.ask) / 2))
-        case BookChanged() if event.bids and event.asks:
-            return Decimal(repr((event.bids[0][0] + event.asks[0][0]) / 2))
-    return None
 
 
 def _plain(state: brk.Breakers) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Part:
         self.bids: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
         self.asks: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
         self._told_ms = [0] * len(self.declared)
+        self._price = [math.nan] * len(self.declared)
         self._heard: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self.stepped: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self._arrived: dict[int, int] = {}
@@ -99,8 +100,14 @@ class Part:
             for closed_ms, _, key, bar in waiting:
                 if not key.asked:
                     self._told_ms[leg] = closed_ms
+                if key == self.program.own:
+                    self._price[leg] = bar.close
                 self.live[leg].update(key, bar)
             waiting.clear()
+
+    def is_calm(self, leg: int) -> bool:
+        """Tell whether the last step said that it need not wake while a leg's price is where it is."""
+        return self.out.calm_below[leg] < self._price[leg] < self.out.calm_above[leg]
 
     def feed(self, leg: int, key: SeriesKey, bar: Bar, closed_ms: int) -> None:
         """Show a closed bar to a leg's features at once; one that was seen already is passed over, an event never."""
@@ -138,7 +145,8 @@ class Part:
             case BookChanged():
                 depth = self.declared[leg].feed.depth
                 self.bids[leg], self.asks[leg] = event.bids[:depth], event.asks[:depth]
-        if (bar := as_bar(event)) is not None:
+        if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
+            self._price[leg] = bar.close
             self.live[leg].update(self.program.own, bar)
 
     def fresh(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
@@ -211,7 +219,8 @@ class Part:
     def restore(self, state: list[Any], out: list[list[float]], ts_ms: int) -> None:
         """Take State and Out back from the journal."""
         self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
-        self.out = Out._make([*kept] for kept in out)
+        calm = fresh_out(len(self.declared), 0)[len(out) :]  # a journal from before there was any
+        self.out = Out._make([*kept] for kept in (*out, *calm))
         self.ts_ms = ts_ms
 
     def adopt_legs(self) -> None:
