@@ -164,6 +164,8 @@ class TradingLoop:
 
     async def _abreast(self, exchange: str, now_ms: int) -> None:
         """Wait a moment for the exchanges that are read here and about to close the same bar; then go on without."""
+        if not any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
+            return
         waited = asyncio.ensure_future(self.clock.sleep(ABREAST_S))
         try:
             while not waited.done() and any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
