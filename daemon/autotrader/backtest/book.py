@@ -46,7 +46,7 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     now_ms, side, lots, ticks = w[c.RUN, c.NOW_MS], w[leg, c.N_SIDE], w[leg, c.N_LOTS], w[leg, c.N_TICKS]
     exchange, instrument, series = w[leg, c.LEG_EXCHANGE], w[leg, c.INSTRUMENT], w[leg, c.MATCH]
     w[leg, c.N_SIDE] = 0
-    last = in_ticks(f[series, c.LAST_CLOSE], f[instrument, c.PER_PRICE])
+    last = met_last(w, f, series, instrument, side)
     unit = w[instrument, c.UNIT]
     expected = ticks if ticks > 0 else slipped(float(last), side, w[exchange, c.SLIPPAGE])
     if lots <= 0 or not fits(lots, expected, unit):
@@ -93,12 +93,15 @@ def first_met_ms(w: Any, exchange: int, series: int) -> int:
 
 def takes(w: Any, f: Any, series: int, instrument: int, side: int, ticks: int) -> int:
     """Return 1 where a limit order would take what the market offers as it comes in, else 0; `ticks` 0 is no limit."""
-    if ticks == 0:
-        return 0
+    return int(ticks > 0 and crosses(side, ticks, met_last(w, f, series, instrument, side)))
+
+
+def met_last(w: Any, f: Any, series: int, instrument: int, side: int) -> int:
+    """Return the last price that an exchange knows, in ticks; of a feed that of a side: the ask for a buyer."""
     price = f[series, c.LAST_CLOSE]
     if w[series, c.LENGTH_MS] == 0:
         price = f[series, c.LAST_HIGH] if side > 0 else f[series, c.LAST_LOW]
-    return int(crosses(side, ticks, in_ticks(price, f[instrument, c.PER_PRICE])))
+    return in_ticks(price, f[instrument, c.PER_PRICE])
 
 
 def _enqueue(w: Any, queue: Any, leg: int, purpose: int) -> None:

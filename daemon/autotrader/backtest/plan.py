@@ -176,7 +176,7 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     for leg in plan.legs:
         leg.begin_ms = begins[leg.declared.exchange]
         _show(leg, whole)
-    for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe))):
+    for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe), one.timeframe)):
         bars, length_ms, begin_ms = whole[key], timeframe_ms(key.timeframe), begins[key.exchange]
         first = int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
         rest = bars.part(first, len(bars.ts))

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.book import book, first_met_ms, free_cash, grow, opposed, record_fill, shrink, takes
+from autotrader.backtest.book import book, first_met_ms, free_cash, grow, met_last, opposed, record_fill, shrink, takes
 from autotrader.backtest.result import REASONS
 from autotrader.execution.orders import Reason
 from autotrader.market.fills import (
@@ -18,7 +18,6 @@ from autotrader.market.fills import (
     cost,
     fee,
     fits,
-    in_ticks,
     margin,
     part_of,
     slipped,
@@ -126,8 +125,8 @@ def submit_slot(w: Any, f: Any, queue: Any, slot: int) -> None:
         return  # it was taken back in the moment that wished for it
     leg, side, lots, ticks = w[slot, c.O_LEG], w[slot, c.O_SIDE], w[slot, c.ORDER_REMAINING], w[slot, c.O_TICKS]
     exchange, instrument, series = w[leg, c.LEG_EXCHANGE], w[leg, c.INSTRUMENT], w[leg, c.MATCH]
-    per_price, unit = f[instrument, c.PER_PRICE], w[instrument, c.UNIT]
-    last = in_ticks(f[series, c.LAST_CLOSE], per_price)
+    unit = w[instrument, c.UNIT]
+    last = met_last(w, f, series, instrument, side)
     expected = ticks if ticks > 0 else slipped(float(last), side, w[exchange, c.SLIPPAGE])
     taking = takes(w, f, series, instrument, side, ticks)
     refused = not fits(lots, expected, unit) or (taking == 1 and w[slot, c.W_POST_ONLY] == 1)
