@@ -11,18 +11,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrader.app import replay_run
-from autotrader.backtest import glue, loop
 from autotrader.backtest import world as c
 from autotrader.backtest.decide import equity_of
-from autotrader.backtest.engine import Outcome, simulate
+from autotrader.backtest.engine import Outcome, plain_loop, simulate
 from autotrader.backtest.run import fills_of
-from autotrader.core import jit
 from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
 from support.folders import write
 from support.lived import lived, outcome, plan_of, told
@@ -54,8 +53,8 @@ def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: World) -> Non
 
 
 @FEW
-@given(worlds(most=1, alone=True))
-def test_a_stretch_of_quiet_bars_leaves_what_the_general_loop_leaves(world: World) -> None:
+@given(worlds())
+def test_series_that_run_ahead_leave_what_a_loop_of_every_moment_leaves(world: World) -> None:
     with written(world) as root:
         same(outcome(root), one_by_one(root))
 
@@ -96,15 +95,16 @@ def test_bars_after_a_moment_never_change_what_was_filled_before_it(world: World
 
 
 def one_by_one(root: Path) -> Outcome:
-    """Run the plain loop without its stretches."""
-
-    class Nothing:
-        def __call__(self, *_: object) -> None:
-            return
-
+    """Run the plain loop while no series may run ahead: it lives every moment."""
     plan = plan_of(root)
-    step, _ = glue.step(plan.kinds, compiled=False)
-    return simulate(plan, loop=jit.linked(loop.enter, {"step": step, "stretch": Nothing()}, compiled=False))
+    every_moment = plain_loop(tuple(plan.kinds))
+
+    def lived_through(w: Any, *rest: Any) -> int:
+        w[w[c.RUN, c.FIRST_SERIES] : w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES], c.RUNS_AHEAD] = 0
+        why: int = every_moment(w, *rest)
+        return why
+
+    return simulate(plan, loop=lived_through)
 
 
 def same(one: Outcome, other: Outcome) -> None:
@@ -115,6 +115,9 @@ def same(one: Outcome, other: Outcome) -> None:
     assert np.array_equal(one.points, other.points, equal_nan=True)
     columns = [c.MOMENTS, c.EXPOSED_MOMENTS, c.FUNDING_SUM]
     assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
+    first = int(one.tables.w[c.RUN, c.FIRST_STRATEGY])
+    counted = slice(first, first + len(one.plan.strategies))
+    assert one.tables.w[counted].tolist() == other.tables.w[counted].tolist()
     floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
     assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
 

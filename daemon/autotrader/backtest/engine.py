@@ -198,8 +198,9 @@ class _Run:
             if why == c.NEEDS_ROOM:
                 self._make_room()
                 continue
+            now_ms = min(int(feed.row[c.NEXT_MS]) for feed in self.feeds)
             for feed in self.feeds:
-                if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] != c.MS_MAX:
+                if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] == now_ms:
                     feed.fill()
             if progress is not None:
                 span_ms = max(1, self.plan.end_ms - self.plan.start_ms)
@@ -246,16 +247,16 @@ def _grown(array: Any) -> Any:
 @lru_cache(maxsize=64)
 def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the loop with the steps of some kinds, as machine code."""
-    step, text = glue.step(kinds, compiled=True)
+    steps, text = glue.steps(kinds, compiled=True)
     key = "\n".join(("loop", text, *(kind.Params.__module__ for kind in kinds)))
-    return jit.outer(_function(loop.enter), {"step": step, **memory.compiled(), **turns.compiled()}, key)
+    return jit.outer(_function(loop.enter), {**steps, **memory.compiled(), **turns.compiled()}, key)
 
 
 @lru_cache(maxsize=64)
 def plain_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the same loop as plain Python."""
-    step, _ = glue.step(kinds, compiled=False)
-    return jit.linked(_function(loop.enter), {"step": step}, compiled=False)
+    steps, _ = glue.steps(kinds, compiled=False)
+    return jit.linked(_function(loop.enter), steps, compiled=False)
 
 
 def _function(function: Any) -> FunctionType:

@@ -26,8 +26,11 @@ LOSS_BOUNDS = 4
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
     TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 26)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 26
+    FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN, OPEN, OPEN_SINCE, TIMERS, END_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 35)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 35
+# Lists of the run: its clocks, and room for the series that close, the parts that decide, the legs that hold something.
+# OPEN of them do, which was looked up when there were OPEN_SINCE fills. TIMERS is 1 where a part may ask to be woken.
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -37,11 +40,13 @@ CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONA
 EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 
 # a series of bars ---------------------------------------------------------------------------------------------------
-# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are.
+# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A series
+# that RUNS_AHEAD may have its cursor beyond the present moment: nothing happens at the bars between.
+# Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
 (
     LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED,
-    OWNED,
-) = range(12)  # fmt: skip
+    OWNED, RUNS_AHEAD, CLOCK, MARKED, MARK_MS,
+) = range(16)  # fmt: skip
 
 # a strategy ---------------------------------------------------------------------------------------------------------
 (

@@ -11,6 +11,7 @@ alive and its indices in range. In plain Python the functions here return the ar
     cube(x, at, rows, width)        sheets, one after the other        c[k][i][j]
     whole_at(arrays, k)             the k-th of many arrays            x[i]
     real_at(arrays, k)              the same, of floats                x[i]
+    spare(t)                        one cell of its own, like a column of a table: what is there is forgotten  x[0]
 
 Many arrays are handed over as a list in plain Python, and as a line of their `addresses` to compiled code.
 """
@@ -60,6 +61,11 @@ def whole_at(arrays: Any, place: int) -> Any:
 def real_at(arrays: Any, place: int) -> Any:
     """Return one of many arrays of floats."""
     return arrays[place]
+
+
+def spare(whole: Any) -> Any:
+    """Return one cell that looks like a column of a table and is none of it: the caller's own, a register if it can be."""
+    return np.zeros(1, dtype=whole.dtype)
 
 
 def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -235,7 +241,17 @@ def _functions(kinds: Any) -> dict[str, Any]:
 
         return one_at
 
+    @intrinsic
+    def spare_of(_typing: Any, whole: Any) -> Any:
+        kind = kinds.Line(whole.dtype, whole.width)
+
+        def code(context: Any, builder: Any, _of: Any, _args: Any) -> Any:
+            return cgutils.alloca_once(builder, context.get_value_type(whole.dtype))
+
+        return kind(whole), code
+
     return {
+        "spare": spare_of,
         "whole_at": _one_of_many(types.int64),
         "real_at": _one_of_many(types.float64),
         "table": table_of,
