@@ -69,13 +69,18 @@ def run_ahead(
     if row == w[series, c.ROWS]:
         w[series, c.OPENED], w[series, c.NEXT_MS] = 0, c.MS_MAX
         return
-    number = series - w[c.RUN, c.FIRST_SERIES]
-    ts, open_ = whole_at(bars, number * c.BAR_COLUMNS), real_at(bars, number * c.BAR_COLUMNS + 1)[row]
-    if w[series, c.OWNED] == 1 and ends_at(w, f, leg, open_):
-        w[series, c.OPENED], w[series, c.NEXT_MS] = 0, ts[row]
-        return
+    number, ts = series - w[c.RUN, c.FIRST_SERIES], times(w, bars, series)
+    if w[series, c.OWNED] == 1 and w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
+        at_open[number] = real_at(bars, number * c.BAR_COLUMNS + 1)[row]
+        if ends_at(w, f, leg, at_open[number]):
+            w[series, c.OPENED], w[series, c.NEXT_MS] = 0, ts[row]
+            return
     w[series, c.OPENED], w[series, c.OPENED_AT_MS], w[series, c.NEXT_MS] = 1, ts[row], ts[row] + w[series, c.LENGTH_MS]
-    at_open[number] = open_
+
+
+def times(w: Any, bars: Any, series: int) -> Any:
+    """Return when a series' bars open: of all series on a clock it is one column, which stays near the processor."""
+    return whole_at(bars, (w[series, c.CLOCK] - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS)
 
 
 def ends_at(w: Any, f: Any, leg: int, price: float) -> bool:
@@ -86,6 +91,16 @@ def ends_at(w: Any, f: Any, leg: int, price: float) -> bool:
     below: float = f[leg, c.QUIET_BELOW]
     above: float = f[leg, c.QUIET_ABOVE]
     return ticks <= below or ticks >= above
+
+
+def together(w: Any, features: Any, first: int, count: int) -> int:
+    """Bring the present columns of a part's legs together, a row a leg, and return where they lie."""
+    at: int = w[first, c.TOGETHER]
+    for leg in range(first, first + count):
+        row = at + (leg - first) * w[first, c.COLUMNS]
+        for column in range(w[first, c.COLUMNS]):
+            features[row + column] = features[w[leg, c.FEATURE_ROW] + column * w[leg, c.HEIGHT]]
+    return at
 
 
 def entry_state(w: Any, leg: int) -> int:
@@ -104,7 +119,7 @@ def quiet_of(w: Any, f: Any, bars: Any, series: int, leg: int) -> Quiet:
     until_ms = w[leg, c.OPENED_MS] + w[leg, c.MAX_HOLDING_MS] if held and w[leg, c.MAX_HOLDING_MS] > 0 else c.MS_MAX
     below, above = f[leg, c.QUIET_BELOW], f[leg, c.QUIET_ABOVE]
     return Quiet(
-        whole_at(bars, of), real_at(bars, of + 2), real_at(bars, of + 3), w[series, c.LENGTH_MS],
+        times(w, bars, series), real_at(bars, of + 2), real_at(bars, of + 3), w[series, c.LENGTH_MS],
         f[w[leg, c.INSTRUMENT], c.PER_PRICE], until_ms, held and w[leg, c.CAN_END] == 1,
         1 if w[leg, c.LOTS] > 0 else -1, w[leg, c.TRAIL], f[leg, c.BEST], below, above, _low_from(below),
         _high_from(above),

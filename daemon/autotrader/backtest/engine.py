@@ -150,11 +150,12 @@ class _Run:
             row = w[self.first_leg + number]
             size = block * widths[number]
             first_half, second_half = (
-                self.features[at : at + size].reshape(block, widths[number]) for at in (offset, offset + size)
+                self.features[at : at + size].reshape(widths[number], block).T for at in (offset, offset + size)
             )
             folder = Folder(leg.program, leg.bars)
             for start in range(0, leg.warm_rows, block):
                 folder.rows(start, min(start + block, leg.warm_rows), first_half)
+            row[c.HEIGHT] = block
             row[c.TOGETHER] = 2 * block * sum(widths) + sum(widths[:number])
             feed = self.feeds[int(row[c.OWN]) - first]
             feed.legs.append(_Block(row, folder, (first_half, second_half), offset, leg.warm_rows))

@@ -12,13 +12,13 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
-from autotrader.backtest.ahead import entry_state, guard_kept, quiet_of, trailed, undisturbed
-from autotrader.backtest.decide import share, shown_at
+from autotrader.backtest.ahead import entry_state, guard_kept, quiet_of, together, trailed, undisturbed
+from autotrader.backtest.decide import share
 from autotrader.core import jit, memory
 from autotrader.core.errors import BrokenInvariant
 from autotrader.strategies.contract import BAR, Kind, Out, View
 
-_FROM_MEMORY = ("column", "sheet", "cube", "spare")
+_FROM_MEMORY = ("column", "cube", "lanes", "spare")
 
 
 class Layout(NamedTuple):
@@ -107,7 +107,9 @@ def _step(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
         if sees_money(kind):
             yield "        for one in range(first, first + count):"
             yield "            f[one, BUDGET] = share(w, f, one) * 1e-8"
-        yield "        rows = shown_at(w, features, first, count)"
+        yield "        shown = lanes(features, w[first, FEATURE_ROW], count, 0, w[first, HEIGHT])"
+        yield "        if count > 1:"
+        yield "            shown = lanes(features, together(w, features, first, count), count, w[first, COLUMNS], 1)"
         yield f"        state = {_state(at, kind, wide)}"
         yield f"        state = step{at}({_constants(at, kind, wide)}, state, {_VIEW}, {_OUT})"
         yield from (f"        {line}" for line in _kept(kind, wide))
@@ -127,15 +129,14 @@ def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
     yield "    w[first, ENTRY_STATE] = entry_state(w, first)"
     yield "    target, entry = spare(f), spare(w)"
     yield "    target[0], entry[0] = f[first, TARGET], w[first, WANT_ID]"
-    yield "    width = w[first, COLUMNS]"
-    yield "    begin = w[first, FEATURES] - w[first, ROW_0] * width"
+    yield "    begin, height = w[first, FEATURES] - w[first, ROW_0], w[first, HEIGHT]"
     for at, kind in enumerate(kinds):
         if sees_money(kind):
             continue
         yield f"    if w[part, KIND] == {at}:"
         yield f"        constants, state = {_constants(at, kind, wide)}, {_state(at, kind, wide)}"
         yield "        while row < last and undisturbed(quiet, row):"
-        yield "            now_ms, rows = quiet.ts[row] + quiet.length_ms, begin + row * width"
+        yield "            now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
         yield "            target_before, entry_before = target[0], entry[0]"
         yield f"            after = step{at}(constants, state, {_VIEW}, {_OUT})"
         yield "            if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
@@ -154,7 +155,7 @@ def _columns(table: str, row: str, *names: str) -> str:
 
 
 _VIEW = (
-    "View(event, leg, now_ms, sheet(features, rows, count, w[first, COLUMNS]), cube(bids, 0, w[part, DEPTH], 2), "
+    "View(event, leg, now_ms, shown, cube(bids, 0, w[part, DEPTH], 2), "
     "cube(asks, 0, w[part, DEPTH], 2), "
     + ", ".join(
         (
@@ -210,7 +211,7 @@ def steps(kinds: Sequence[Kind], *, compiled: bool) -> tuple[dict[str, Any], str
     scope: dict[str, Any] = {
         name: number for name, number in vars(c).items() if name.isupper() and isinstance(number, int)
     }
-    ours = (View, Out, share, shown_at, quiet_of, undisturbed, trailed, guard_kept, entry_state)
+    ours = (View, Out, share, together, quiet_of, undisturbed, trailed, guard_kept, entry_state)
     scope |= {one.__name__: one for one in ours} | {"BAR": BAR, "__name__": __name__}
     scope |= memory.compiled() if compiled else {name: getattr(memory, name) for name in _FROM_MEMORY}
     for at, kind in enumerate(kinds):

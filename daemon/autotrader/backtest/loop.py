@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.ahead import ends_at, entry_state, run_ahead
+from autotrader.backtest.ahead import ends_at, entry_state, run_ahead, times
 from autotrader.backtest.marks import keep_sample, look_up_open, passed, told, unmoved, valued
 from autotrader.backtest.turns import (
     cared,
@@ -25,7 +25,7 @@ from autotrader.backtest.turns import (
     watched,
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
-from autotrader.core.memory import line, real_at, table, whole_at
+from autotrader.core.memory import line, real_at, table
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import BAR, TIMER
 
@@ -127,7 +127,7 @@ def _closing(w: Any, lists: Any, now_ms: int) -> int:
 def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losses: Any, series: int) -> None:
     """Let a series' bar close: on the orders and positions that it decides, then as news to the legs that read it."""
     now_ms, at, of = w[c.RUN, c.NOW_MS], w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
-    open_, high, low = real_at(bars, of + 1)[at], real_at(bars, of + 2)[at], real_at(bars, of + 3)[at]
+    ts, opens, highs, lows = times(w, bars, series), real_at(bars, of + 1), real_at(bars, of + 2), real_at(bars, of + 3)
     close, instrument = real_at(bars, of + 4)[at], w[series, c.OF_INSTRUMENT]
     first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
     waiting = moving = False
@@ -136,24 +136,23 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
         waiting = waiting or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
         waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
         if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
-            waiting = waiting or ends_at(w, f, leg, low) or ends_at(w, f, leg, high)
+            waiting = waiting or ends_at(w, f, leg, lows[at]) or ends_at(w, f, leg, highs[at])
             moving = moving or w[leg, c.TRAIL] > 0
     if waiting or moving:
         scale = f[instrument, c.PER_PRICE]
+        high, low = in_ticks(highs[at], scale), in_ticks(lows[at], scale)
         if waiting:
-            closed(
-                w, f, lists, fills, trades, losses, series, in_ticks(open_, scale), in_ticks(high, scale),
-                in_ticks(low, scale), in_ticks(close, scale), whole_at(bars, of)[at],
-            )  # fmt: skip
+            open_ticks, close_ticks = in_ticks(opens[at], scale), in_ticks(close, scale)
+            closed(w, f, lists, fills, trades, losses, series, open_ticks, high, low, close_ticks, ts[at])
         else:
-            _trail(w, f, lists, first, last, in_ticks(high, scale), in_ticks(low, scale))
+            _trail(w, f, lists, first, last, high, low)
     f[series, c.LAST_CLOSE] = close
     f[instrument, c.LAST_PRICE] = close
     for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
         leg = lists[place]
         w[leg, c.ARRIVED_MS] = now_ms
         w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
-        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (at - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + at - w[leg, c.ROW_0]
         part = w[leg, c.LEG_PART]
         w[part, c.LAST_LEG] = leg - w[part, c.PART_FIRST_LEG]
         strategy = w[leg, c.STRATEGY]
@@ -161,7 +160,7 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
         w[strategy, c.EXPOSED_BARS] += 1 if w[leg, c.LOTS] != 0 else 0
     w[series, c.CURSOR] = at + 1
     w[series, c.OPENED] = 0
-    w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+    w[series, c.NEXT_MS] = ts[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
 
 
 def _trail(w: Any, f: Any, lists: Any, first: int, last: int, high: int, low: int) -> None:
@@ -213,7 +212,7 @@ def _decide(
                     not wants and has and w[leg, c.EXIT_REASON] == 0
                 ):
                     column = w[leg, c.ATR_COLUMN]
-                    atr = features[w[leg, c.FEATURE_ROW] + column] if column >= 0 else NO_ATR
+                    atr = features[w[leg, c.FEATURE_ROW] + column * w[leg, c.HEIGHT]] if column >= 0 else NO_ATR
                     considered(w, f, staged, recent, leg, atr)
     for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
         series = lists[place]
@@ -256,7 +255,8 @@ def _open(
     """Let the bars open that do so now, on orders, then on positions; list their series and return how many."""
     now_ms, first_series, first = w[c.RUN, c.NOW_MS], w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_DUE]
     count = 0
-    matters = w[c.RUN, c.QUEUED] > 0
+    matters = w[c.RUN, c.QUEUED] > 0  # else only positions that can end care where a bar opens
+    passes = False
     for series in range(first_series, first_series + w[c.RUN, c.SERIES]):
         if w[series, c.NEXT_MS] != now_ms:
             continue
@@ -266,9 +266,14 @@ def _open(
         w[series, c.OPENED_AT_MS] = now_ms
         w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
         number = series - first_series
-        at_open[number] = real_at(bars, number * c.BAR_COLUMNS + 1)[w[series, c.CURSOR]]
+        open_ = real_at(bars, number * c.BAR_COLUMNS + 1)
+        if matters:
+            at_open[number] = open_[w[series, c.CURSOR]]
         for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
-            matters = matters or ends_at(w, f, lists[place], at_open[number])
-    if matters:
+            leg = lists[place]
+            if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
+                at_open[number] = open_[w[series, c.CURSOR]]
+                passes = passes or ends_at(w, f, leg, at_open[number])
+    if matters or passes:
         opened(w, f, queue, fills, trades, losses, at_open)
     return count

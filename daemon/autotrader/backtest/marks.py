@@ -26,6 +26,7 @@ def passed(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, u
     return _passed_by_one(w, f, lists, bars, points_ms, points, clock, until_ms)
 
 
+@seldom
 def _passed_by_one(
     w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, clock: int, until_ms: int
 ) -> int:
@@ -73,6 +74,7 @@ def _passed_by_one(
     return min(now_ms, until_ms)
 
 
+@seldom
 def _passed_by_many(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, until_ms: int) -> int:
     """Pass over moments of several clocks, strategies or positions."""
     first, last = w[c.RUN, c.FIRST_CLOCK], w[c.RUN, c.FIRST_CLOCK] + w[c.RUN, c.CLOCKS]

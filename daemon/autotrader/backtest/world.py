@@ -68,15 +68,16 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END,
-) = range(67)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END,
+) = range(68)  # fmt: skip
+# Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 (
     SLOT_LEG, SLOT_SIDE, SLOT_TICKS, SLOT_LOTS, SLOT_POST_ONLY, SLOT_GROUP, ORDER_STATE, ORDER_FILLED, ORDER_REMAINING,
 ) = range(9)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 67)
+WIDTH = max(_RUN_WIDTH, 68)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------

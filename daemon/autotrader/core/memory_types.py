@@ -40,3 +40,19 @@ class Cube(types.Type):
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         super().__init__(name=f"Cube({dtype})")
+
+
+class Lanes(types.Type):
+    """Lines one after the other, with steps that the program knows when it runs."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+class Lane(types.Type):
+    """One of these lines."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lane({dtype})")
