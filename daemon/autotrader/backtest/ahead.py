@@ -11,7 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
-from autotrader.core.memory import real_at, whole_at
+from autotrader.core.memory import real_at, soon, whole_at
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import ENDED, HELD, NO_ENTRY, WORKING
 
@@ -76,6 +76,9 @@ def run_ahead(
             w[series, c.OPENED], w[series, c.NEXT_MS] = 0, ts[row]
             return
     w[series, c.OPENED], w[series, c.OPENED_AT_MS], w[series, c.NEXT_MS] = 1, ts[row], ts[row] + w[series, c.LENGTH_MS]
+    # the others go first, and then this bar's close and an order's fill at the next open are wanted at once
+    soon(real_at(bars, number * c.BAR_COLUMNS + 4), row)
+    soon(real_at(bars, number * c.BAR_COLUMNS + 1), row + 1)
 
 
 def times(w: Any, bars: Any, series: int) -> Any:

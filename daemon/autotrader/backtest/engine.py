@@ -23,7 +23,7 @@ from autotrader.strategies.contract import Kind
 BLOCK = 16_384
 """Rows whose columns are computed at once: few enough to stay in the processor's cache."""
 
-BLOCK_CELLS = 1_000_000
+BLOCK_CELLS = 500_000
 """Cells of all legs' columns in memory at once."""
 
 MAX_POINTS = 10_000

@@ -12,6 +12,7 @@ alive and its indices in range. In plain Python the functions here return the ar
     cube(x, at, rows, width)        sheets, one after the other        c[k][i][j]
     whole_at(arrays, k)             the k-th of many arrays            x[i]
     real_at(arrays, k)              the same, of floats                x[i]
+    soon(x, i)                      asks for x[i] before it is read
     spare(t)                        one cell of its own, like a column of a table: what is there is forgotten  x[0]
 
 Many arrays are handed over as a list in plain Python, and as a line of their `addresses` to compiled code.
@@ -72,6 +73,10 @@ def real_at(arrays: Any, place: int) -> Any:
 def spare(whole: Any) -> Any:
     """Return one cell that looks like a column of a table and is none of it: the caller's own, a register if it can be."""
     return np.zeros(1, dtype=whole.dtype)
+
+
+def soon(_line: Any, _index: int) -> None:
+    """Let the processor fetch an element that is read later, beside what it does until then."""
 
 
 def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -214,6 +219,7 @@ def _register(kinds: Any) -> None:
 
 def _functions(kinds: Any) -> dict[str, Any]:
     """Return the makers, as numba's intrinsics."""
+    from llvmlite import ir
     from numba.core import cgutils, types
     from numba.extending import intrinsic
     from numba.np.arrayobj import make_array
@@ -292,7 +298,21 @@ def _functions(kinds: Any) -> dict[str, Any]:
 
         return kind(whole), code
 
+    @intrinsic
+    def soon_of(_typing: Any, flat: Any, _index: Any) -> Any:
+        def code(_context: Any, builder: Any, _of: Any, args: Any) -> Any:
+            flag = ir.IntType(32)
+            pointer = ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+            fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+            to_read, to_keep, data = (ir.Constant(flag, n) for n in (0, 3, 1))
+            place = builder.bitcast(builder.gep(args[0], [args[1]]), pointer)
+            builder.call(fetch, [place, to_read, to_keep, data])
+
+        return types.none(flat, types.intp), code
+
     return {
+        "soon": soon_of,
         "spare": spare_of,
         "whole_at": _one_of_many(types.int64),
         "real_at": _one_of_many(types.float64),
