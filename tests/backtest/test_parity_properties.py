@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -20,11 +19,11 @@ from hypothesis import strategies as st
 from autotrader.app import replay_run
 from autotrader.backtest import world as c
 from autotrader.backtest.decide import equity_of
-from autotrader.backtest.engine import Outcome, plain_loop, simulate
 from autotrader.backtest.run import fills_of
 from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
 from support.folders import write
 from support.lived import lived, outcome, plan_of, told
+from support.moments import every_moment, same
 
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
 
@@ -56,7 +55,7 @@ def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: World) -> Non
 @given(worlds())
 def test_series_that_run_ahead_leave_what_a_loop_of_every_moment_leaves(world: World) -> None:
     with written(world) as root:
-        same(outcome(root), one_by_one(root))
+        same(outcome(root), every_moment(plan_of(root)))
 
 
 @FEW
@@ -92,34 +91,6 @@ def test_bars_after_a_moment_never_change_what_was_filled_before_it(world: World
             [fill for fill in fills_of(outcome(folder)) if fill["ts"] < until_ms] for folder in (root, other)
         )
     assert after == before
-
-
-def one_by_one(root: Path) -> Outcome:
-    """Run the plain loop while no series may run ahead: it lives every moment."""
-    plan = plan_of(root)
-    every_moment = plain_loop(tuple(plan.kinds))
-
-    def lived_through(w: Any, *rest: Any) -> int:
-        w[w[c.RUN, c.FIRST_SERIES] : w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES], c.RUNS_AHEAD] = 0
-        why: int = every_moment(w, *rest)
-        return why
-
-    return simulate(plan, loop=lived_through)
-
-
-def same(one: Outcome, other: Outcome) -> None:
-    """Two outcomes tell the same: fills, trades, curves, and what they count."""
-    assert fills_of(one) == fills_of(other)
-    assert one.trades.tolist() == other.trades.tolist()
-    assert one.points_ms.tolist() == other.points_ms.tolist()
-    assert np.array_equal(one.points, other.points, equal_nan=True)
-    columns = [c.MOMENTS, c.EXPOSED_MOMENTS, c.FUNDING_SUM]
-    assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
-    first = int(one.tables.w[c.RUN, c.FIRST_STRATEGY])
-    counted = slice(first, first + len(one.plan.strategies))
-    assert one.tables.w[counted].tolist() == other.tables.w[counted].tolist()
-    floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
-    assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
 
 
 def test_a_liquidation_is_booked_and_replayed(tmp_path) -> None:

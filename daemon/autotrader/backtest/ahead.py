@@ -153,7 +153,8 @@ def undisturbed(quiet: Quiet, row: int) -> bool:
         or _scaled(quiet.highs[row], quiet.per_price) >= quiet.high_from
     ):
         return False
-    return quiet.ts[row] + quiet.length_ms < quiet.until_ms
+    closes_ms: int = quiet.ts[row] + quiet.length_ms
+    return closes_ms < quiet.until_ms
 
 
 def trailed(quiet: Quiet, row: int) -> Quiet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -18,8 +19,6 @@ from autotrader.core import jit, memory
 from autotrader.core.errors import BrokenInvariant
 from autotrader.strategies.contract import BAR, Kind, Out, View
 
-_FROM_MEMORY = ("column", "cube", "lanes", "spare")
-
 
 class Layout(NamedTuple):
     """Where a record's fields lie in two tables: (field, is whole, first column, length, 0 for a number)."""
@@ -29,6 +28,7 @@ class Layout(NamedTuple):
     floats: int
 
 
+@cache
 def layout(record: Any) -> Layout:
     """Return the layout of a NamedTuple class of ints, floats and tuples of either. Raises BrokenInvariant if not."""
     hints = typing.get_type_hints(record)
@@ -83,7 +83,12 @@ def widths(kinds: Sequence[Kind]) -> Widths:
 
 def sees_money(kind: Kind) -> bool:
     """Tell whether a kind's step looks at its budget, which moves with everybody's positions."""
-    return "budget" in jit.reached(typing.cast("FunctionType", kind.step))
+    return _reads_budget(typing.cast("FunctionType", kind.step))
+
+
+@cache
+def _reads_budget(step: FunctionType) -> bool:
+    return "budget" in jit.reached(step)
 
 
 def text(kinds: Sequence[Kind]) -> str:
@@ -92,15 +97,13 @@ def text(kinds: Sequence[Kind]) -> str:
     return "\n".join([*_step(kinds, wide), *_ahead(kinds, wide), ""])
 
 
-_PLACES = (
-    "    count, slot, number = w[part, PART_LEGS], w[part, PART_FIRST_SLOT], w[part, NUMBER]",
-)
+_PLACES = "    count, slot, number = w[part, PART_LEGS], w[part, PART_FIRST_SLOT], w[part, NUMBER]"
 
 
 def _step(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
     yield "def step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, leg):"
     yield "    first, now_ms = w[part, PART_FIRST_LEG], w[RUN, NOW_MS]"
-    yield from _PLACES
+    yield _PLACES
     yield "    target, entry = column(f, first, TARGET), column(w, first, WANT_ID)"
     for at, kind in enumerate(kinds):
         yield f"    if w[part, KIND] == {at}:"
@@ -124,7 +127,7 @@ def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
     yield "    w, f, bars, features, bids, asks, whole, floats, const_whole, const_floats, series, first, row, last"
     yield "):"
     yield "    part, event, leg = w[first, LEG_PART], BAR, 0"
-    yield from _PLACES
+    yield _PLACES
     yield "    quiet, lots, entry_id = quiet_of(w, f, bars, series, first), w[first, LOTS], w[first, ENTRY_ID]"
     yield "    w[first, ENTRY_STATE] = entry_state(w, first)"
     yield "    target, entry = spare(f), spare(w)"
@@ -135,19 +138,27 @@ def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
             continue
         yield f"    if w[part, KIND] == {at}:"
         yield f"        constants, state = {_constants(at, kind, wide)}, {_state(at, kind, wide)}"
-        yield "        while row < last and undisturbed(quiet, row):"
-        yield "            now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
-        yield "            target_before, entry_before = target[0], entry[0]"
-        yield f"            after = step{at}(constants, state, {_VIEW}, {_OUT})"
-        yield "            if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
-        yield "                target[0], entry[0] = target_before, entry_before"
-        yield "                break"
-        yield "            state, quiet = after, trailed(quiet, row)"
-        yield "            row += 1"
+        yield "        if quiet.guarded or quiet.until_ms != MS_MAX:"
+        yield from (f"            {line}" for line in _bars(at, "undisturbed(quiet, row)", "trailed(quiet, row)"))
+        yield "        else:"
+        yield from (f"            {line}" for line in _bars(at, "True", "quiet"))
         yield from (f"        {line}" for line in _kept(kind, wide))
     yield "    f[first, TARGET], w[first, WANT_ID] = target[0], entry[0]"
     yield "    guard_kept(f, first, quiet)"
     yield "    return row"
+
+
+def _bars(at: int, goes_on: str, after_bar: str) -> Iterator[str]:
+    """Yield the fold of bars one by one; where nothing but the step can end it, nothing else is looked at."""
+    yield f"while row < last and {goes_on}:"
+    yield "    now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
+    yield "    target_before, entry_before = target[0], entry[0]"
+    yield f"    after = step{at}(constants, state, {_VIEW}, {_OUT})"
+    yield "    if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
+    yield "        target[0], entry[0] = target_before, entry_before"
+    yield "        break"
+    yield f"    state, quiet = after, {after_bar}"
+    yield "    row += 1"
 
 
 def _columns(table: str, row: str, *names: str) -> str:
@@ -206,14 +217,15 @@ def _read(shape: Layout, whole: tuple[str, int], floats: tuple[str, int]) -> str
 
 
 def steps(kinds: Sequence[Kind], *, compiled: bool) -> tuple[dict[str, Any], str]:
-    """Return the `step` of a plan's kinds for the loop and its fold `ahead`, by name, and the text they were made of."""
+    """Return the `step` of a plan's kinds and its fold `ahead` for the loop, and the text that they were made of."""
     made = text(kinds)
     scope: dict[str, Any] = {
         name: number for name, number in vars(c).items() if name.isupper() and isinstance(number, int)
     }
     ours = (View, Out, share, together, quiet_of, undisturbed, trailed, guard_kept, entry_state)
     scope |= {one.__name__: one for one in ours} | {"BAR": BAR, "__name__": __name__}
-    scope |= memory.compiled() if compiled else {name: getattr(memory, name) for name in _FROM_MEMORY}
+    plain = {one.__name__: one for one in (memory.column, memory.cube, memory.lanes, memory.spare)}
+    scope |= memory.compiled() if compiled else plain
     for at, kind in enumerate(kinds):
         scope |= {f"State{at}": kind.State, f"Constants{at}": kind.Constants, f"step{at}": kind.step}
     exec(compile(made, "<glue>", "exec"), scope)  # noqa: S102 - the text holds names of ours and numbers alone

@@ -249,9 +249,7 @@ def _ready(w: Any, lists: Any, due: int) -> int:
     return count
 
 
-def _open(
-    w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, at_open: Any
-) -> int:
+def _open(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, at_open: Any) -> int:
     """Let the bars open that do so now, on orders, then on positions; list their series and return how many."""
     now_ms, first_series, first = w[c.RUN, c.NOW_MS], w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_DUE]
     count = 0

@@ -41,6 +41,7 @@ def _passed_by_one(
     equity, peak = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY]
     deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
     bounded, sample_ms = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1, w[c.RUN, c.NEXT_SAMPLE_MS]
+    idle_until_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS]) if bounded else until_ms
     first = row = w[clock, c.MARKED]
     now_ms = ts[row] + length_ms
     while now_ms < until_ms:
@@ -61,6 +62,8 @@ def _passed_by_one(
         elif equity < deepest:
             drawdown = 1.0 - equity / peak
             deepest = equity
+        if held == 0 and row < rows:
+            row = _last_before(ts, row, rows, length_ms, min(idle_until_ms, sample_ms + 1))
         now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
     w[clock, c.MARKED], w[clock, c.MARK_MS] = row, now_ms
     if row > first:
@@ -71,7 +74,13 @@ def _passed_by_one(
         if held == 1:
             w[c.RUN, c.EXPOSED_MOMENTS] += row - first
             f[series, c.LAST_CLOSE] = f[w[leg, c.INSTRUMENT], c.LAST_PRICE] = closes[row - 1]
-    return min(now_ms, until_ms)
+    return int(min(now_ms, until_ms))
+
+
+def _last_before(ts: Any, row: int, rows: int, length_ms: int, until_ms: int) -> int:
+    """Return the last of the bars from `row` on that closes before a moment, where none is missing up to it."""
+    last = row + min((until_ms - 1 - ts[row]) // length_ms - 1, rows - 1 - row)
+    return last if last > row and ts[last] - ts[row] == (last - row) * length_ms else row
 
 
 @seldom

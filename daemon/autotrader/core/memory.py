@@ -71,7 +71,7 @@ def real_at(arrays: Any, place: int) -> Any:
 
 
 def spare(whole: Any) -> Any:
-    """Return one cell that looks like a column of a table and is none of it: the caller's own, a register if it can be."""
+    """Return one cell that looks like a column of a table and is none of it: its caller's own, at best a register."""
     return np.zeros(1, dtype=whole.dtype)
 
 
