@@ -86,9 +86,8 @@ def one_by_one(root: Path) -> Outcome:
         return
 
     plan = plan_of(root)
-    step, _ = glue.step(plan.kinds, compiled=False)
-    names = {"step": step, "stretch": nothing, "glide": nothing}
-    return simulate(plan, loop=jit.linked(loop.enter, names, compiled=False))
+    steps, _ = glue.steps(plan.kinds, compiled=False)
+    return simulate(plan, loop=jit.linked(loop.enter, {**steps, "glide": nothing}, compiled=False))
 
 
 def same(one: Outcome, other: Outcome) -> None:

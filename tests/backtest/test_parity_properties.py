@@ -17,15 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrader.app import replay_run
-from autotrader.backtest import glue, loop
 from autotrader.backtest import world as c
 from autotrader.backtest.decide import equity_of
-from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.run import fills_of
-from autotrader.core import jit
 from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
 from support.folders import write
 from support.lived import lived, outcome, plan_of, told
+from support.moments import every_moment, same
 
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
 
@@ -54,10 +52,10 @@ def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: World) -> Non
 
 
 @FEW
-@given(worlds(most=1, alone=True))
-def test_a_stretch_of_quiet_bars_leaves_what_the_general_loop_leaves(world: World) -> None:
+@given(worlds())
+def test_series_that_run_ahead_leave_what_a_loop_of_every_moment_leaves(world: World) -> None:
     with written(world) as root:
-        same(outcome(root), one_by_one(root))
+        same(outcome(root), every_moment(plan_of(root)))
 
 
 @FEW
@@ -93,30 +91,6 @@ def test_bars_after_a_moment_never_change_what_was_filled_before_it(world: World
             [fill for fill in fills_of(outcome(folder)) if fill["ts"] < until_ms] for folder in (root, other)
         )
     assert after == before
-
-
-def one_by_one(root: Path) -> Outcome:
-    """Run the plain loop without its stretches."""
-
-    class Nothing:
-        def __call__(self, *_: object) -> None:
-            return
-
-    plan = plan_of(root)
-    step, _ = glue.step(plan.kinds, compiled=False)
-    return simulate(plan, loop=jit.linked(loop.enter, {"step": step, "stretch": Nothing()}, compiled=False))
-
-
-def same(one: Outcome, other: Outcome) -> None:
-    """Two outcomes tell the same: fills, trades, curves, and what they count."""
-    assert fills_of(one) == fills_of(other)
-    assert one.trades.tolist() == other.trades.tolist()
-    assert one.points_ms.tolist() == other.points_ms.tolist()
-    assert np.array_equal(one.points, other.points, equal_nan=True)
-    columns = [c.MOMENTS, c.EXPOSED_MOMENTS, c.FUNDING_SUM]
-    assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
-    floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
-    assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
 
 
 def test_a_liquidation_is_booked_and_replayed(tmp_path) -> None:

@@ -1,11 +1,11 @@
-"""Tables, lines, sheets and cubes: what compiled code reads and writes is what plain Python sees."""
+"""Tables, lines, sheets, lanes and cubes: what compiled code reads and writes is what plain Python sees."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from autotrader.core import jit, memory
-from autotrader.core.memory import column, cube, line, real_at, sheet, table, whole_at
+from autotrader.core.memory import column, cube, lanes, line, real_at, sheet, soon, spare, table, whole_at
 
 
 def walk(w, f, flat, many) -> float:
@@ -39,3 +39,24 @@ def test_compiled_code_reads_and_writes_what_plain_python_does() -> None:
     assert compiled(*theirs[:3], memory.addresses(theirs[3])) == plain
     assert (ours[0] == theirs[0]).all()
     assert ours[0][3, 2] == -7
+
+
+def reach(w, f, flat) -> float:
+    whole, real, cells = table(w, 4), table(f, 3), line(flat)
+    lane = lanes(cells, 1, 2, 4, 3)
+    cell, other = spare(whole), spare(real)
+    cell[0], other[0] = 9, 0.25
+    cell[0] += whole[1, 1]
+    soon(cells, 3)
+    return len(lane) * 100.0 + lane[0][2] + lane[1][1] + cell[0] + other[0]
+
+
+reach.__module__ = "autotrader.tests"
+
+
+def test_lanes_lie_apart_in_a_line_and_a_spare_cell_is_none_of_the_table() -> None:
+    ours, theirs = world(), world()
+    plain = reach(*ours[:3])
+    assert plain == 200.0 + 7 / 4 + 8 / 4 + 14 + 0.25
+    assert jit.outer(reach, memory.compiled(), "test lanes")(*theirs[:3]) == plain
+    assert (theirs[0] == world()[0]).all()

@@ -59,9 +59,11 @@ def streamed(program, bars: dict[SeriesKey, Columns]) -> np.ndarray:
 def folded(program, bars: dict[SeriesKey, Columns], block: int) -> np.ndarray:
     folder = Folder(program, bars)
     count = len(bars[program.own].ts)
-    out = np.empty((count, folder.width))
+    out, made = np.empty((count, folder.width)), np.empty((folder.width, block))
     for start in range(0, count, block):
-        folder.rows(start, min(start + block, count), out[start : start + block])
+        stop = min(start + block, count)
+        folder.rows(start, stop, made)
+        out[start:stop] = made[:, : stop - start].T
     return out
 
 

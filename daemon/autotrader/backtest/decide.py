@@ -51,17 +51,6 @@ def equity_of(w: Any, f: Any, exchange: int) -> int:
     return total
 
 
-def shown_at(w: Any, features: Any, first: int, count: int) -> int:
-    """Return where the rows of a part's columns lie together: a single leg's in its block, several brought there."""
-    if count == 1:
-        return w[first, c.FEATURE_ROW]
-    at = w[first, c.TOGETHER]
-    for leg in range(first, first + count):
-        for column in range(w[first, c.COLUMNS]):
-            features[at + (leg - first) * w[first, c.COLUMNS] + column] = features[w[leg, c.FEATURE_ROW] + column]
-    return at
-
-
 def share(w: Any, f: Any, leg: int) -> int:
     """Return the money that a leg may use, in steps of cash."""
     return share_of(equity_of(w, f, w[leg, c.LEG_EXCHANGE]), w[leg, c.CAPITAL], w[leg, c.SHARES])

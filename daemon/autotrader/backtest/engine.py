@@ -23,7 +23,7 @@ from autotrader.strategies.contract import Kind
 BLOCK = 16_384
 """Rows whose columns are computed at once: few enough to stay in the processor's cache."""
 
-BLOCK_CELLS = 1_000_000
+BLOCK_CELLS = 500_000
 """Cells of all legs' columns in memory at once."""
 
 MAX_POINTS = 10_000
@@ -122,7 +122,7 @@ class _Run:
         widths = [len(leg.program.columns) for leg in plan.legs]
         block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns") if ahead else None
-        self.features = np.full((2 * block + 2) * sum(widths) + 1, np.nan)
+        self.features = np.full((2 * (block + 1) + 1) * sum(widths) + 1, np.nan)
         self._make_feeds(block, widths)
         slots = int(w[c.RUN, c.SLOTS])
         self.queue = np.zeros((4 * legs + 4 + 4 * slots, 3), dtype=np.int64)
@@ -146,22 +146,22 @@ class _Run:
         ]
         self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
         self.bars = memory.addresses(self.columns) if self.compiled else self.columns
-        offset = 0
+        offset, height = 0, block + 1
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
-            size = block * widths[number]
+            size = height * widths[number]
             first_half, second_half = (
-                self.features[at : at + size].reshape(block, widths[number]) for at in (offset, offset + size)
+                self.features[at : at + size].reshape(widths[number], height) for at in (offset, offset + size)
             )
             folder = Folder(leg.program, leg.bars)
             for start in range(0, leg.warm_rows, block):
                 folder.rows(start, min(start + block, leg.warm_rows), first_half)
-            row[c.TOGETHER] = 2 * block * sum(widths) + sum(widths[:number])
-            # what a leg shows before the first event of its feed: the last row that warmed it up
-            row[c.FEATURE_ROW] = row[c.TOGETHER] + sum(widths)
+            row[c.HEIGHT] = height
+            row[c.TOGETHER] = 2 * height * sum(widths) + sum(widths[:number])
+            # what a leg shows before the first event of its feed: the last row that warmed it up, kept below the block
+            row[c.FEATURE_ROW] = offset + block
             if leg.warm_rows:
-                last = first_half[(leg.warm_rows - 1) % block]
-                self.features[row[c.FEATURE_ROW] : row[c.FEATURE_ROW] + widths[number]] = last
+                first_half[:, block] = first_half[:, (leg.warm_rows - 1) % block]
             feed = self.feeds[int(row[c.OWN]) - first]
             feed.legs.append(_Block(row, folder, (first_half, second_half), offset, leg.warm_rows))
             offset += 2 * size
@@ -205,8 +205,9 @@ class _Run:
             if why == c.NEEDS_ROOM:
                 self._make_room()
                 continue
+            now_ms = min(int(feed.row[c.NEXT_MS]) for feed in self.feeds)
             for feed in self.feeds:
-                if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] != c.MS_MAX:
+                if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] == now_ms:
                     feed.fill()
             if progress is not None:
                 span_ms = max(1, self.plan.end_ms - self.plan.start_ms)
@@ -253,16 +254,16 @@ def _grown(array: Any) -> Any:
 @lru_cache(maxsize=64)
 def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the loop with the steps of some kinds, as machine code."""
-    step, text = glue.step(kinds, compiled=True)
+    steps, text = glue.steps(kinds, compiled=True)
     key = "\n".join(("loop", text, *(kind.Params.__module__ for kind in kinds)))
-    return jit.outer(_function(loop.enter), {"step": step, **memory.compiled(), **turns.compiled()}, key)
+    return jit.outer(_function(loop.enter), {**steps, **memory.compiled(), **turns.compiled()}, key)
 
 
 @lru_cache(maxsize=64)
 def plain_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the same loop as plain Python."""
-    step, _ = glue.step(kinds, compiled=False)
-    return jit.linked(_function(loop.enter), {"step": step}, compiled=False)
+    steps, _ = glue.steps(kinds, compiled=False)
+    return jit.linked(_function(loop.enter), steps, compiled=False)
 
 
 def _function(function: Any) -> FunctionType:

@@ -9,14 +9,14 @@ import math
 from typing import Any
 
 from autotrader.backtest import world as c
+from autotrader.backtest.ahead import entry_state
+from autotrader.backtest.marks import CENT_8, keep_sample, look_up_open, unmoved, valued
 from autotrader.backtest.turns import cared, considered, happened, heard, sent, watched, wished
-from autotrader.core.jit import seldom
 from autotrader.core.memory import real_at, whole_at
 from autotrader.market.fills import in_ticks
-from autotrader.strategies.contract import ENDED, FILL, HELD, NO_ENTRY, TIMER, WORKING
+from autotrader.strategies.contract import FILL, TIMER
 
 NO_ATR = float("nan")
-CENT_8 = 1e-8
 INFINITE = math.inf
 
 
@@ -32,9 +32,7 @@ def wake(
     """Let a part's step decide on an event that concerns one of its legs, and stage what follows from it."""
     first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
     for leg in range(first, last):
-        state = ENDED if w[leg, c.ENTRY_ID] != 0 else NO_ENTRY
-        state = HELD if w[leg, c.LOTS] != 0 else state
-        w[leg, c.ENTRY_STATE] = WORKING if w[leg, c.E_SIDE] != 0 else state
+        w[leg, c.ENTRY_STATE] = entry_state(w, leg)
         w[leg, c.AGE_MS] = w[c.RUN, c.NOW_MS] - w[leg, c.ARRIVED_MS]
     step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, about)
     for leg in range(first, last):
@@ -43,9 +41,8 @@ def wake(
         says = w[leg, c.WANT_ID] != 0 or w[part, c.PART_SLOTS] == 0  # else what is held came of slots
         leaves = not wants and has and w[leg, c.EXIT_REASON] == 0 and says
         if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or leaves:
-            atr = NO_ATR
-            if w[leg, c.ATR_COLUMN] >= 0:
-                atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
+            column = w[leg, c.ATR_COLUMN]
+            atr = features[w[leg, c.FEATURE_ROW] + column * w[leg, c.HEIGHT]] if column >= 0 else NO_ATR
             considered(w, f, staged, recent, leg, atr)
     if w[part, c.PART_SLOTS] > 0 and w[part, c.MOVED] == 1:
         wished(w, f, staged, recent, part)
@@ -100,7 +97,7 @@ def live_event(
         resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
         if w[leg, c.EXIT_REASON] != 0 or resting or (w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0):
             cared(w, f, staged, recent, leg)
-    weigh(w, f, staged, recent, points_ms, points)
+    weigh(w, f, lists, staged, recent, points_ms, points)
     if w[c.RUN, c.STAGED] > 0:
         sent(w, f, queue, staged)
 
@@ -146,7 +143,7 @@ def _show(w: Any, f: Any, lists: Any, bars: Any, series: int) -> None:
     for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
         leg = lists[place]
         w[leg, c.ARRIVED_MS] = w[leg, c.DUE_MS] = now_ms
-        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (at - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + at - w[leg, c.ROW_0]
         strategy = w[leg, c.STRATEGY]
         w[strategy, c.BARS] += 1
         if w[leg, c.LOTS] != 0:
@@ -209,7 +206,7 @@ def glide(w: Any, f: Any, bars: Any) -> None:
     f[series, c.LAST_HIGH], f[series, c.LAST_LOW] = highs[row - 1], lows[row - 1]
     f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
     w[c.RUN, c.NOW_MS] = w[leg, c.ARRIVED_MS] = w[leg, c.DUE_MS] = ts[row - 1]
-    w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (row - 1 - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
+    w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + row - 1 - w[leg, c.ROW_0]
     w[strategy, c.BARS] += row - first
     w[c.RUN, c.MOMENTS] += row - first
     if lots != 0:
@@ -231,69 +228,34 @@ def first_from(ts: Any, start: int, stop: int, ms: int) -> int:
     return low
 
 
-def weigh(w: Any, f: Any, staged: Any, recent: Any, points_ms: Any, points: Any) -> None:
+def weigh(w: Any, f: Any, lists: Any, staged: Any, recent: Any, points_ms: Any, points: Any) -> None:
     """Mark what everything is worth at a moment, and show it to the loss locks; each sample keeps its last value."""
-    now_ms = w[c.RUN, c.NOW_MS]
-    if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
+    if w[c.RUN, c.NOW_MS] > w[c.RUN, c.NEXT_SAMPLE_MS]:
         keep_sample(w, f, points_ms, points)
-    equity = f[c.RUN, c.START]
-    many = w[c.RUN, c.STRATEGIES] > 1
-    first, last = w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]
-    for strategy in range(first, last):
-        own = w[strategy, c.MONEY] * CENT_8
-        equity += own
-        f[strategy, c.EQUITY] = f[strategy, c.START] + own
-    exposed = 0
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.LOTS] != 0:
-            worth = w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
-            equity += worth
-            exposed = 1
-            if many:
-                f[w[leg, c.STRATEGY], c.EQUITY] += worth
-    w[c.RUN, c.MOMENTS] += 1
-    w[c.RUN, c.EXPOSED_MOMENTS] += exposed
-    f[c.RUN, c.EQUITY] = equity
-    fallen(f, c.RUN)
-    if many:
-        for strategy in range(first, last):
-            fallen(f, strategy)
-    if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms):
+    look_up_open(w, lists)
+    valued(w, f, lists)
+    if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, w[c.RUN, c.NOW_MS], f[c.RUN, c.EQUITY]):
         watched(w, f, staged, recent)
 
 
-def unmoved(w: Any, f: Any, now_ms: int) -> bool:
-    """Tell whether an equity surely trips no loss lock, makes no new peak and begins no new day (see `watched`)."""
-    equity = f[c.RUN, c.EQUITY]
-    if not f[c.RUN, c.UNMOVED_BELOW] < equity < f[c.RUN, c.UNMOVED_ABOVE]:
-        return False
-    until_ms: int = w[c.RUN, c.UNMOVED_UNTIL_MS]
-    return now_ms < until_ms
+def live_events(
+    w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
+    const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, fills: Any, trades: Any,
+    points_ms: Any, points: Any,
+) -> None:  # fmt: skip
+    """Live through the feeds' events of this moment, one after the other, as far as their columns and the lists go."""
+    for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
+        while w[series, c.LENGTH_MS] == 0 and w[series, c.NEXT_MS] == w[c.RUN, c.NOW_MS]:
+            if w[series, c.CURSOR] >= w[series, c.READY] or is_full(w):
+                return
+            live_event(
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,
+                recent, losses, fills, trades, points_ms, points, series,
+            )  # fmt: skip
 
 
-def fallen(f: Any, row: int) -> None:
-    """Follow the peak of an equity and the deepest fall from one."""
-    equity = f[row, c.EQUITY]
-    if equity >= f[row, c.PEAK_EQUITY]:
-        f[row, c.PEAK_EQUITY] = equity
-    elif equity < f[row, c.DEEPEST]:
-        f[row, c.DRAWDOWN] = 1.0 - equity / f[row, c.PEAK_EQUITY]
-        f[row, c.DEEPEST] = equity
-    # the equity below which a fall from the present peak is the deepest yet
-    if equity >= f[row, c.PEAK_EQUITY]:
-        f[row, c.DEEPEST] = equity * (1.0 - f[row, c.DRAWDOWN])
-
-
-@seldom
-def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
-    """Keep the equity of the last moment of the sample that is over."""
-    at, many = w[c.RUN, c.POINTS], w[c.RUN, c.STRATEGIES]
-    points_ms[at] = w[c.RUN, c.NEXT_SAMPLE_MS]
-    points[at * (1 + many)] = f[c.RUN, c.EQUITY]
-    for place in range(many):
-        strategy = w[c.RUN, c.FIRST_STRATEGY] + place
-        points[at * (1 + many) + 1 + place] = f[strategy, c.EQUITY] if many > 1 else f[c.RUN, c.EQUITY]
-    w[c.RUN, c.POINTS] = at + 1
-    step_ms = w[c.RUN, c.SAMPLE_MS]
-    left_ms = w[c.RUN, c.NOW_MS] - w[c.RUN, c.NEXT_SAMPLE_MS]
-    w[c.RUN, c.NEXT_SAMPLE_MS] += step_ms * ((left_ms + step_ms - 1) // step_ms)
+def is_full(w: Any) -> bool:
+    """Tell whether a list has no room for what one more moment may add."""
+    if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
+        return True
+    return bool(w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM])

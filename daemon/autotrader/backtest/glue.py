@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
-from autotrader.backtest.decide import share, shown_at
+from autotrader.backtest.ahead import entry_state, guard_kept, quiet_of, together, trailed, undisturbed
+from autotrader.backtest.decide import share
 from autotrader.core import jit, memory
 from autotrader.core.errors import BrokenInvariant
-from autotrader.strategies.contract import Kind, Out, View
+from autotrader.strategies.contract import BAR, Kind, Out, View
 
 
 class Layout(NamedTuple):
@@ -26,6 +28,7 @@ class Layout(NamedTuple):
     floats: int
 
 
+@cache
 def layout(record: Any) -> Layout:
     """Return the layout of a NamedTuple class of ints, floats and tuples of either. Raises BrokenInvariant if not."""
     hints = typing.get_type_hints(record)
@@ -78,50 +81,149 @@ def widths(kinds: Sequence[Kind]) -> Widths:
     )
 
 
+def sees_money(kind: Kind) -> bool:
+    """Tell whether a kind's step looks at its budget, which moves with everybody's positions."""
+    return _reads_budget(typing.cast("FunctionType", kind.step))
+
+
+@cache
+def _reads_budget(step: FunctionType) -> bool:
+    return "budget" in jit.reached(step)
+
+
+def may_be_calm(kind: Kind) -> bool:
+    """Tell whether a kind's step may say that it need not wake."""
+    return _says_calm(typing.cast("FunctionType", kind.step))
+
+
+@cache
+def _says_calm(step: FunctionType) -> bool:
+    return "calm_above" in jit.reached(step)
+
+
+@cache
+def _wants_slots(step: FunctionType) -> bool:
+    return "slot_side" in jit.reached(step)
+
+
+def _differ(kind: Kind) -> str:
+    return " or ".join(f"state.{name} != before.{name}" for name, _, _, _ in layout(kind.State).fields)
+
+
 def text(kinds: Sequence[Kind]) -> str:
-    """Return the step of a plan as Python."""
-    lines = [
-        "def step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, leg):",
-        "    first, count = w[part, PART_FIRST_LEG], w[part, PART_LEGS]",
-        "    slot = w[part, PART_FIRST_SLOT]",
-        "    number = w[part, NUMBER]",
-    ]
+    """Return the step of a plan as Python, and the fold of many bars of a leg at rest."""
+    wide = widths(kinds)
+    return "\n".join([*_step(kinds, wide), *_ahead(kinds, wide), ""])
+
+
+_PLACES = "    count, slot, number = w[part, PART_LEGS], w[part, PART_FIRST_SLOT], w[part, NUMBER]"
+
+
+def _step(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
+    yield "def step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, leg):"
+    yield "    first, now_ms = w[part, PART_FIRST_LEG], w[RUN, NOW_MS]"
+    yield _PLACES
+    yield "    target, entry = column(f, first, TARGET), column(w, first, WANT_ID)"
     for at, kind in enumerate(kinds):
-        lines.append(f"    {'if' if at == 0 else 'elif'} w[part, KIND] == {at}:")
-        lines += [f"        {line}" for line in _call(at, kind, widths(kinds))]
-    return "\n".join([*lines, ""])
+        yield f"    if w[part, KIND] == {at}:"
+        if sees_money(kind):
+            yield "        for one in range(first, first + count):"
+            yield "            f[one, BUDGET] = share(w, f, one) * 1e-8"
+        yield "        shown = lanes(features, w[first, FEATURE_ROW], count, 0, w[first, HEIGHT])"
+        yield "        if count > 1:"
+        yield "            shown = lanes(features, together(w, features, first, count), count, w[first, COLUMNS], 1)"
+        yield f"        state = {_state(at, kind, wide)}"
+        yield f"        state = step{at}({_constants(at, kind, wide)}, state, {_VIEW}, {_OUT})"
+        if _wants_slots(typing.cast("FunctionType", kind.step)):
+            yield f"        before = {_state(at, kind, wide)}"
+            yield f"        w[part, MOVED] = 1 if {_differ(kind)} else 0"
+        yield from (f"        {line}" for line in _kept(kind, wide))
 
 
-def _call(at: int, kind: Kind, wide: Widths) -> Iterator[str]:
-    state, constants = layout(kind.State), layout(kind.Constants)
-    if "budget" in jit.reached(typing.cast("FunctionType", kind.step)):
-        yield "for one in range(first, first + count):"
-        yield "    f[one, BUDGET] = share(w, f, one) * 1e-8"
-    lots, age, entry_id, entry_state, last_exit, may_short = (
-        f"column(w, first, {name})" for name in ("LOTS", "AGE_MS", "ENTRY_ID", "ENTRY_STATE", "LAST_EXIT", "MAY_SHORT")
+def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
+    """Yield the fold of a leg's bars up to the first that does not leave it alone, or at which its step wants more.
+
+    What the step left at that bar is forgotten: it is called again when the moment is there.
+    """
+    yield "def ahead("
+    yield "    w, f, bars, features, bids, asks, whole, floats, const_whole, const_floats, series, first, row, last"
+    yield "):"
+    yield "    part, event, leg = w[first, LEG_PART], BAR, 0"
+    yield _PLACES
+    yield "    quiet, lots, entry_id = quiet_of(w, f, bars, series, first), w[first, LOTS], w[first, ENTRY_ID]"
+    yield "    w[first, ENTRY_STATE] = entry_state(w, first)"
+    yield "    target, entry = spare(f), spare(w)"
+    yield "    target[0], entry[0] = f[first, TARGET], w[first, WANT_ID]"
+    yield "    begin, height = w[first, FEATURES] - w[first, ROW_0], w[first, HEIGHT]"
+    for at, kind in enumerate(kinds):
+        if sees_money(kind):
+            continue
+        yield f"    if w[part, KIND] == {at}:"
+        yield f"        constants, state = {_constants(at, kind, wide)}, {_state(at, kind, wide)}"
+        yield "        if quiet.guarded or quiet.until_ms != MS_MAX:"
+        yield from (f"            {line}" for line in _bars(at, "undisturbed(quiet, row)", "trailed(quiet, row)"))
+        yield "        else:"
+        yield from (f"            {line}" for line in _bars(at, "True", "quiet"))
+        yield from (f"        {line}" for line in _kept(kind, wide))
+    yield "    f[first, TARGET], w[first, WANT_ID] = target[0], entry[0]"
+    yield "    guard_kept(f, first, quiet)"
+    yield "    return row"
+
+
+def _bars(at: int, goes_on: str, after_bar: str) -> Iterator[str]:
+    """Yield the fold of bars one by one; where nothing but the step can end it, nothing else is looked at."""
+    yield f"while row < last and {goes_on}:"
+    yield "    now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
+    yield "    target_before, entry_before = target[0], entry[0]"
+    yield f"    after = step{at}(constants, state, {_VIEW}, {_OUT})"
+    yield "    if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
+    yield "        target[0], entry[0] = target_before, entry_before"
+    yield "        break"
+    yield f"    state, quiet = after, {after_bar}"
+    yield "    row += 1"
+
+
+def _columns(table: str, row: str, *names: str) -> str:
+    return ", ".join(f"column({table}, {row}, {name})" for name in names)
+
+
+_VIEW = (
+    "View(event, leg, now_ms, shown, cube(bids, 0, w[part, DEPTH], 2), "
+    "cube(asks, 0, w[part, DEPTH], 2), "
+    + ", ".join(
+        (
+            _columns("w", "first", "AGE_MS", "LOTS"),
+            _columns("f", "first", "ENTRY_PRICE"),
+            _columns("w", "first", "ENTRY_ID", "ENTRY_STATE", "LAST_EXIT"),
+            _columns("f", "first", "BUDGET"),
+            _columns("w", "first", "MAY_SHORT"),
+            _columns("f", "first", "TICK", "LOT"),
+            _columns("w", "slot", "ORDER_STATE", "ORDER_FILLED", "ORDER_REMAINING"),
+        )
     )
-    price, budget, tick, lot = (f"column(f, first, {name})" for name in ("ENTRY_PRICE", "BUDGET", "TICK", "LOT"))
-    orders = ", ".join(f"column(w, slot, {name})" for name in ("ORDER_STATE", "ORDER_FILLED", "ORDER_REMAINING"))
-    yield "shown = sheet(features, shown_at(w, features, first, count), count, w[first, COLUMNS])"
-    yield (
-        f"view = View(event, leg, w[RUN, NOW_MS], shown, cube(bids, 0, w[part, DEPTH], 2), "
-        f"cube(asks, 0, w[part, DEPTH], 2), {age}, {lots}, {price}, {entry_id}, {entry_state}, {last_exit}, {budget}, "
-        f"{may_short}, {tick}, {lot}, {orders})"
-    )
-    names = ("SLOT_LEG", "SLOT_SIDE", "SLOT_TICKS", "SLOT_LOTS", "SLOT_POST_ONLY", "SLOT_GROUP")
-    wanted = ", ".join(f"column(w, slot, {name})" for name in names)
-    calm = "column(f, first, CALM_BELOW), column(f, first, CALM_ABOVE)"
-    yield (
-        f"out = Out(column(f, first, TARGET), column(w, first, WANT_ID), {wanted}, column(w, part, WAKE_MS), {calm})"
-    )
-    yield f"state = State{at}({_read(state, ('whole', wide.whole), ('floats', wide.floats))})"
-    given = _read(constants, ("const_whole", wide.const_whole), ("const_floats", wide.const_floats))
-    yield f"state = step{at}(Constants{at}({given}), state, view, out)"
-    if "slot_side" in jit.reached(typing.cast("FunctionType", kind.step)):
-        yield f"before = State{at}({_read(state, ('whole', wide.whole), ('floats', wide.floats))})"
-        changed = " or ".join(f"state.{name} != before.{name}" for name, _, _, _ in state.fields)
-        yield f"w[part, MOVED] = 1 if {changed} else 0"
-    for name, is_whole, first, length in state.fields:
+    + ")"
+)
+_OUT = (
+    "Out(target, entry, "
+    + _columns("w", "slot", "SLOT_LEG", "SLOT_SIDE", "SLOT_TICKS", "SLOT_LOTS", "SLOT_POST_ONLY", "SLOT_GROUP")
+    + ", column(w, part, WAKE_MS), "
+    + _columns("f", "first", "CALM_BELOW", "CALM_ABOVE")
+    + ")"
+)
+
+
+def _state(at: int, kind: Kind, wide: Widths) -> str:
+    return f"State{at}({_read(layout(kind.State), ('whole', wide.whole), ('floats', wide.floats))})"
+
+
+def _constants(at: int, kind: Kind, wide: Widths) -> str:
+    tables = ("const_whole", wide.const_whole), ("const_floats", wide.const_floats)
+    return f"Constants{at}({_read(layout(kind.Constants), *tables)})"
+
+
+def _kept(kind: Kind, wide: Widths) -> Iterator[str]:
+    """Yield what puts a state back into the tables."""
+    for name, is_whole, first, length in layout(kind.State).fields:
         table, width = ("whole", wide.whole) if is_whole else ("floats", wide.floats)
         if length:
             yield from (f"{table}[number * {width} + {first + n}] = state.{name}[{n}]" for n in range(length))
@@ -138,15 +240,17 @@ def _read(shape: Layout, whole: tuple[str, int], floats: tuple[str, int]) -> str
     return ", ".join(fields)
 
 
-def step(kinds: Sequence[Kind], *, compiled: bool) -> tuple[FunctionType, str]:
-    """Return the step of a plan's kinds for the loop, and the text that it was made of."""
+def steps(kinds: Sequence[Kind], *, compiled: bool) -> tuple[dict[str, Any], str]:
+    """Return the `step` of a plan's kinds and its fold `ahead` for the loop, and the text that they were made of."""
     made = text(kinds)
     scope: dict[str, Any] = {
         name: number for name, number in vars(c).items() if name.isupper() and isinstance(number, int)
     }
-    scope |= {"View": View, "Out": Out, "share": share, "shown_at": shown_at, "__name__": __name__}
-    scope |= memory.compiled() if compiled else {"column": memory.column, "sheet": memory.sheet, "cube": memory.cube}
+    ours = (View, Out, share, together, quiet_of, undisturbed, trailed, guard_kept, entry_state)
+    scope |= {one.__name__: one for one in ours} | {"BAR": BAR, "__name__": __name__}
+    plain = {one.__name__: one for one in (memory.column, memory.cube, memory.lanes, memory.spare)}
+    scope |= memory.compiled() if compiled else plain
     for at, kind in enumerate(kinds):
         scope |= {f"State{at}": kind.State, f"Constants{at}": kind.Constants, f"step{at}": kind.step}
     exec(compile(made, "<glue>", "exec"), scope)  # noqa: S102 - the text holds names of ours and numbers alone
-    return scope["step"], made
+    return {"step": scope["step"], "ahead": scope["ahead"]}, made

@@ -2,7 +2,8 @@
 
 At one moment: bars that close meet the orders they decide; settlements move money; strategies decide on what closed, in
 the order of their names; what they want is sent; then bars that open meet the orders. What happens at every bar is
-here and is compiled with the strategies' steps; what happens now and then is in `backtest.turns`.
+here and is compiled with the strategies' steps; what happens now and then is in `backtest.turns`. A series at which
+nothing happens for a while runs ahead to where something does, and its moments are passed over (`ahead`, `marks`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.feed import CENT_8, NO_ATR, glide, is_calm, live_event, told_fills, unmoved, wake, weigh
+from autotrader.backtest.ahead import ends_at, run_ahead, times
+from autotrader.backtest.feed import glide, is_calm, is_full, live_events, told_fills, wake
+from autotrader.backtest.marks import keep_sample, look_up_open, passed, told, unmoved, valued
 from autotrader.backtest.turns import (
     cared,
     closed,
-    considered,
     heard,
     next_settlement,
     opened,
@@ -23,9 +25,11 @@ from autotrader.backtest.turns import (
     watched,
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
-from autotrader.core.memory import line, real_at, table, whole_at
+from autotrader.core.memory import line, real_at, table
 from autotrader.market.fills import in_ticks, moved_best, stop_level
-from autotrader.strategies.contract import BAR, ENDED, HELD, NO_ENTRY, TIMER
+from autotrader.strategies.contract import BAR, TIMER
+
+NO_ATR = float("nan")
 
 
 def step(*_arguments: Any) -> None:
@@ -53,103 +57,25 @@ def run(
     trades: Any, points_ms: Any, points: Any, at_open: Any,
 ) -> int:  # fmt: skip
     """Go on until nothing follows, a series has no more bars in memory, or a list is full; say which."""
-    first_series, last_series = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]
-    first_leg, last_leg = w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]
-    first_part, last_part = w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]
-    alone = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
-    alone = alone and w[c.RUN, c.HAS_FEEDS] == 0 and w[first_part, c.PART_SLOTS] == 0 and w[first_part, c.ON_FILL] == 0
-    alone = alone and w[first_part, c.ON_BAR] == 1 and w[first_part, c.ON_TIMER] == 0
-    gliding = last_series - first_series == 1 and last_leg - first_leg == 1 and w[c.RUN, c.HAS_FUNDING] == 0
-    gliding = gliding and w[c.RUN, c.HAS_FEEDS] == 1
+    gliding = w[c.RUN, c.HAS_FEEDS] == 1 and w[c.RUN, c.SERIES] == 1 and w[c.RUN, c.LEGS] == 1
     while True:
-        if gliding and w[c.RUN, c.QUEUED] == 0:
+        if gliding and w[c.RUN, c.QUEUED] == 0 and w[c.RUN, c.HAS_FUNDING] == 0:
             glide(w, f, bars)
-        if alone and w[c.RUN, c.QUEUED] == 0 and w[first_series, c.OPENED] == 1:
-            stretch(
-                w, f, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue,
-                staged, recent, losses, fills, trades, at_open,
-            )  # fmt: skip
-        now_ms = c.MS_MAX
-        for series in range(first_series, last_series):
-            now_ms = min(now_ms, w[series, c.NEXT_MS])
-        if now_ms == c.MS_MAX:
-            return c.DONE
-        if w[c.RUN, c.HAS_FUNDING] == 1:
-            now_ms = min(now_ms, next_settlement(w, funding))
-        for series in range(first_series, last_series):
-            if (
-                w[series, c.NEXT_MS] == now_ms
-                and (w[series, c.OPENED] == 1 or w[series, c.LENGTH_MS] == 0)
-                and w[series, c.CURSOR] >= w[series, c.READY]
-            ):
-                return c.NEEDS_BARS
-        if is_full(w):
-            return c.NEEDS_ROOM
+        now_ms = passed(w, f, lists, bars, points_ms, points, _next_ms(w, funding))
         if w[c.RUN, c.TOO_LARGE] != 0:
             return c.UNCOUNTABLE
+        if now_ms == c.MS_MAX:
+            return c.DONE
+        due = _closing(w, lists, now_ms)
+        if due < 0:
+            return c.NEEDS_BARS
+        if is_full(w):
+            return c.NEEDS_ROOM
         w[c.RUN, c.NOW_MS] = now_ms
         w[c.RUN, c.BARS_OPENED] = 0
-        told = False
-
-        # bars that close
-        for series in range(first_series, last_series):
-            if w[series, c.NEXT_MS] != now_ms or w[series, c.OPENED] == 0:
-                continue
-            told = True
-            at = w[series, c.CURSOR]
-            of = (series - first_series) * c.BAR_COLUMNS
-            high_at, low_at, close = real_at(bars, of + 2)[at], real_at(bars, of + 3)[at], real_at(bars, of + 4)[at]
-            instrument = w[series, c.OF_INSTRUMENT]
-            first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
-            waiting = moving = False
-            for place in range(first, last):
-                leg = lists[place]
-                waiting = waiting or w[leg, c.SLOT_ORDERS] > 0
-                waiting = waiting or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
-                waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
-                if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
-                    per_price = f[instrument, c.PER_PRICE]
-                    low, high = in_ticks(low_at, per_price), in_ticks(high_at, per_price)
-                    waiting = waiting or low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]
-                    moving = moving or w[leg, c.TRAIL] > 0
-            if waiting:
-                per_price = f[instrument, c.PER_PRICE]
-                closed(
-                    w, f, lists, fills, trades, losses, series, in_ticks(real_at(bars, of + 1)[at], per_price),
-                    in_ticks(high_at, per_price), in_ticks(low_at, per_price), in_ticks(close, per_price),
-                    whole_at(bars, of)[at],
-                )  # fmt: skip
-            elif moving:
-                per_price = f[instrument, c.PER_PRICE]
-                low, high = in_ticks(low_at, per_price), in_ticks(high_at, per_price)
-                for place in range(first, last):
-                    leg = lists[place]
-                    if w[leg, c.LOTS] != 0 and w[leg, c.TRAIL] > 0:
-                        side = 1 if w[leg, c.LOTS] > 0 else -1
-                        best = moved_best(side, f[leg, c.BEST], high, low)
-                        if best != f[leg, c.BEST]:
-                            f[leg, c.BEST] = best
-                            level = stop_level(side, best, w[leg, c.TRAIL])
-                            if side > 0:
-                                f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
-                            else:
-                                f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
-            f[series, c.LAST_CLOSE] = close
-            f[instrument, c.LAST_PRICE] = close
-            for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-                leg = lists[place]
-                w[leg, c.ARRIVED_MS] = now_ms
-                w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
-                w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + (at - w[leg, c.ROW_0]) * w[leg, c.COLUMNS]
-                part = w[leg, c.LEG_PART]
-                w[part, c.LAST_LEG] = leg - w[part, c.PART_FIRST_LEG]
-                strategy = w[leg, c.STRATEGY]
-                w[strategy, c.BARS] += 1
-                if w[leg, c.LOTS] != 0:
-                    w[strategy, c.EXPOSED_BARS] += 1
-            w[series, c.CURSOR] = at + 1
-            w[series, c.OPENED] = 0
-            w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+        any_closes = told(w, f, lists, bars, now_ms)
+        for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
+            _close(w, f, lists, bars, fills, trades, losses, lists[place])
         if w[c.RUN, c.HAS_FUNDING] == 1:
             settled(w, f, funding)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
@@ -158,57 +84,20 @@ def run(
             told_fills(
                 w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
             )  # fmt: skip
-
-        # decisions on what closed
-        if told:
-            for part in range(first_part, last_part):
-                first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
-                due = w[part, c.ON_BAR] == 1
-                calm = True
-                for leg in range(first, last):
-                    due = due and w[leg, c.ARRIVED_MS] == now_ms
-                    calm = calm and is_calm(f, leg, f[w[leg, c.OWN], c.LAST_CLOSE])
-                due = due and not calm
-                timed = w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms
-                for turn in range(2):
-                    if not (timed if turn == 0 else due):
-                        continue
-                    if turn == 0:
-                        w[part, c.WAKE_MS] = 0
-                    event, about = (TIMER, 0) if turn == 0 else (BAR, w[part, c.LAST_LEG])
-                    wake(
-                        w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part,
-                        event, about,
-                    )  # fmt: skip
-            for place in range(last_leg - first_leg):  # lists begins with the legs as their bars are told
-                leg = lists[place]
-                if w[leg, c.ARRIVED_MS] == now_ms:
-                    resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
-                    held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
-                    if w[leg, c.EXIT_REASON] != 0 or resting or held:
-                        cared(w, f, staged, recent, leg)
-
-            weigh(w, f, staged, recent, points_ms, points)
+        if any_closes:
+            if due > 0:
+                _decide(
+                    w, f, lists, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, due
+                )  # fmt: skip
+            if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:  # the last value of each sample is kept
+                keep_sample(w, f, points_ms, points)
+            look_up_open(w, lists)
+            valued(w, f, lists)
+            if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms, f[c.RUN, c.EQUITY]):
+                watched(w, f, staged, recent)
             if w[c.RUN, c.STAGED] > 0:
                 sent(w, f, queue, staged)
-
-        # bars that open
-        matters = w[c.RUN, c.QUEUED] > 0
-        for series in range(first_series, last_series):
-            if w[series, c.NEXT_MS] != now_ms or w[series, c.LENGTH_MS] == 0:
-                continue
-            w[series, c.OPENED] = 1
-            w[series, c.OPENED_AT_MS] = now_ms
-            w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
-            number = series - first_series
-            at_open[number] = real_at(bars, number * c.BAR_COLUMNS + 1)[w[series, c.CURSOR]]
-            for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
-                leg = lists[place]
-                if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1 and not matters:
-                    price = in_ticks(at_open[number], f[w[series, c.OF_INSTRUMENT], c.PER_PRICE])
-                    matters = price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
-        if matters:
-            opened(w, f, queue, fills, trades, losses, at_open)
+        opening = _open(w, f, lists, bars, queue, fills, trades, losses, at_open)
         w[c.RUN, c.BARS_OPENED] = 1
         if w[c.RUN, c.FILLED_PARTS] > 0:
             told_fills(
@@ -219,138 +108,182 @@ def run(
                 w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,
                 recent, losses, fills, trades, points_ms, points,
             )  # fmt: skip
-
-
-def live_events(
-    w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
-    const_whole: Any, const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, fills: Any, trades: Any,
-    points_ms: Any, points: Any,
-) -> None:  # fmt: skip
-    """Live through the feeds' events of this moment, one after the other, as far as their columns and the lists go."""
-    for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
-        while w[series, c.LENGTH_MS] == 0 and w[series, c.NEXT_MS] == w[c.RUN, c.NOW_MS]:
-            if w[series, c.CURSOR] >= w[series, c.READY] or is_full(w):
-                return
-            live_event(
-                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,
-                recent, losses, fills, trades, points_ms, points, series,
+        for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + opening):
+            run_ahead(
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, at_open, lists[place]
             )  # fmt: skip
 
 
-def is_full(w: Any) -> bool:
-    """Tell whether a list has no room for what one more moment may add."""
-    if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
-        return True
-    return w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]  # type: ignore[no-any-return]
+def _next_ms(w: Any, funding: Any) -> int:
+    """Return the next moment at which a series or a settlement has something to tell; MS_MAX if none has.
 
-
-def stretch(
-    w: Any, f: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any,
-    const_floats: Any, queue: Any, staged: Any, recent: Any, losses: Any, fills: Any, trades: Any, at_open: Any,
-) -> None:  # fmt: skip
-    """Pass over the bars of a run's only leg while nothing waits for the next one: no order, no exit under way.
-
-    What `run` does at such bars and no more, with what seldom changes kept out of the tables. It stops before a bar
-    that could end a position or a sample, and leaves everything as `run` would.
+    A settlement after the last bar has closed is none of the run's.
     """
-    series, part, leg = w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_LEG]
-    ts, opens, highs = whole_at(bars, 0), real_at(bars, 1), real_at(bars, 2)
-    lows, closes = real_at(bars, 3), real_at(bars, 4)
-    strategy, instrument = w[leg, c.STRATEGY], w[leg, c.INSTRUMENT]
-    per_price, trail, bounded = f[instrument, c.PER_PRICE], w[leg, c.TRAIL], w[c.RUN, c.HAS_LOSS_BOUNDS] == 1
-    length_ms, sample_ms = w[series, c.LENGTH_MS], w[c.RUN, c.NEXT_SAMPLE_MS]
-    columns = w[leg, c.COLUMNS]
-    features_at = w[leg, c.FEATURES] - w[leg, c.ROW_0] * columns
-    equity, peak = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY]
-    deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
-    first = row = w[series, c.CURSOR]
-    last = min(w[series, c.READY], w[series, c.ROWS] - 1)
-    opened_row = row
-    exposed = 0
-    w[part, c.LAST_LEG] = 0
-    going = True
-    while going:
-        lots, entry_id = w[leg, c.LOTS], w[leg, c.ENTRY_ID]
-        if w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0:
-            break
-        if lots != 0 and w[leg, c.MAX_HOLDING_MS] > 0:
-            break
-        if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
-            break
-        can_end = lots != 0 and w[leg, c.CAN_END] == 1
-        side = 1 if lots > 0 else -1
-        state = ENDED if entry_id != 0 else NO_ENTRY
-        w[leg, c.ENTRY_STATE] = HELD if lots != 0 else state
-        money = f[c.RUN, c.START] + w[strategy, c.MONEY] * CENT_8
-        begun = row
-        wants = False
-        while not wants:
-            now_ms = ts[row] + length_ms
-            if row >= last or now_ms > sample_ms:
-                going = False
-                break
-            if can_end:
-                low, high = in_ticks(lows[row], per_price), in_ticks(highs[row], per_price)
-                if low <= f[leg, c.QUIET_BELOW] or high >= f[leg, c.QUIET_ABOVE]:
-                    going = False
-                    break
-                if trail > 0:
-                    best = moved_best(side, f[leg, c.BEST], high, low)
-                    if best != f[leg, c.BEST]:
-                        f[leg, c.BEST] = best
-                        level = stop_level(side, best, trail)
-                        if side > 0:
-                            f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
-                        else:
-                            f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
-            w[c.RUN, c.NOW_MS] = now_ms
-            w[leg, c.FEATURE_ROW] = features_at + row * columns
-            step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, BAR, 0)
-            equity = money + lots * closes[row] * CENT_8
-            row += 1
-            if equity >= peak:
-                peak = equity
-                deepest = equity * (1.0 - drawdown)
-            elif equity < deepest:
-                drawdown = 1.0 - equity / peak
-                deepest = equity
-            wanted = f[leg, c.TARGET] != 0.0
-            wants = (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0)
-            if bounded:
-                wants = wants or now_ms >= w[c.RUN, c.UNMOVED_UNTIL_MS]
-                wants = wants or equity <= f[c.RUN, c.UNMOVED_BELOW] or equity >= f[c.RUN, c.UNMOVED_ABOVE]
-        if lots != 0:
-            exposed += row - begun
-        if wants:
-            f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
-            w[leg, c.ARRIVED_MS], w[leg, c.DUE_MS] = now_ms, now_ms + length_ms
-            f[c.RUN, c.EQUITY] = equity
-            wanted = f[leg, c.TARGET] != 0.0
-            if (wanted and w[leg, c.WANT_ID] != entry_id) or (not wanted and lots != 0):
-                atr = NO_ATR
-                if w[leg, c.ATR_COLUMN] >= 0:
-                    atr = features[w[leg, c.FEATURE_ROW] + w[leg, c.ATR_COLUMN]]
-                considered(w, f, staged, recent, leg, atr)
-            if bounded and not unmoved(w, f, now_ms):
-                watched(w, f, staged, recent)
-            if w[c.RUN, c.STAGED] > 0:
-                sent(w, f, queue, staged)
-                if w[c.RUN, c.QUEUED] > 0:
-                    opened_row = row
-                    w[c.RUN, c.NOW_MS] = w[series, c.OPENED_AT_MS] = ts[row]
-                    at_open[0] = opens[row]
-                    opened(w, f, queue, fills, trades, losses, at_open)
-    if row == first:
-        return
-    w[strategy, c.BARS] += row - first
-    w[strategy, c.EXPOSED_BARS] += exposed
-    w[c.RUN, c.MOMENTS] += row - first
-    w[c.RUN, c.EXPOSED_MOMENTS] += exposed
-    f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY] = equity, peak
-    f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN] = deepest, drawdown
-    f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
-    w[leg, c.ARRIVED_MS] = ts[row - 1] + length_ms
-    w[leg, c.DUE_MS] = ts[row - 1] + 2 * length_ms
-    w[series, c.CURSOR] = row
-    w[series, c.OPENED] = 1 if opened_row == row else 0
-    w[series, c.NEXT_MS] = ts[row] + length_ms if opened_row == row else ts[row]
+    next_ms = c.MS_MAX
+    for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
+        next_ms = min(next_ms, w[series, c.NEXT_MS])
+    if w[c.RUN, c.HAS_FUNDING] == 1:
+        settles_ms = next_settlement(w, funding)
+        next_ms = min(next_ms, settles_ms) if settles_ms <= w[c.RUN, c.END_MS] else next_ms
+    return next_ms
+
+
+def _closing(w: Any, lists: Any, now_ms: int) -> int:
+    """List the series whose bar closes now, and return how many; -1 if the columns of one are not known yet."""
+    count, first = 0, w[c.RUN, c.FIRST_DUE]
+    for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
+        if w[series, c.NEXT_MS] == now_ms and (w[series, c.OPENED] == 1 or w[series, c.LENGTH_MS] == 0):
+            if w[series, c.CURSOR] >= w[series, c.READY]:
+                return -1
+            if w[series, c.LENGTH_MS] == 0:
+                continue
+            lists[first + count] = series
+            count += 1
+    return count
+
+
+def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losses: Any, series: int) -> None:
+    """Let a series' bar close: on the orders and positions that it decides, then as news to the legs that read it."""
+    now_ms, at, of = w[c.RUN, c.NOW_MS], w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
+    ts, opens, highs, lows = times(w, bars, series), real_at(bars, of + 1), real_at(bars, of + 2), real_at(bars, of + 3)
+    close, instrument = real_at(bars, of + 4)[at], w[series, c.OF_INSTRUMENT]
+    first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
+    waiting = moving = False
+    for place in range(first, last):
+        leg = lists[place]
+        waiting = waiting or w[leg, c.SLOT_ORDERS] > 0 or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
+        waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
+        if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
+            waiting = waiting or ends_at(w, f, leg, lows[at]) or ends_at(w, f, leg, highs[at])
+            moving = moving or w[leg, c.TRAIL] > 0
+    if waiting or moving:
+        scale = f[instrument, c.PER_PRICE]
+        high, low = in_ticks(highs[at], scale), in_ticks(lows[at], scale)
+        if waiting:
+            open_ticks, close_ticks = in_ticks(opens[at], scale), in_ticks(close, scale)
+            closed(w, f, lists, fills, trades, losses, series, open_ticks, high, low, close_ticks, ts[at])
+        else:
+            _trail(w, f, lists, first, last, high, low)
+    f[series, c.LAST_CLOSE] = close
+    f[instrument, c.LAST_PRICE] = close
+    for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+        leg = lists[place]
+        w[leg, c.ARRIVED_MS] = now_ms
+        w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
+        w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + at - w[leg, c.ROW_0]
+        part = w[leg, c.LEG_PART]
+        w[part, c.LAST_LEG] = leg - w[part, c.PART_FIRST_LEG]
+        strategy = w[leg, c.STRATEGY]
+        w[strategy, c.BARS] += 1
+        w[strategy, c.EXPOSED_BARS] += 1 if w[leg, c.LOTS] != 0 else 0
+    w[series, c.CURSOR] = at + 1
+    w[series, c.OPENED] = 0
+    w[series, c.NEXT_MS] = ts[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+
+
+def _trail(w: Any, f: Any, lists: Any, first: int, last: int, high: int, low: int) -> None:
+    """Move the trailing stops of the listed legs by a bar that ended none of their positions."""
+    for place in range(first, last):
+        leg = lists[place]
+        if w[leg, c.LOTS] != 0 and w[leg, c.TRAIL] > 0:
+            side = 1 if w[leg, c.LOTS] > 0 else -1
+            best = moved_best(side, f[leg, c.BEST], high, low)
+            if best != f[leg, c.BEST]:
+                f[leg, c.BEST] = best
+                level = stop_level(side, best, w[leg, c.TRAIL])
+                if side > 0:
+                    f[leg, c.QUIET_BELOW] = max(f[leg, c.QUIET_BELOW], level)
+                else:
+                    f[leg, c.QUIET_ABOVE] = min(f[leg, c.QUIET_ABOVE], level)
+
+
+def _decide(
+    w: Any, f: Any, lists: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any, const_whole: Any,
+    const_floats: Any, staged: Any, recent: Any, due: int,
+) -> None:  # fmt: skip
+    """Let the parts decide whose bars have all closed now, or whose time has come, then go on with what is under way.
+
+    `due` is how many series closed.
+    """
+    now_ms = w[c.RUN, c.NOW_MS]
+    first_ready = w[c.RUN, c.FIRST_READY]
+    for place in range(first_ready, first_ready + _ready(w, lists, due)):
+        part = lists[place]
+        first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
+        arrived = w[part, c.ON_BAR] == 1
+        calm = True
+        for leg in range(first, last):
+            arrived = arrived and w[leg, c.ARRIVED_MS] == now_ms
+            calm = calm and is_calm(f, leg, f[w[leg, c.OWN], c.LAST_CLOSE])
+        arrived = arrived and not calm
+        timed = w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms
+        for turn in range(2):
+            if not (timed if turn == 0 else arrived):
+                continue
+            if turn == 0:
+                w[part, c.WAKE_MS] = 0
+            event, about = (TIMER, 0) if turn == 0 else (BAR, w[part, c.LAST_LEG])
+            wake(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, event, about
+            )  # fmt: skip
+    for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
+        series = lists[place]
+        for owned in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+            leg = lists[owned]
+            resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
+            held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
+            if w[leg, c.EXIT_REASON] != 0 or resting or held:
+                cared(w, f, staged, recent, leg)
+
+
+def _ready(w: Any, lists: Any, due: int) -> int:
+    """List the parts that a closing bar concerns, or a timer may, in their order; return how many."""
+    first = w[c.RUN, c.FIRST_READY]
+    count = 0
+    if w[c.RUN, c.TIMERS] == 1:
+        for part in range(w[c.RUN, c.FIRST_PART], w[c.RUN, c.FIRST_PART] + w[c.RUN, c.PARTS]):
+            lists[first + count] = part
+            count += 1
+        return count
+    for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
+        series = lists[place]
+        for owned in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+            part = w[lists[owned], c.LEG_PART]
+            at = first + count
+            while at > first and lists[at - 1] > part:
+                at -= 1
+            if at > first and lists[at - 1] == part:
+                continue
+            for later in range(first + count, at, -1):
+                lists[later] = lists[later - 1]
+            lists[at] = part
+            count += 1
+    return count
+
+
+def _open(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, at_open: Any) -> int:
+    """Let the bars open that do so now, on orders, then on positions; list their series and return how many."""
+    now_ms, first_series, first = w[c.RUN, c.NOW_MS], w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_DUE]
+    count = 0
+    matters = w[c.RUN, c.QUEUED] > 0  # else only positions that can end care where a bar opens
+    passes = False
+    for series in range(first_series, first_series + w[c.RUN, c.SERIES]):
+        if w[series, c.NEXT_MS] != now_ms or w[series, c.LENGTH_MS] == 0:
+            continue
+        lists[first + count] = series
+        count += 1
+        w[series, c.OPENED] = 1
+        w[series, c.OPENED_AT_MS] = now_ms
+        w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
+        number = series - first_series
+        open_ = real_at(bars, number * c.BAR_COLUMNS + 1)
+        if matters:
+            at_open[number] = open_[w[series, c.CURSOR]]
+        for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
+            leg = lists[place]
+            if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
+                at_open[number] = open_[w[series, c.CURSOR]]
+                passes = passes or ends_at(w, f, leg, at_open[number])
+    if matters or passes:
+        opened(w, f, queue, fills, trades, losses, at_open)
+    return count

@@ -165,17 +165,36 @@ def sortino(returns: Floats | None) -> float | None:
     return _finite(float(np.mean(returns)) / downside * math.sqrt(YEAR_DAYS)) if downside > 0.0 else None
 
 
+class Shape(NamedTuple):
+    """What a curve alone tells: its daily returns with their moments, its deepest fall, its yearly growth."""
+
+    returns: Floats | None
+    daily: Moments | None
+    fall: Drawdown | None
+    growth: float | None
+
+
+def shape(curve: Curve) -> Shape:
+    """Return what a curve alone tells; None is undefined."""
+    returns = daily_returns(curve)
+    return Shape(returns, None if returns is None else moments(returns), drawdown(curve), cagr(curve))
+
+
 def measure(
-    run: StrategyRun, trades: Trades, legs: tuple[LegInfo, ...], *, trials: int = 1, variance: float = 0.0
+    run: StrategyRun,
+    trades: Trades,
+    legs: tuple[LegInfo, ...],
+    *,
+    trials: int = 1,
+    variance: float = 0.0,
+    known: Shape | None = None,
 ) -> Metrics:
     """Return the figures of a run and its trades.
 
     `trials` counts every parameter set that was tried to find this one, `variance` is that of their daily Sharpe ratios
-    (not annualised); both only move `deflated_sharpe`.
+    (not annualised); both only move `deflated_sharpe`. `known` is the shape of the run's curve where it was asked for.
     """
-    returns = daily_returns(run.curve)
-    daily = None if returns is None else moments(returns)
-    fall, growth = drawdown(run.curve), cagr(run.curve)
+    returns, daily, fall, growth = known or shape(run.curve)
     start, count = run.start_equity, len(trades.pnl)
     depth = max(fall.depth, run.drawdown) if fall else None
     tally = _Tally(*_tally(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))

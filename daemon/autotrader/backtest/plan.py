@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autotrader.backtest import world as c
-from autotrader.backtest.glue import layout, put, widths
+from autotrader.backtest.glue import layout, may_be_calm, put, sees_money, widths
 from autotrader.backtest.outside import Elsewhere, Span, asked_for
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import HistoryError
@@ -260,7 +260,7 @@ def make_tables(plan: Plan) -> Tables:
     _run_row(plan, w, places, sum(slots))
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
-    lists = _series_rows(plan, w, places)
+    lists = _work_lists(plan, w, places, _series_rows(plan, w, places))
     for number, one in enumerate(plan.strategies):
         size, _ = declared_size(one.params)
         if size.kelly is not None:
@@ -270,6 +270,7 @@ def make_tables(plan: Plan) -> Tables:
     whole, floats, const_whole, const_floats = _part_rows(plan, w, places, slots)
     for number, leg in enumerate(plan.legs):
         _leg_row(plan, w, f, places, number, leg)
+    _let_run_ahead(plan, w, places)
     start = sum((one.cash for one in plan.exchanges), Decimal(0))
     f[c.RUN, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(start)
     return Tables(w, f, lists, whole, floats, const_whole, const_floats, funding)
@@ -281,6 +282,7 @@ def _first_leg(plan: Plan, strategy: int) -> int:
 
 def _run_row(plan: Plan, w: Ints, places: Mapping[str, int], slots: int) -> None:
     row = w[c.RUN]
+    row[c.END_MS] = plan.end_ms
     limits = plan.limits
     row[c.BOUND_0 : c.BOUND_0 + c.BOUNDS] = bounds_of(limits)
     losses = loss_bounds_of(limits)
@@ -347,12 +349,71 @@ def _series_rows(plan: Plan, w: Ints, places: Mapping[str, int]) -> Ints:
             row[c.OPENED] = int(stream.opened)
             row[c.NEXT_MS] = int(stream.bars.ts[0]) + (int(row[c.LENGTH_MS]) if stream.opened else 0)
         key = (stream.key.exchange, stream.key.symbol)
-        row[c.OF_INSTRUMENT] = places["instrument"] + plan.instruments.index(key) if key in plan.instruments else 0
+        # what nobody trades has no row of its own among the instruments, and keeps its price in its own
+        traded = key in plan.instruments
+        row[c.OF_INSTRUMENT] = places["instrument"] + plan.instruments.index(key) if traded else rows[stream.key]
         for first, count, which in ((c.FIRST_MATCHED, c.MATCHED, "match"), (c.FIRST_OWNED, c.OWNED, "own")):
             mine = [at_leg + number for number, leg in enumerate(plan.legs) if getattr(leg, which) == stream.key]
             row[first], row[count] = len(lists), len(mine)
             lists += mine
     return np.array(lists, dtype=np.int64)
+
+
+def _work_lists(plan: Plan, w: Ints, places: Mapping[str, int], lists: Ints) -> Ints:
+    """Find the clocks of the series; return the lists with these and with room for what each moment lists."""
+    clocks: list[int] = []
+    for number, stream in enumerate(plan.streams):
+        row = w[places["series"] + number]
+        row[c.CLOCK], row[c.MARK_MS] = places["series"] + number, c.MS_MAX
+        if not row[c.LENGTH_MS]:
+            continue  # each event of a feed is lived
+        same = [one for one in clocks if _on_one_clock(plan.streams[one], stream)]
+        clocks += [] if same else [number]
+        row[c.CLOCK] = places["series"] + (same[0] if same else number)
+        row[c.MARK_MS] = int(stream.bars.ts[0]) + int(row[c.LENGTH_MS]) if len(stream.bars.ts) else c.MS_MAX
+    run = w[c.RUN]
+    run[c.FIRST_CLOCK], run[c.CLOCKS] = len(lists), len(clocks)
+    run[c.FIRST_DUE] = run[c.FIRST_CLOCK] + len(clocks)
+    run[c.FIRST_READY] = run[c.FIRST_DUE] + len(plan.streams)
+    run[c.FIRST_OPEN] = run[c.FIRST_READY] + len(plan.parts)
+    found = np.array([places["series"] + number for number in clocks], dtype=np.int64)
+    room = np.zeros(len(plan.streams) + len(plan.parts) + len(plan.legs), dtype=np.int64)
+    return np.concatenate((lists, found, room))
+
+
+def _on_one_clock(one: Stream, other: Stream) -> bool:
+    """Tell whether two series have their bars at the same times."""
+    a, b, length_ms = one.bars.ts, other.bars.ts, timeframe_ms(one.key.timeframe)
+    if one.key.timeframe != other.key.timeframe or one.opened != other.opened or len(a) != len(b):
+        return False
+    if not len(a) or a[0] != b[0] or a[-1] != b[-1]:
+        return not len(a)
+    return int(a[-1] - a[0]) == (len(a) - 1) * length_ms or bool(np.array_equal(a, b))
+
+
+def _let_run_ahead(plan: Plan, w: Ints, places: Mapping[str, int]) -> None:
+    """Mark the series that depend on nothing but themselves while their legs are at rest (see `backtest.ahead`).
+
+    One leg decides and is filled on such a series, alone in its part, and no other series tells its price. Its step
+    sees no money, which moves with everybody's positions. A timer, or a breach that closes, may come at any moment.
+    """
+    run = w[c.RUN]
+    parts = w[places["part"] : places["part"] + len(plan.parts)]
+    run[c.TIMERS] = int(parts[:, c.ON_TIMER].any())
+    if run[c.TIMERS] or run[c.HAS_FEEDS] or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH]):
+        return
+    series = w[places["series"] : places["series"] + len(plan.streams)]
+    for stream, row in zip(plan.streams, series, strict=True):
+        alone = np.count_nonzero(series[:, c.OF_INSTRUMENT] == row[c.OF_INSTRUMENT]) == 1
+        legs = [leg for leg in plan.legs if stream.key in (leg.own, leg.match)]
+        row[c.RUNS_AHEAD] = int(alone and len(legs) <= 1 and all(_may_run_ahead(plan, leg, parts) for leg in legs))
+
+
+def _may_run_ahead(plan: Plan, leg: LegPlan, parts: Ints) -> bool:
+    part = parts[leg.part]
+    kind = plan.strategies[leg.strategy].kind
+    steady = part[c.ON_BAR] == 1 and part[c.PART_LEGS] == 1 and part[c.PART_SLOTS] == 0 and part[c.ON_FILL] == 0
+    return bool(leg.own == leg.match and steady and not sees_money(kind) and not may_be_calm(kind))
 
 
 def _part_rows(plan: Plan, w: Ints, places: Mapping[str, int], slots: Sequence[int]) -> tuple[Any, Any, Any, Any]:

@@ -125,7 +125,7 @@ class Result:
 
     def trades_of(self, name: str) -> Trades:
         """Return one strategy's trades, or all of them for the portfolio."""
-        if name == PORTFOLIO:
+        if name == PORTFOLIO or all(leg.strategy == name for leg in self.legs):
             return self.trades
         owned = np.array([leg.strategy == name for leg in self.legs], dtype=np.bool_)
         return self.trades.at(owned[self.trades.leg])

@@ -115,9 +115,10 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
         for leg in plan.legs
     )
     streams = {stream.key: stream.bars for stream in plan.streams}
+    strategies = tuple(_strategy(outcome, number) for number in range(len(plan.strategies)))
     return Result(
-        strategies=tuple(_strategy(outcome, number) for number in range(len(plan.strategies))),
-        portfolio=_portfolio(outcome),
+        strategies=strategies,
+        portfolio=_portfolio(outcome, strategies),
         legs=legs,
         trades=_trades(outcome),
         seconds=0.0,
@@ -176,8 +177,9 @@ def _strategy(outcome: Outcome, number: int) -> StrategyRun:
     )
 
 
-def _portfolio(outcome: Outcome) -> StrategyRun:
+def _portfolio(outcome: Outcome, strategies: Sequence[StrategyRun]) -> StrategyRun:
     plan, w = outcome.plan, outcome.tables.w
+    alone = len(strategies) == 1 and len(plan.exchanges) == 1
     first, count = int(w[c.RUN, c.FIRST_STRATEGY]), len(plan.strategies)
     start = sum((one.cash for one in plan.exchanges), Decimal(0))
     money = sum(int(each) for each in w[first : first + count, c.MONEY]) * CASH
@@ -190,7 +192,7 @@ def _portfolio(outcome: Outcome) -> StrategyRun:
         bars=sum(int(each) for each in w[first : first + count, c.BARS]),
         start_equity=start,
         final_equity=start + money + _worth(outcome, None),
-        curve=_curve(outcome, 0, float(start)),
+        curve=strategies[0].curve if alone else _curve(outcome, 0, float(start)),
         fees=fees,
         exposed=int(w[c.RUN, c.EXPOSED_MOMENTS]) / moments if moments else 0.0,
         drawdown=float(outcome.tables.f[c.RUN, c.DRAWDOWN]),

@@ -99,7 +99,7 @@ class Witness:
         for name, hook in names.items():
             original = getattr(decide if name == "stage" else book, name)
             hook.original = jit.linked(original, names, compiled=False)
-        names["step"], _ = steps_of.step(self.plan.kinds, compiled=False)
+        names |= steps_of.steps(self.plan.kinds, compiled=False)[0]
         enter = loop.enter
         assert isinstance(enter, FunctionType)
         return simulate(self.plan, loop=jit.linked(enter, names, compiled=False), progress=progress)

@@ -26,9 +26,11 @@ LOSS_BOUNDS = 4
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
     TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS,
-    HAS_FEEDS, BARS_OPENED,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 29)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 29
+    HAS_FEEDS, BARS_OPENED, FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN, OPEN, OPEN_SINCE, TIMERS, END_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 38)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 38
+# Lists of the run: its clocks, and room for the series that close, the parts that decide, the legs that hold something.
+# OPEN of them do, which was looked up when there were OPEN_SINCE fills. TIMERS is 1 where a part may ask to be woken.
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -38,12 +40,14 @@ CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONA
 EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 
 # a series of bars ---------------------------------------------------------------------------------------------------
-# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A feed
-# of events is a series whose bars have no length.
+# CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A series
+# that RUNS_AHEAD may have its cursor beyond the present moment: nothing happens at the bars between.
+# Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
+# A feed of events is a series whose bars have no length.
 (
     LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED,
-    OWNED,
-) = range(12)  # fmt: skip
+    OWNED, RUNS_AHEAD, CLOCK, MARKED, MARK_MS,
+) = range(16)  # fmt: skip
 
 # a strategy ---------------------------------------------------------------------------------------------------------
 (
@@ -69,8 +73,9 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
-) = range(72)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
+) = range(73)  # fmt: skip
+# Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 # What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
@@ -81,7 +86,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     O_LEG, O_SIDE, O_TICKS, O_SENT, O_REDUCES, O_CROSSES, O_FROM_MS, O_CREATED_MS, O_RESERVED, O_SEQ, C_RESERVED,
 ) = range(25)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 72)
+WIDTH = max(_RUN_WIDTH, 73)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------

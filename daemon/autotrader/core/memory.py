@@ -8,9 +8,12 @@ alive and its indices in range. In plain Python the functions here return the ar
     line(array)                     one dimension                      x[i]
     column(t, first, place)         one column of a table              x[i]
     sheet(x, at, rows, width)       rows of a line from an element on  s[i][j], len(s)
+    lanes(x, at, count, step, stride)  lines `step` apart in a line, their elements `stride` apart  s[i][j], len(s)
     cube(x, at, rows, width)        sheets, one after the other        c[k][i][j]
     whole_at(arrays, k)             the k-th of many arrays            x[i]
     real_at(arrays, k)              the same, of floats                x[i]
+    soon(x, i)                      asks for x[i] before it is read
+    spare(t)                        one cell of its own, like a column of a table: what is there is forgotten  x[0]
 
 Many arrays are handed over as a list in plain Python, and as a line of their `addresses` to compiled code.
 """
@@ -45,6 +48,11 @@ def sheet(flat: Any, at: int, rows: int, width: int) -> Any:
     return flat[at : at + rows * width].reshape(rows, width)
 
 
+def lanes(flat: Any, at: int, count: int, step: int, stride: int) -> Any:
+    """Return lines that begin at an element of a line and every `step` from there on, of elements `stride` apart."""
+    return [flat[at + lane * step :: stride] for lane in range(count)]
+
+
 def cube(flat: Any, at: int, rows: int, width: int) -> Any:
     """Return sheets of `rows` by `width` that begin at an element of a line, one after the other to its end."""
     size = rows * width
@@ -60,6 +68,15 @@ def whole_at(arrays: Any, place: int) -> Any:
 def real_at(arrays: Any, place: int) -> Any:
     """Return one of many arrays of floats."""
     return arrays[place]
+
+
+def spare(whole: Any) -> Any:
+    """Return one cell that looks like a column of a table and is none of it: its caller's own, at best a register."""
+    return np.zeros(1, dtype=whole.dtype)
+
+
+def soon(_line: Any, _index: int) -> None:
+    """Let the processor fetch an element that is read later, beside what it does until then."""
 
 
 def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -103,6 +120,13 @@ def _register(kinds: Any) -> None:
             members = [("data", types.CPointer(kind.dtype)), ("rows", types.intp), ("width", types.intp)]
             super().__init__(manager, kind, members)
 
+    class Spaced(models.StructModel):
+        def __init__(self, manager: Any, kind: Any) -> None:
+            steps = [(name, types.intp) for name in ("rows", "width", "stride")]
+            super().__init__(manager, kind, [("data", types.CPointer(kind.dtype)), *steps])
+
+    register_model(kinds.Lanes)(Spaced)
+    register_model(kinds.Lane)(Spaced)
     register_model(kinds.Table)(Pointer)
     register_model(kinds.Line)(Pointer)
     register_model(kinds.Sheet)(Shaped)
@@ -112,12 +136,14 @@ def _register(kinds: Any) -> None:
     def _result(kind: Any) -> Any:
         if isinstance(kind, kinds.Sheet):
             return kinds.Line(kind.dtype, 1)
+        if isinstance(kind, kinds.Lanes):
+            return kinds.Lane(kind.dtype)
         return kinds.Sheet(kind.dtype) if isinstance(kind, kinds.Cube) else kind.dtype
 
     @infer_global(operator.getitem)
     class _Get(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
-            if isinstance(args[0], (*flat, kinds.Sheet, kinds.Cube)):
+            if isinstance(args[0], (*flat, kinds.Sheet, kinds.Cube, kinds.Lanes, kinds.Lane)):
                 return signature(_result(args[0]), *args)
             return None
 
@@ -131,7 +157,7 @@ def _register(kinds: Any) -> None:
     @infer_global(len)
     class _Length(AbstractTemplate):
         def generic(self, args: Any, _kws: Any) -> Any:
-            return signature(types.intp, *args) if isinstance(args[0], kinds.Sheet) else None
+            return signature(types.intp, *args) if isinstance(args[0], (kinds.Sheet, kinds.Lanes)) else None
 
     def _place(context: Any, builder: Any, kind: Any, index_kind: Any, data: Any, index: Any) -> Any:
         if isinstance(kind, kinds.Table):
@@ -165,6 +191,18 @@ def _register(kinds: Any) -> None:
         made.rows, made.width = source.rows, source.width
         return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
 
+    def _get_lanes(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
+        made = cgutils.create_struct_proxy(of.return_type)(context, builder, args[0])
+        lane = context.cast(builder, args[1], of.args[1], types.intp)
+        made.data = builder.gep(source.data, [builder.mul(lane, source.width)])
+        return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
+
+    def _get_lane(context: Any, builder: Any, of: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
+        at = context.cast(builder, args[1], of.args[1], types.intp)
+        return builder.load(builder.gep(source.data, [builder.mul(at, source.stride)]))
+
     def _length(context: Any, builder: Any, of: Any, args: Any) -> Any:
         return cgutils.create_struct_proxy(of.args[0])(context, builder, args[0]).rows
 
@@ -173,11 +211,15 @@ def _register(kinds: Any) -> None:
         lower_builtin(operator.setitem, kind, types.Any, types.Any)(_set_flat)
     lower_builtin(operator.getitem, kinds.Sheet, types.Any)(_get_sheet)
     lower_builtin(operator.getitem, kinds.Cube, types.Any)(_get_cube)
+    lower_builtin(operator.getitem, kinds.Lanes, types.Any)(_get_lanes)
+    lower_builtin(operator.getitem, kinds.Lane, types.Any)(_get_lane)
     lower_builtin(len, kinds.Sheet)(_length)
+    lower_builtin(len, kinds.Lanes)(_length)
 
 
 def _functions(kinds: Any) -> dict[str, Any]:
     """Return the makers, as numba's intrinsics."""
+    from llvmlite import ir
     from numba.core import cgutils, types
     from numba.extending import intrinsic
     from numba.np.arrayobj import make_array
@@ -222,6 +264,18 @@ def _functions(kinds: Any) -> dict[str, Any]:
 
         return made_of
 
+    @intrinsic
+    def lanes_of(_typing: Any, flat: Any, _at: Any, _count: Any, _step: Any, _stride: Any) -> Any:
+        kind = kinds.Lanes(flat.dtype)
+
+        def code(context: Any, builder: Any, _of: Any, args: Any) -> Any:
+            made = cgutils.create_struct_proxy(kind)(context, builder)
+            made.data = builder.gep(args[0], [args[1]])
+            made.rows, made.width, made.stride = args[2:]
+            return made._getvalue()  # noqa: SLF001 - numba's own way to read a struct
+
+        return kind(flat, *[types.intp] * 4), code
+
     def _one_of_many(dtype: Any) -> Any:
         kind = kinds.Line(dtype, 1)
 
@@ -235,7 +289,31 @@ def _functions(kinds: Any) -> dict[str, Any]:
 
         return one_at
 
+    @intrinsic
+    def spare_of(_typing: Any, whole: Any) -> Any:
+        kind = kinds.Line(whole.dtype, whole.width)
+
+        def code(context: Any, builder: Any, _of: Any, _args: Any) -> Any:
+            return cgutils.alloca_once(builder, context.get_value_type(whole.dtype))
+
+        return kind(whole), code
+
+    @intrinsic
+    def soon_of(_typing: Any, flat: Any, _index: Any) -> Any:
+        def code(_context: Any, builder: Any, _of: Any, args: Any) -> Any:
+            flag = ir.IntType(32)
+            pointer = ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+            fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+            to_read, to_keep, data = (ir.Constant(flag, n) for n in (0, 3, 1))
+            place = builder.bitcast(builder.gep(args[0], [args[1]]), pointer)
+            builder.call(fetch, [place, to_read, to_keep, data])
+
+        return types.none(flat, types.intp), code
+
     return {
+        "soon": soon_of,
+        "spare": spare_of,
         "whole_at": _one_of_many(types.int64),
         "real_at": _one_of_many(types.float64),
         "table": table_of,
@@ -243,4 +321,5 @@ def _functions(kinds: Any) -> dict[str, Any]:
         "column": column_of,
         "sheet": _shaped("Sheet"),
         "cube": _shaped("Cube"),
+        "lanes": lanes_of,
     }

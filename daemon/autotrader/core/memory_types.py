@@ -48,3 +48,19 @@ class Kept(types.Type):
     def __init__(self, count: int) -> None:
         self.dtype, self.count = types.float64, count
         super().__init__(name=f"Kept({count})")
+
+
+class Lanes(types.Type):
+    """Lines one after the other, with steps that the program knows when it runs."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+class Lane(types.Type):
+    """One of these lines."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lane({dtype})")

@@ -59,7 +59,7 @@ class _Seen:
 class Folder:
     """One program being folded over one set of bars: rows of its columns, block by block, in order.
 
-    `bars` holds each of the program's series. A block of n bars gives (n, columns) float64, NaN where undefined.
+    `bars` holds each of the program's series. A block of n bars gives (columns, n) float64, NaN where undefined.
     """
 
     def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns]) -> None:
@@ -68,7 +68,7 @@ class Folder:
         self._seen: dict[SeriesKey, _Seen] = {}
         for part in self._parts[:-1]:
             columns = bars[part.key]
-            values = np.empty((len(columns.ts), part.width))
+            values = np.empty((part.width, len(columns.ts)))
             _Loop(program, part, columns, self._seen).run(0, len(columns.ts), values)
             self._seen[part.key] = _Seen(columns.ts + timeframe_ms(part.key.timeframe), values)
         own = self._parts[-1]
@@ -76,7 +76,10 @@ class Folder:
         self.width = own.width
 
     def rows(self, start: int, stop: int, out: Floats) -> None:
-        """Write the columns of own bars `start` to `stop` into `out`. Blocks come in order, each bar once."""
+        """Write the columns of own bars `start` to `stop` into the first places of `out`, (columns, room) float64.
+
+        Blocks come in order, each bar once.
+        """
         self._loop.run(start, stop, out)
 
 
@@ -105,7 +108,7 @@ class _Loop:
     def run(self, start: int, stop: int, out: Floats) -> None:
         self._function(
             start, stop, *self._columns, self._length_ms, self._params, self._offsets, self._state, self._places,
-            *self._others, out,
+            *self._others, out.reshape(-1), out.shape[1],
         )  # fmt: skip
 
 
@@ -171,9 +174,10 @@ def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]
 def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
     """Return the loop as Python. The numbers of the expressions are not in it."""
     others = "".join(f"closes{at}, values{at}, " for at in range(len(part.seen)))
-    head = [f"def fold(start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out):"]
+    given = f"start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out, height"
+    head = [f"def fold({given}):"]
     head += [f"    {name} = line({name})" for name in ("ts", *_PRICES, "params", "offsets", "state", "places")]
-    head.append(f"    out = table(out, {part.width})")
+    head.append("    out = line(out)")
     body: list[str] = []
     tail: list[str] = []
     param = kernel = 0
@@ -208,8 +212,8 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
         loop.append(f"        while at{at} < len(closes{at}) and closes{at}[at{at}] <= end_ms:")
         loop.append(f"            at{at} += 1")
     for index, (at, column) in part.borrowed.items():
-        loop.append(f"        v{index} = values{at}[at{at} - 1, {column}] if at{at} > 0 else nan")
-    rows = [f"        out[i - start, {place}] = v{index}" for place, index in part.outputs]
+        loop.append(f"        v{index} = values{at}[{column}, at{at} - 1] if at{at} > 0 else nan")
+    rows = [f"        out[{place} * height + i - start] = v{index}" for place, index in part.outputs]
     tail += [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 
