@@ -178,7 +178,7 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
         _show(leg, whole)
     for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe), one.timeframe)):
         bars, length_ms, begin_ms = whole[key], timeframe_ms(key.timeframe), begins[key.exchange]
-        first = int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
+        first = over_by(bars, length_ms, begin_ms)
         rest = bars.part(first, len(bars.ts))
         plan.streams.append(Stream(key, rest, bool(len(rest.ts)) and int(rest.ts[0]) < begin_ms))
     own = [stream for stream in plan.streams if any(leg.own == stream.key for leg in plan.legs)]
@@ -204,8 +204,8 @@ def _local(leg: LegPlan, key: Key) -> SeriesKey:
 
 def _span(source: BarSource, key: Key, begin_ms: int, to_ms: int | None, need: int) -> Columns:
     """Return a series from `need` bars before the beginning to the end."""
-    before = source.before(key.symbol, key.timeframe, begin_ms, need)
-    first_ms = int(before.ts[0]) if len(before.ts) else begin_ms - timeframe_ms(key.timeframe) + 1
+    before = source.before(key.symbol, key.timeframe, begin_ms - (timeframe_ms(key.timeframe) == 0), need)
+    first_ms = int(before.ts[0]) if len(before.ts) else begin_ms - max(timeframe_ms(key.timeframe) - 1, 0)
     length_ms = timeframe_ms(key.timeframe)
     limit = MAX_BARS if to_ms is None or not length_ms else min(MAX_BARS, max(0, (to_ms - first_ms) // length_ms + 1))
     bars = source.after(key.symbol, key.timeframe, first_ms, limit)
@@ -214,13 +214,20 @@ def _span(source: BarSource, key: Key, begin_ms: int, to_ms: int | None, need: i
     return bars
 
 
+def over_by(bars: Columns, length_ms: int, begin_ms: int) -> int:
+    """Return how many bars have closed by the beginning; an event at that very moment is still to come."""
+    if length_ms == 0:
+        return int(np.searchsorted(bars.ts, begin_ms, side="left"))
+    return int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
+
+
 def _show(leg: LegPlan, whole: Mapping[Key, Columns]) -> None:
     """Give a leg the bars of its columns, as many before the beginning as a daemon loads."""
     for key in leg.program.series:
         if key.asked:
             continue
         bars, length_ms = whole[_named(leg, key)], timeframe_ms(key.timeframe)
-        closed = int(np.searchsorted(bars.ts, leg.begin_ms - length_ms, side="right"))
+        closed = over_by(bars, length_ms, leg.begin_ms)
         start = max(0, closed - leg.program.warmup(key))
         leg.bars[key] = bars.part(start, len(bars.ts))
         if key == leg.program.own:

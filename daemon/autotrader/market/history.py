@@ -114,8 +114,7 @@ class History:
         return self._ticks[symbol]
 
     def begin_ms(self, symbol: str, timeframe: str) -> int:
-        first_ms = int(self.bars(symbol, timeframe).ts[0])
-        return first_ms - 1 if timeframe in FEEDS else first_ms  # the first event is still to come then
+        return int(self.bars(symbol, timeframe).ts[0])
 
     def after(self, symbol: str, timeframe: str, start_ms: int, limit: int) -> Columns:
         bars = self.bars(symbol, timeframe)

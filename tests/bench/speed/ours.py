@@ -41,7 +41,7 @@ from autotrader.backtest.plan import Plan, Simulated, make_plan
 from autotrader.backtest.run import backtest, exchange_of, plan_of, result_of
 from autotrader.backtest.summary import measured
 from autotrader.backtest.world import FILL_COLUMNS
-from autotrader.core.units import FEEDS, timeframe_ms
+from autotrader.core.units import timeframe_ms
 from autotrader.execution.declared import limits_of
 from autotrader.market.bars import Columns, Funding
 from autotrader.market.events import of_trades
@@ -113,8 +113,8 @@ class Memory:
     def tick(self, symbol: str) -> Decimal:
         return self._ticks[symbol]
 
-    def begin_ms(self, symbol: str, timeframe: str) -> int:
-        return int(self._bars[symbol].ts[0]) - (timeframe in FEEDS)
+    def begin_ms(self, symbol: str, _timeframe: str) -> int:
+        return int(self._bars[symbol].ts[0])
 
     def after(self, symbol: str, _timeframe: str, start_ms: int, limit: int) -> Columns:
         one = self._bars[symbol]
