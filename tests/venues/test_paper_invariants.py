@@ -57,7 +57,7 @@ class Wild:
             prices = np.stack(bars[1:5], axis=1).ravel()
             self._bars[symbol, "trades"] = of_trades(ts, prices, np.ones(len(ts)))
             asks = np.round(prices + 0.01 * random.integers(1, 40, len(ts)), 2)
-            self._bars[symbol, "quotes"] = of_quotes(ts, prices, prices, asks, asks)
+            self._bars[symbol, "quotes"] = of_quotes(ts, prices, asks, 100.0)
 
     def symbols(self):
         return SYMBOLS

@@ -36,6 +36,9 @@ MAX_LEVELS = 200  # 4 x CELLS_A_WORD
 RETRY_MS = 300_000
 """How long an order that was refused waits until it is tried again."""
 
+RANGE = Decimal("0.08")
+"""Between the highest and the lowest level, where nothing is said."""
+
 CELLS_A_WORD = 50
 HIGHEST = 1e300
 """Above every price."""
@@ -57,7 +60,7 @@ class GridParams(Declared):
         default="geometric", description="Levels the same share apart, or the same amount."
     )
     range: Fraction | None = Field(
-        default=None, description="With auto: how far the highest level lies above the lowest, as 8%."
+        default=None, description="With auto: how far the highest level lies above the lowest; 8% if nothing is said."
     )
     step: FractionBelowOne | None = Field(
         default=None, description="With auto, instead of range: how far a level lies from the next, as 0.5%."
@@ -72,8 +75,8 @@ class GridParams(Declared):
         if ("auto" in bounds) != (bounds == ("auto", "auto")):
             raise trouble("one bound is auto and the other is not", "give both prices, or neither", at=("upper",))
         if bounds == ("auto", "auto"):
-            if (self.range is None) == (self.step is None):
-                raise trouble("the levels' distance is not said once", "write range: 8%, or step: 0.5%", at=("range",))
+            if self.range is not None and self.step is not None:
+                raise trouble("'range' and 'step' exclude each other", "keep one of them", at=("step",))
         elif self.range is not None or self.step is not None:
             name = "range" if self.range is not None else "step"
             raise trouble(f"'{name}' is for levels around the first price", "remove it, or the bounds", at=(name,))
@@ -86,7 +89,7 @@ class Params(SingleExchange):
     """Buys each level that the price falls through and sells it one level higher."""
 
     kind: Literal["grid"] = Field(default="grid", description="Orders resting on levels around the price.")
-    params: GridParams = Field(default_factory=GridParams, description="Where the levels lie.")
+    params: GridParams = Field(default_factory=GridParams, description="The levels and their distance.")
 
     @model_validator(mode="after")
     def _fits_a_grid(self) -> Params:
@@ -151,8 +154,9 @@ def constants(p: Params) -> Constants:
         distance = float((grid.upper - grid.lower) / grid.levels)
     elif grid.step is not None:
         factor, distance = float(1 + grid.step), float(grid.step)
-    elif grid.range is not None:
-        factor, distance = float(1 + grid.range) ** (1.0 / grid.levels), float(grid.range / grid.levels)
+    else:
+        span = RANGE if grid.range is None else grid.range
+        factor, distance = float(1 + span) ** (1.0 / grid.levels), float(span / grid.levels)
     return Constants(
         grid.levels,
         int(geometric),
