@@ -242,3 +242,11 @@ def test_a_missing_library_is_told(monkeypatch):
     with pytest.raises(AutotraderError, match="nicegui"):
         echarts.script()
     echarts.script.cache_clear()
+
+
+def test_single_events_are_shown_as_bars_of_a_second_at_least():
+    ts = np.array([1_000, 1_000, 1_900, 2_000], dtype=np.int64)
+    price = np.array([5.0, 7.0, 4.0, 6.0])
+    made, width = report_data.coarser(Columns(ts, price, price, price, price, np.ones(4)), 100, 0)
+    assert width == 1_000
+    assert made.rows() == [(1_000, 5.0, 7.0, 4.0, 4.0, 3.0), (2_000, 6.0, 6.0, 6.0, 6.0, 1.0)]

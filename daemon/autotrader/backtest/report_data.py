@@ -131,7 +131,12 @@ def monthly(curve: Curve) -> list[Month]:
 
 
 def coarser(bars: Columns, most: int, shortest_ms: int) -> tuple[Columns, int]:
-    """Return bars folded to at most about `most`, and their width in ms; a width is one that charts usually have."""
+    """Return bars folded to at most about `most`, and their width in ms; a width is one that charts usually have.
+
+    Single events are folded into bars of a second at least: several of them may share a moment.
+    """
+    if not shortest_ms:
+        bars, shortest_ms = fold(bars, _WIDTHS_MS[0]), _WIDTHS_MS[0]
     if len(bars.ts) <= most:
         return bars, shortest_ms
     span = int(bars.ts[-1] - bars.ts[0]) + shortest_ms
