@@ -17,6 +17,7 @@ from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.clock import DAY_MS, Clock, SystemClock
 from autotrader.core.errors import AutotraderError, ConfigError
+from autotrader.core.units import FEEDS
 from autotrader.strategies import registry
 
 if TYPE_CHECKING:
@@ -67,13 +68,16 @@ class Loader:
             return load(again, self._kinds, registry.PLANNED)
 
     def _warn_history(self, replay: Replay, symbol: str, timeframe: str) -> str:
-        from autotrader.market.history import source_timeframe
+        from autotrader.market.history import has_events, source_timeframe
 
         folder = replay.data or "var/data"
         data = self.root / folder
         if not data.is_dir():
             return f"there is no history at {folder}; name the folder that holds candles/"
-        if source_timeframe(data, replay.exchange, symbol, timeframe) is None:
+        if timeframe in FEEDS:
+            if not has_events(data, replay.exchange, symbol, timeframe):
+                return f"the history of {replay.exchange} has no {timeframe} of {symbol}"
+        elif source_timeframe(data, replay.exchange, symbol, timeframe) is None:
             return f"the history of {replay.exchange} has no {symbol} bars from which {timeframe} bars can be made"
         return ""
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
+from autotrader.features.catalogue import CATALOGUE
 from autotrader.features.fold import Folder
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import compile_program
@@ -58,10 +59,12 @@ def streamed(program, bars: dict[SeriesKey, Columns]) -> np.ndarray:
 def folded(program, bars: dict[SeriesKey, Columns], block: int) -> np.ndarray:
     folder = Folder(program, bars)
     count = len(bars[program.own].ts)
-    out = np.empty((count, folder.width))
+    made, out = [], np.empty((folder.width, block))
     for start in range(0, count, block):
-        folder.rows(start, min(start + block, count), out[start : start + block])
-    return out
+        stop = min(start + block, count)
+        folder.rows(start, stop, out)
+        made.append(out[:, : stop - start].T.copy())
+    return np.concatenate(made)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,29 @@ def test_in_blocks_of_any_size_it_is_the_stream(btc, generated, program, block, 
     other = other[np.sort(rng.choice(600, 600 - missing, replace=False))]
     bars = market(columns(own), columns(other), program.series)
     assert folded(program, bars, block).tobytes() == streamed(program, bars).tobytes()
+
+
+HELD = {
+    **{
+        f"{name}": f"{name}(close, 6)"
+        for name in ("sma", "kama", "prev", "returns", "window_sum", "mom", "roc", "rocr")
+    },
+    "log": "log_return(close, 1)",
+    "middle": "bollinger_mid(close, 5)",
+    "below": "crosses_below(ema(close, 3), rma(close, 5))",
+    "strength": "rsi(close, 4) + atr(5)",
+}
+
+
+def test_a_state_whose_first_places_are_held_is_the_stream_s(btc) -> None:
+    held = compile_program(HELD, {}, "5m")
+    bars = {held.own: columns(btc[:500])}
+    assert folded(held, bars, 37).tobytes() == streamed(held, bars).tobytes()
+
+
+@pytest.mark.parametrize("feature", CATALOGUE.values(), ids=lambda feature: feature.name)
+def test_the_places_that_are_held_are_in_the_smallest_state(feature) -> None:
+    assert feature.scalars <= feature.size(*(param.low for param in feature.params))
 
 
 def test_a_changed_number_is_the_same_text(monkeypatch) -> None:

@@ -240,7 +240,7 @@ def test_compiled_columns_live_values_and_plain_columns_are_the_same_bits():
         FEAR: mood(days, range(10, 20)),
         TRADES: mood(days[1:], np.sqrt(range(9))),
     }
-    made = np.empty((len(own.ts), len(program.columns)))
+    made = np.empty((len(program.columns), len(own.ts)))
     Folder(program, bars).rows(0, len(own.ts), made)
-    np.testing.assert_array_equal(made, batch(program, {key: table(columns) for key, columns in bars.items()}))
-    assert np.isfinite(made[-30:]).all()
+    np.testing.assert_array_equal(made.T, batch(program, {key: table(columns) for key, columns in bars.items()}))
+    assert np.isfinite(made[:, -30:]).all()

@@ -150,7 +150,7 @@ class _Run:
             row = w[self.first_leg + number]
             size = block * widths[number]
             first_half, second_half = (
-                self.features[at : at + size].reshape(widths[number], block).T for at in (offset, offset + size)
+                self.features[at : at + size].reshape(widths[number], block) for at in (offset, offset + size)
             )
             folder = Folder(leg.program, leg.bars)
             for start in range(0, leg.warm_rows, block):

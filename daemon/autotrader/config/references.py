@@ -174,9 +174,9 @@ def _history(
     if exchange is None or exchange.replay is None:
         return
     for index, symbol in enumerate(strategy.symbols):
-        key = (strategy.exchange, symbol, strategy.timeframe)
+        key = (strategy.exchange, symbol, strategy.series)
         if key not in told:
-            told[key] = warn_history(exchange.replay, symbol, strategy.timeframe)
+            told[key] = warn_history(exchange.replay, symbol, strategy.series)
         message, _, hint = told[key].partition("; ")
         if message:
             yield _report(accepted, path).key_or_top(("symbols", index), message, hint, "warning")

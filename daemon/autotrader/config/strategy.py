@@ -151,11 +151,14 @@ class StrategyParams(Declared):
 
 
 class SingleExchange(StrategyParams):
-    """A strategy on one exchange that reads bars."""
+    """A strategy on one exchange that reads bars, or each trade or quote as it comes."""
 
     exchange: NameStr = Field(description="The name of a file in exchanges.d.")
     symbols: Symbols = Field(description="What it trades, as [BTC/USDT]; its share is split evenly.")
-    timeframe: TimeframeStr = Field(description="The bars on whose close it decides, as 5m.")
+    timeframe: TimeframeStr | None = Field(default=None, description="The bars on whose close it decides, as 5m.")
+    feed: Literal["trades", "quotes"] | None = Field(
+        default=None, description="Instead of a timeframe: it decides on each trade or each quote."
+    )
     resolution: TimeframeStr | None = Field(
         default=None, description="Shorter bars that decide what happened inside its own, as 1m."
     )
@@ -167,12 +170,24 @@ class SingleExchange(StrategyParams):
             if symbol in seen:
                 raise trouble(f"{symbol} is listed twice", "remove one", at=("symbols", index))
             seen.add(symbol)
-        if self.resolution:
+        if self.timeframe is None and self.feed is None:
+            raise trouble("it is not said what it decides on", "write timeframe: 5m, or feed: trades")
+        if self.timeframe is not None and self.feed is not None:
+            raise trouble("'timeframe' and 'feed' exclude each other", "keep one of them", at=("feed",))
+        if self.resolution and self.timeframe is None:
+            message, hint = "a feed has no bars that shorter ones could resolve", "remove it"
+            raise trouble(message, hint, at=("resolution",))
+        if self.resolution and self.timeframe is not None:
             own, finer = timeframe_ms(self.timeframe), timeframe_ms(self.resolution)
             if finer >= own or own % finer:
                 message = f"{self.resolution} bars do not divide {self.timeframe} bars"
                 raise trouble(message, "write a shorter timeframe that fits in whole", at=("resolution",))
         return self
+
+    @property
+    def series(self) -> str:
+        """The timeframe or the feed that it decides on."""
+        return self.timeframe or self.feed or ""
 
     def exchanges(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
         return ((("exchange",), self.exchange),)

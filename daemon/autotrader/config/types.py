@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from autotrader.config.model import called, trouble
 from autotrader.core.units import (
     DURATION_MS,
+    FEEDS,
     Money,
     parse_duration_ms,
     parse_fraction,
@@ -139,6 +140,8 @@ def _money_or_share(text: str) -> Money | Decimal:
 
 
 def _timeframe(text: str) -> str:
+    if text in FEEDS:
+        raise ValueError(f"'{text}' is no timeframe but a feed; write feed: {text} instead of timeframe:")
     length_ms = timeframe_ms(text)
     if text.endswith(("d", "w")):
         return text

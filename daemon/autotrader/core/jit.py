@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from types import FunctionType
@@ -37,12 +38,17 @@ _KEPT: list[Any] = []
 """Functions whose addresses others hold."""
 
 
-@cache
-def inner(function: FunctionType, *, inlined: bool = False) -> Any:
-    """Return a function compiled for calls from other compiled ones, with all that it calls.
+class Inlining(Enum):
+    """Which of the functions that compiled code calls become a part of it."""
 
-    With `inlined` it becomes a part of its callers, unless it is marked as called `seldom`.
-    """
+    NONE = "none"
+    OFTEN = "but those marked as called seldom"
+    ALL = "all"
+
+
+@cache
+def inner(function: FunctionType, *, inlined: Inlining = Inlining.NONE) -> Any:
+    """Return a function compiled for calls from other compiled ones, with all that it calls."""
     return _dispatcher(linked(function, {}, compiled=True, inlined=inlined), inlined=inlined)
 
 
@@ -52,8 +58,18 @@ def seldom(function: F) -> F:
     return function
 
 
-def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
-    """Return a function compiled for calls from Python, with all that it calls made a part of it.
+def native(make: Callable[[], Any]) -> Callable[[F], F]:
+    """Mark a function for which compiled code has an instruction of its own, which `make` returns for numba."""
+
+    def mark(function: F) -> F:
+        function.__dict__["native"] = cache(make)
+        return function
+
+    return mark
+
+
+def outer(function: FunctionType, names: Mapping[str, Any], key: str, *, inlined: Inlining = Inlining.OFTEN) -> Any:
+    """Return a function compiled for calls from Python, with what it calls made a part of it.
 
     `names` replaces global names in it and in what it calls. `key` is what besides the sources decides the machine code
     (the replaced functions' texts, the constants): equal keys share it, across processes.
@@ -62,7 +78,7 @@ def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
 
     folder = code_folder(key)
     vars(config)["CACHE_DIR"] = str(folder)
-    made = _dispatcher(linked(function, names, compiled=True, inlined=True), called_from_python=True)
+    made = _dispatcher(linked(function, names, compiled=True, inlined=inlined), called_from_python=True)
     made.enable_caching()
     return made
 
@@ -70,7 +86,7 @@ def outer(function: FunctionType, names: Mapping[str, Any], key: str) -> Any:
 def external(function: FunctionType, result: Any, arguments: Sequence[Any], key: str) -> Any:
     """Return a function compiled once and for all, which other compiled code calls without being compiled with it.
 
-    `result` and `arguments` are its numba types. It is called as C calls; nothing of it is inlined.
+    `result` and `arguments` are its numba types. It is called as C calls; what it calls often is a part of it.
     """
     import llvmlite.binding
     from numba import cfunc
@@ -79,17 +95,20 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     signature = result(*arguments)
     vars(config)["CACHE_DIR"] = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
     options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
-    made = cfunc(signature, **options)(linked(function, {}, compiled=True))
+    options["forceinline"] = True  # into what C calls: one call less
+    made = cfunc(signature, **options)(linked(function, {}, compiled=True, inlined=Inlining.OFTEN))
     symbol = f"{PACKAGE}.{function.__module__}.{function.__qualname__}"
     llvmlite.binding.add_symbol(symbol, made.address)
     _KEPT.append(made)
     return types.ExternalFunction(symbol, signature)
 
 
-def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool, inlined: bool = False) -> FunctionType:
+def linked(
+    function: FunctionType, names: Mapping[str, Any], *, compiled: bool, inlined: Inlining = Inlining.NONE
+) -> FunctionType:
     """Return a copy of a function in which `names` replace globals, in the functions of this package that it calls too.
 
-    With `compiled` those are compiled functions, with `inlined` made a part of it; else plain ones.
+    With `compiled` those are compiled functions, made a part of it as `inlined` says; else plain ones.
     """
     scope = dict(function.__globals__)
     for name in function.__code__.co_names:
@@ -97,6 +116,8 @@ def linked(function: FunctionType, names: Mapping[str, Any], *, compiled: bool, 
         if not _ours(value):
             if name in names:
                 scope[name] = value
+        elif compiled and "native" in value.__dict__:
+            scope[name] = value.__dict__["native"]()
         elif reached(value) & names.keys():
             copied = linked(value, names, compiled=compiled, inlined=inlined)
             scope[name] = _dispatcher(copied, inlined=inlined) if compiled else copied
@@ -128,11 +149,12 @@ def reached(function: FunctionType) -> set[str]:
     return found
 
 
-def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inlined: bool = False) -> Any:
+def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inlined: Inlining = Inlining.NONE) -> Any:
     from numba import njit
 
     options: dict[str, Any] = {} if called_from_python else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    if inlined and not function.__dict__.get("seldom"):
+    often = not function.__dict__.get("seldom")
+    if inlined is Inlining.ALL or (inlined is Inlining.OFTEN and often):
         options["forceinline"] = True
     # Nothing that is compiled here makes or keeps an array, so nothing needs to count references.
     options |= {"error_model": "numpy", "nogil": True, "_nrt": False}

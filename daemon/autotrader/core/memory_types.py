@@ -56,3 +56,11 @@ class Lane(types.Type):
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         super().__init__(name=f"Lane({dtype})")
+
+
+class Kept(types.Type):
+    """One dimension of floats, whose first `count` a function holds in places of its own."""
+
+    def __init__(self, count: int) -> None:
+        self.dtype, self.count = types.float64, count
+        super().__init__(name=f"Kept({count})")

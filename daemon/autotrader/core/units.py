@@ -13,6 +13,9 @@ _MONEY = re.compile(rf"({_NUMBER})\s*([A-Z][A-Z0-9]{{1,14}})")
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
 _TIMEFRAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d|w)")
 
+FEEDS = ("trades", "quotes", "book")
+"""Streams of events; they stand where a timeframe does, and their "bars" have no length: each is one moment."""
+
 DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
@@ -91,7 +94,9 @@ def parse_speed(text: str) -> float:
 
 
 def timeframe_ms(timeframe: str) -> int:
-    """Return the length of a bar, `5m` or `1d`, in milliseconds. Raises ValueError for anything else."""
+    """Return the length of a bar, `5m` or `1d`, in milliseconds; 0 for a feed. Raises ValueError for anything else."""
+    if timeframe in FEEDS:
+        return 0
     match = _TIMEFRAME.fullmatch(timeframe)
     if not match:
         raise ValueError(f"'{timeframe}' is not a timeframe; write a whole number and s, m, h, d or w, as 5m or 1d")

@@ -17,7 +17,7 @@ from autotrader.features.feature import (
 )
 from autotrader.features.moments import weighted, weighted_size
 from autotrader.features.numeric import NAN, divide
-from autotrader.features.windows import State, mean, push, smooth, total, total_size, wilder
+from autotrader.features.windows import RING, RUN, State, mean, push, smooth, total, total_size, wilder
 
 
 def sma(s: State, n: int, x: float) -> float:
@@ -113,7 +113,7 @@ def kama(s: State, n: int, fast: int, slow: int, x: float) -> float:
     if not isfinite(x):
         s[0] = NAN
         s[2] = NAN
-        total(s, 3, n, NAN)
+        s[3 + RUN] = 0.0
         return NAN
     if isnan(s[0]):
         s[0] = 0.0
@@ -161,6 +161,7 @@ FEATURES: tuple[Feature, ...] = (
         "`ta.trend.SMAIndicator`",
         size=total_size,
         warmup=same,
+        scalars=RING,
     ),
     define(
         ema,
@@ -274,5 +275,6 @@ FEATURES: tuple[Feature, ...] = (
         warmup=lambda n, _fast, _slow: n,
         memory=_kama_memory,
         conflict=_kama_conflict,
+        scalars=3 + RING,
     ),
 )

@@ -7,7 +7,7 @@ from math import isnan
 from autotrader.features.feature import Feature, Param, define, same
 from autotrader.features.moments import center, deviation, variance_size
 from autotrader.features.numeric import NAN, divide
-from autotrader.features.windows import State, greatest, mean, total_size
+from autotrader.features.windows import RING, State, greatest, mean, total_size
 
 
 def bollinger_mid(s: State, n: int, k: float, x: float) -> float:  # noqa: ARG001 - the five bands share a call
@@ -113,6 +113,7 @@ FEATURES: tuple[Feature, ...] = (
         _BAND_SOURCE,
         size=lambda n, _k: total_size(n),
         warmup=lambda n, _k: n,
+        scalars=RING,
     ),
     define(
         bollinger_upper,

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from autotrader.config.types import NAME_PATTERN
 from autotrader.core.errors import ExpressionError
-from autotrader.core.units import split_symbol, timeframe_ms
+from autotrader.core.units import FEEDS, split_symbol, timeframe_ms
 from autotrader.features import numeric
 from autotrader.features.catalogue import (
     CATALOGUE,
@@ -309,6 +309,9 @@ class Compiler:
                 raise ExpressionError(
                     f"a feature of {here} cannot look into {there}", *tree.place, "combine the two outside of it"
                 )
+        if key.timeframe in FEEDS and (key.symbol or key.source):
+            message = f"the {key.timeframe} of another market have no order among one's own"
+            raise ExpressionError(message, *tree.place, 'read its bars: add timeframe="1m"')
         return self._known(key, tree)
 
     def _led(self, key: SeriesKey, word: str, text: str) -> SeriesKey:
@@ -334,7 +337,9 @@ class Compiler:
             return than
         if canonical_timeframe(text) == canonical_timeframe(self.own.timeframe) or given_ms < than_ms:
             raise ValueError(f"'{text}' is shorter than the {than} bars that ask for it")
-        if given_ms % than_ms:
+        if given_ms == 0:
+            raise ValueError(f"'{text}' is a feed, not a timeframe; a strategy reads the one that it names with feed:")
+        if than_ms and given_ms % than_ms:
             raise ValueError(f"'{text}' is not a whole number of {than} bars")
         return canonical_timeframe(text)
 

@@ -45,6 +45,8 @@ class Feature(NamedTuple):
     squares, to 1e-12 of the starting difference for recursions. A running total never forgets; what it counts from is
     the first bar of at most MAX_WINDOW that are loaded.
     `conflict(*params)` says what is wrong between parameters, or nothing.
+    The first `scalars` places of the state are numbers that each bar reads and writes, a window's ring none of them:
+    a compiled loop keeps them out of memory.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Feature(NamedTuple):
     reads: tuple[str, ...] = ()
     result: Type = "number"
     conflict: Callable[..., str] = _no_conflict
+    scalars: int = 0
 
     @property
     def signature(self) -> str:
@@ -106,8 +109,13 @@ def define(
     reads: tuple[str, ...] = (),
     result: Type = "number",
     conflict: Callable[..., str] = _no_conflict,
+    scalars: int = 0,
 ) -> Feature:
-    """Return the feature that a kernel computes, named and summed up as the kernel is; no memory means the warm-up."""
+    """Return the feature that a kernel computes, named and summed up as the kernel is; no memory means the warm-up.
+
+    A state whose size no parameter changes is all scalars.
+    """
+    least, most = size(*(param.low for param in params)), size(*(param.high for param in params))
     summary = (kernel.__doc__ or "").partition("\n")[0]
     return Feature(
         kernel.__name__,
@@ -124,4 +132,5 @@ def define(
         reads,
         result,
         conflict,
+        least if least == most else scalars,
     )

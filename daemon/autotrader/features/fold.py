@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from autotrader.core import jit
+from autotrader.core import jit, kept, memory
 from autotrader.core.units import timeframe_ms
 from autotrader.features.graph import GraphNode, SeriesKey
 from autotrader.features.numeric import finite
@@ -26,6 +26,9 @@ from autotrader.market.bars import Columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+# A kernel's scalars live in the loop's registers: in memory each bar would wait for the one before (see `core.kept`).
+_TOOLS = {"finite": finite, "line": memory.line, "kept": kept.kept, "put_back": kept.put_back}
 
 _PRICES = ("open_", "high", "low", "close", "volume")
 
@@ -47,16 +50,17 @@ class _Part(NamedTuple):
 
 @dataclass(slots=True)
 class _Seen:
-    """A series that was folded before: when its bars close, and the values that others read, by bar."""
+    """A series that was folded before: when its bars close, and the values that others read, a row a column."""
 
     closes: Ints
     values: Floats
 
 
 class Folder:
-    """One program being folded over one set of bars: rows of its columns, block by block, in order.
+    """One program being folded over one set of bars: its columns, block by block, in order.
 
-    `bars` holds each of the program's series. A block of n bars gives (n, columns) float64, NaN where undefined.
+    `bars` holds each of the program's series. A block of n bars gives (columns, n) float64, NaN where undefined: the
+    columns lie one after the other, for a step reads few of them at a bar.
     """
 
     def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns]) -> None:
@@ -65,7 +69,7 @@ class Folder:
         self._seen: dict[SeriesKey, _Seen] = {}
         for part in self._parts[:-1]:
             columns = bars[part.key]
-            values = np.empty((len(columns.ts), part.width))
+            values = np.empty((part.width, len(columns.ts)))
             _Loop(program, part, columns, self._seen).run(0, len(columns.ts), values)
             self._seen[part.key] = _Seen(columns.ts + timeframe_ms(part.key.timeframe), values)
         own = self._parts[-1]
@@ -73,7 +77,11 @@ class Folder:
         self.width = own.width
 
     def rows(self, start: int, stop: int, out: Floats) -> None:
-        """Write the columns of own bars `start` to `stop` into `out`. Blocks come in order, each bar once."""
+        """Write the columns of own bars `start` to `stop` into `out`. Blocks come in order, each bar once.
+
+        `out` has a row a column, contiguous, and room for as many bars or more.
+        """
+        assert out.flags.c_contiguous
         self._loop.run(start, stop, out)
 
 
@@ -102,7 +110,7 @@ class _Loop:
     def run(self, start: int, stop: int, out: Floats) -> None:
         self._function(
             start, stop, *self._columns, self._length_ms, self._params, self._offsets, self._state, self._places,
-            *self._others, out,
+            *self._others, out.reshape(-1), out.shape[1],
         )  # fmt: skip
 
 
@@ -155,7 +163,7 @@ def _constants(nodes: tuple[GraphNode, ...], part: _Part) -> list[int]:
 
 def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]:
     """Return the functions that a loop calls, by the names it calls them."""
-    found: dict[str, Any] = {"finite": finite}
+    found: dict[str, Any] = dict(_TOOLS)
     for index in part.nodes:
         node = nodes[index]
         if node.feature is not None:
@@ -168,8 +176,11 @@ def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]
 def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
     """Return the loop as Python. The numbers of the expressions are not in it."""
     others = "".join(f"closes{at}, values{at}, " for at in range(len(part.seen)))
-    head = [f"def fold(start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out):"]
+    given = f"ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out, height"
+    head = [f"def fold(start, stop, {given}):"]
+    head += [f"    {name} = line({name})" for name in ("ts", *_PRICES, "params", "offsets", "state", "places", "out")]
     body: list[str] = []
+    tail: list[str] = []
     param = kernel = 0
     for index in part.nodes:
         node = nodes[index]
@@ -182,9 +193,13 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
                 number = f"params[{param}]"
                 head.append(f"    {name} = {f'int({number})' if declared.whole else number}")
                 param += 1
-            head.append(f"    s{kernel} = state[offsets[{kernel}]:offsets[{kernel + 1}]]")
+            held = node.feature.scalars
+            head.append(f"    s{kernel} = kept(state, offsets[{kernel}], offsets[{kernel + 1}], {held})")
+            tail.append(f"    put_back(s{kernel}, state, offsets[{kernel}], {held})")
             args = ", ".join((f"s{kernel}", *names, *(f"v{arg}" for arg in node.args)))
-            line = f"v{index} = finite(feature_{node.feature.name}({args}))"
+            line = f"v{index} = feature_{node.feature.name}({args})"
+            if node.type == "number":  # a condition is never infinite
+                line = f"v{index} = finite(feature_{node.feature.name}({args}))"
             kernel += 1
         body.append(f"        {line}")
     for index in _constants(nodes, part):
@@ -198,9 +213,9 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
         loop.append(f"        while at{at} < len(closes{at}) and closes{at}[at{at}] <= end_ms:")
         loop.append(f"            at{at} += 1")
     for index, (at, column) in part.borrowed.items():
-        loop.append(f"        v{index} = values{at}[at{at} - 1, {column}] if at{at} > 0 else nan")
-    rows = [f"        out[i - start, {place}] = v{index}" for place, index in part.outputs]
-    tail = [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
+        loop.append(f"        v{index} = values{at}[{column}, at{at} - 1] if at{at} > 0 else nan")
+    rows = [f"        out[i - start + {place} * height] = v{index}" for place, index in part.outputs]
+    tail += [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 
 
@@ -220,4 +235,6 @@ def _compiled(text: str, names: tuple[tuple[str, FunctionType], ...]) -> Any:
         path.write_text(text, encoding="utf-8")
     scope: dict[str, Any] = {"nan": np.nan, "__name__": __name__}
     exec(compile(text, str(path), "exec"), scope)  # noqa: S102 - made above from checked nodes, no text of a user in it
-    return jit.outer(scope["fold"], dict(names), key)
+    compiled = {**dict(names), **memory.compiled(), **kept.compiled()}
+    # What is held has no address to hand to a function that stays apart, so that none does.
+    return jit.outer(scope["fold"], compiled, key, inlined=jit.Inlining.ALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from autotrader.core.units import DURATION_MS, timeframe_ms
+from autotrader.core.units import DURATION_MS, FEEDS, timeframe_ms
 from autotrader.features.feature import Feature, Type
 
 
@@ -54,7 +54,7 @@ class GraphNode(NamedTuple):
 def canonical_timeframe(text: str) -> str:
     """Return a timeframe in its largest unit, `60m` as `1h`. Weeks stay weeks: they begin on a Monday, 7d does not."""
     length_ms = timeframe_ms(text)
-    if text.endswith("w"):
+    if text.endswith("w") or text in FEEDS:
         return text
     unit = next(unit for unit in ("d", "h", "m", "s") if length_ms % DURATION_MS[unit] == 0)
     return f"{length_ms // DURATION_MS[unit]}{unit}"

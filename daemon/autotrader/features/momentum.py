@@ -205,6 +205,7 @@ FEATURES: tuple[Feature, ...] = (
         "TA-Lib MOM",
         size=_back,
         warmup=_back,
+        scalars=1,
     ),
     define(
         roc,
@@ -214,6 +215,7 @@ FEATURES: tuple[Feature, ...] = (
         "`ta.momentum.ROCIndicator`",
         size=_back,
         warmup=_back,
+        scalars=1,
     ),
     define(
         rocr,
@@ -223,6 +225,7 @@ FEATURES: tuple[Feature, ...] = (
         "TA-Lib ROCR",
         size=_back,
         warmup=_back,
+        scalars=1,
     ),
     define(
         log_return,
@@ -232,6 +235,7 @@ FEATURES: tuple[Feature, ...] = (
         "`ta.others.DailyLogReturnIndicator`, which gives it in percent",
         size=_back,
         warmup=_back,
+        scalars=1,
     ),
     define(
         cumulative_return,

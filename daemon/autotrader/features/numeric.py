@@ -55,16 +55,16 @@ def negate(a: float) -> float:
 
 def less(a: float, b: float) -> float:
     """Return a < b as a condition."""
-    if isnan(a) or isnan(b):
-        return NAN
-    return 1.0 if a < b else 0.0
+    if a < b:
+        return 1.0
+    return 0.0 if a >= b else NAN
 
 
 def less_equal(a: float, b: float) -> float:
     """Return a <= b as a condition."""
-    if isnan(a) or isnan(b):
-        return NAN
-    return 1.0 if a <= b else 0.0
+    if a <= b:
+        return 1.0
+    return 0.0 if a > b else NAN
 
 
 def equal(a: float, b: float) -> float:

@@ -6,8 +6,8 @@ from math import isnan
 
 from autotrader.features.feature import WINDOW, Feature, Param, define, same
 from autotrader.features.moments import center, deviation, variance_size
-from autotrader.features.numeric import NAN, divide
-from autotrader.features.windows import State, greatest, push, total, total_size
+from autotrader.features.numeric import NAN, divide, less_equal
+from autotrader.features.windows import RING, State, greatest, push, total, total_size
 
 
 def highest(s: State, n: int, x: float) -> float:
@@ -74,22 +74,16 @@ def zscore(s: State, n: int, x: float) -> float:
 
 def crosses_above(s: State, a: float, b: float) -> float:
     """True at the bar where a passes above b."""
-    before_a, before_b = s[0], s[1]
-    s[0] = a
-    s[1] = b
-    if isnan(before_a) or isnan(before_b) or isnan(a) or isnan(b):
-        return NAN
-    return 1.0 if before_a <= before_b and a > b else 0.0
+    before = s[0]
+    s[0] = less_equal(a, b)
+    return before * (1.0 - s[0])  # true at the bar before and false now; undefined if either is
 
 
 def crosses_below(s: State, a: float, b: float) -> float:
     """True at the bar where a passes below b."""
-    before_a, before_b = s[0], s[1]
-    s[0] = a
-    s[1] = b
-    if isnan(before_a) or isnan(before_b) or isnan(a) or isnan(b):
-        return NAN
-    return 1.0 if before_a >= before_b and a < b else 0.0
+    before = s[0]
+    s[0] = less_equal(b, a)
+    return before * (1.0 - s[0])
 
 
 _BACK = Param("n", "Bars to look back.", low=1)
@@ -154,6 +148,7 @@ FEATURES: tuple[Feature, ...] = (
         "`pandas.Series.rolling(n).sum()`; TA-Lib SUM",
         size=total_size,
         warmup=same,
+        scalars=RING,
     ),
     define(
         prev,
@@ -163,6 +158,7 @@ FEATURES: tuple[Feature, ...] = (
         "`pandas.Series.shift(n)`",
         size=_back,
         warmup=_back,
+        scalars=1,
     ),
     define(
         returns,
@@ -172,6 +168,7 @@ FEATURES: tuple[Feature, ...] = (
         "`pandas.Series.pct_change(n)`; TA-Lib ROCP",
         size=_back,
         warmup=_back,
+        scalars=1,
     ),
     define(
         zscore,
@@ -188,7 +185,7 @@ FEATURES: tuple[Feature, ...] = (
         "a[1] <= b[1] and a[0] > b[0]",
         "condition",
         "a crossing, with the touch counted as before it",
-        size=_two,
+        size=_one,
         warmup=_two,
         inputs=("a", "b"),
         result="condition",
@@ -199,7 +196,7 @@ FEATURES: tuple[Feature, ...] = (
         "a[1] >= b[1] and a[0] < b[0]",
         "condition",
         "a crossing, with the touch counted as before it",
-        size=_two,
+        size=_one,
         warmup=_two,
         inputs=("a", "b"),
         result="condition",

@@ -50,38 +50,43 @@ def push(s: State, at: int, n: int, x: float) -> float:
 
 def total(s: State, at: int, n: int, x: float) -> float:
     """Return the sum of the last n values."""
-    if s[at + RUN] != n:
-        return _gather(s, at, n, x)
-    before = s[at + SUM]
-    place = s[at]
-    here = at + RING + int(place)
-    leaving = s[here]
-    change = x - leaving
-    part = change - x
-    lost = (x - (change - part)) - (leaving + part)
-    after = before + change
-    part = after - before
-    rounding = (before - (after - part)) + (change - part)
-    slip = lost + rounding
-    error = s[at + ERROR]
-    corrected = error + slip
-    # Each sum is exact where both differences give back its parts; NaN fails as well.
-    if not (
-        slip - lost == rounding and slip - rounding == lost and corrected - error == slip and corrected - slip == error
-    ):
-        return _gather(s, at, n, x)
-    s[here] = x
-    place += 1.0
-    s[at] = place if place < n else 0.0
-    s[at + SUM] = after
-    s[at + ERROR] = corrected
-    return after + corrected
+    if s[at + RUN] == n:
+        before = s[at + SUM]
+        place = s[at]
+        here = at + RING + int(place)
+        leaving = s[here]
+        change = x - leaving
+        after = before + change
+        part = after - before
+        slip = (before - (after - part)) + (change - part)
+        # A sum or a difference is exact where both ways back give its parts; NaN fails as well.
+        if change + leaving != x or x - change != leaving:
+            slip = _with_lost(x, leaving, change, slip)
+        error = s[at + ERROR]
+        corrected = error + slip
+        if corrected - error == slip and corrected - slip == error:
+            s[here] = x
+            place += 1.0
+            s[at] = place if place < n else 0.0
+            s[at + SUM] = after
+            s[at + ERROR] = corrected
+            return after + corrected
+    return _gather(s, at, n, x)
 
 
 def mean(s: State, at: int, n: int, x: float) -> float:
     """Return the mean of the last n values; of equal values it is exactly that value."""
     value = total(s, at, n, x)
     return x if n * x == value else value / n
+
+
+@seldom
+def _with_lost(x: float, leaving: float, change: float, rounding: float) -> float:
+    """Add to a rounding what the difference of two values has lost; NaN where that does not keep every bit."""
+    part = change - x
+    lost = (x - (change - part)) - (leaving + part)
+    slip = lost + rounding
+    return slip if slip - lost == rounding and slip - rounding == lost else NAN
 
 
 @seldom

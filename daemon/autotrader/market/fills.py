@@ -15,6 +15,8 @@ import math
 from decimal import Decimal
 from typing import NamedTuple
 
+from autotrader.core.whole import quotient, remainder
+
 RATE = 100_000_000
 """Fees, slippage and guard fractions are counted in parts of this: 1e-8."""
 
@@ -64,15 +66,15 @@ def mul_div(a: int, b: int, c: int) -> int:
     Exact while b * c and the result stay below 2^62.
     """
     if float(a) * b < SURELY_FITS:
-        return a * b // c
-    return (a // c) * b + (a % c) * b // c
+        return quotient(a * b, c)
+    return quotient(a, c) * b + quotient(remainder(a, c) * b, c)
 
 
 def mul_div_up(a: int, b: int, c: int) -> int:
     """Return a * b / c rounded up, under the conditions of `mul_div`."""
     if float(a) * b < SURELY_FITS:
-        return (a * b + c - 1) // c
-    return (a // c) * b + ((a % c) * b + c - 1) // c
+        return quotient(a * b + c - 1, c)
+    return quotient(a, c) * b + quotient(remainder(a, c) * b + c - 1, c)
 
 
 def part_of(whole: int, taken: int, amount: int) -> int:
@@ -165,6 +167,11 @@ def limit_at_open(side: int, limit: int, open_: int) -> bool:
 def limit_in_bar(side: int, limit: int, high: int, low: int) -> bool:
     """Tell whether a bar trades through a limit order that its open left alone; it is then made at its limit."""
     return low < limit if side > 0 else high > limit
+
+
+def crosses(side: int, limit: int, price: int) -> bool:
+    """Tell whether a limit order takes at once what the market offers at a price, instead of resting at its own."""
+    return price <= limit if side > 0 else price >= limit
 
 
 def rest_of_bar(side: int, filled: int, high: int, low: int, close: int) -> tuple[int, int, int]:

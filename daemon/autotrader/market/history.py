@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from autotrader.core.errors import HistoryError
-from autotrader.core.units import split_symbol, timeframe_ms
+from autotrader.core.units import FEEDS, split_symbol, timeframe_ms
+from autotrader.market import events
 from autotrader.market.bars import Columns, Floats, Funding, Ints, aggregate, divides, opening
 
 if TYPE_CHECKING:
@@ -29,7 +31,16 @@ MAX_DECIMALS = 8
 MAX_PRICE_TICKS = 10**10
 """A history's prices are counted with at most so many decimals, and at most so many ticks: noise ends there."""
 
+NS_FROM = 10**15
+"""Times of recorded events from here on are nanoseconds (as milliseconds they would lie 30,000 years ahead)."""
+
 _FILE = re.compile(r"([1-9]\d{0,3}[smhdw])(?:-[^/]+)?\.parquet")
+_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "trades": ("price", "amount"),
+    "quotes": ("bid", "bid_size", "ask", "ask_size"),
+}
+"""The recorded feeds and their columns besides `ts`."""
+
 _CANDLE_FIELDS = ("open", "high", "low", "close", "volume")
 
 
@@ -63,6 +74,11 @@ def source_timeframe(data: Path, exchange: str, symbol: str, timeframe: str) -> 
     return max(fitting, key=timeframe_ms, default=None)
 
 
+def has_events(data: Path, exchange: str, symbol: str, feed: str) -> bool:
+    """Tell whether the events of a feed are recorded; from file names alone."""
+    return feed in _EVENTS and _event_file(data, exchange, symbol, feed).is_file()
+
+
 class History:
     """One exchange's recorded candles as a BarSource; safe to be asked from several threads."""
 
@@ -80,13 +96,20 @@ class History:
         return f"replay:{self._exchange}"
 
     def symbols(self) -> tuple[str, ...]:
-        folders = _folders(self._data / "candles" / self._exchange)
-        return tuple(folder.name.replace("-", "/", 1) for folder in folders if _timeframes(folder))
+        found = {folder.name for folder in _folders(self._data / "candles" / self._exchange) if _timeframes(folder)}
+        for feed in _EVENTS:
+            found |= {path.stem for path in (self._data / feed / self._exchange).glob("*-*.parquet")}
+        return tuple(name.replace("-", "/", 1) for name in sorted(found))
 
     def tick(self, symbol: str) -> Decimal:
-        """Return the step of the history's own decimals, the finest of its timeframes."""
+        """Return the step of the history's own decimals: the finest of its timeframes, without those of its events."""
         if symbol not in self._ticks:
-            places = max(decimals(self.bars(symbol, timeframe)) for timeframe in self._stored(symbol))
+            stored = self._stored(symbol) or [
+                feed for feed in _EVENTS if _event_file(self._data, self._exchange, symbol, feed).is_file()
+            ]
+            if not stored:
+                raise self._unknown(symbol)
+            places = max(decimals(self.bars(symbol, timeframe)) for timeframe in stored)
             self._ticks[symbol] = Decimal(1).scaleb(-places)
         return self._ticks[symbol]
 
@@ -116,13 +139,22 @@ class History:
         return Funding(ts, rate)
 
     def bars(self, symbol: str, timeframe: str) -> Columns:
-        """Return all bars of a series, made from a shorter one where it is not recorded itself."""
+        """Return all bars of a series, made from a shorter one where it is not recorded itself.
+
+        Of a feed each row is one event, in the order of the recording (see `market.events`).
+        """
         key = (symbol, timeframe)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
+        if timeframe in FEEDS:
+            made = self._events(symbol, timeframe)
+            self._keep(key, made)
+            return made
         stored = self._stored(symbol)
+        if not stored:
+            raise self._unknown(symbol)
         base = source_timeframe(self._data, self._exchange, symbol, timeframe)
         if base is None:
             raise HistoryError(
@@ -142,12 +174,38 @@ class History:
                 self._cache.popitem(last=False)
 
     def _stored(self, symbol: str) -> dict[str, tuple[Path, ...]]:
-        folder = _pair_folder(self._data, self._exchange, symbol)
-        stored = _timeframes(folder)
-        if not stored:
-            known = ", ".join(self.symbols()) or "nothing"
-            raise HistoryError(f"no candles of {symbol} in {folder}; recorded for {self._exchange}: {known}")
-        return stored
+        return _timeframes(_pair_folder(self._data, self._exchange, symbol))
+
+    def _unknown(self, symbol: str) -> HistoryError:
+        folder, known = _pair_folder(self._data, self._exchange, symbol), ", ".join(self.symbols()) or "nothing"
+        return HistoryError(f"no candles of {symbol} in {folder}; recorded for {self._exchange}: {known}")
+
+    def _feeds(self, symbol: str) -> list[str]:
+        return [feed for feed in _EVENTS if has_events(self._data, self._exchange, symbol, feed)]
+
+    def _events(self, symbol: str, feed: str) -> Columns:
+        path = _event_file(self._data, self._exchange, symbol, feed)
+        if feed not in _EVENTS or not path.is_file():
+            known = ", ".join([*self._feeds(symbol), *self._stored(symbol)]) or "nothing"
+            raise HistoryError(f"no {feed} of {symbol} in {path.parent}; recorded of it: {known}")
+        fields = _EVENTS[feed]
+        table = _read(path, fields)
+        ts, columns = _ints(table), [_floats(table, name) for name in fields]
+        if len(ts) and ts[0] >= NS_FROM:
+            ts = ts // 1_000_000
+        for rule, wrong in (
+            ("times must not go back", np.concatenate(([False], np.diff(ts) < 0))),
+            ("prices and amounts must be above zero", ~(np.minimum.reduce(columns) > 0)),
+            ("numbers must be finite", ~np.isfinite(sum(columns, start=np.zeros(len(ts))))),
+        ):
+            if wrong.any():
+                raise HistoryError(f"{path}: {rule}; row {int(np.argmax(wrong))} is not so, repair or remove it")
+        return events.of_trades(ts, *columns) if feed == "trades" else events.of_quotes(ts, *columns)
+
+
+def _event_file(data: Path, exchange: str, symbol: str, feed: str) -> Path:
+    base, quote = split_symbol(symbol)
+    return data / feed / exchange / f"{base}-{quote}.parquet"
 
 
 def decimals(bars: Columns) -> int:

@@ -25,6 +25,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 BAR, TRADE, QUOTE, BOOK, FILL, TIMER = range(6)
 
+WAKES: Mapping[str, int] = {"bars": BAR, "trades": TRADE, "quotes": QUOTE, "book": BOOK}
+"""The event that each feed brings."""
+
 NO_ENTRY, WORKING, HELD, ENDED = range(4)
 """How the entry under a target's id fares: none, its orders work, it is held, it ended (`last_exit` says how)."""
 
@@ -36,7 +39,10 @@ FREE, SENT, RESTING, FILLED, REFUSED = range(5)
 
 
 class Feed(NamedTuple):
-    """What a leg reads: bars of a timeframe, or trades, quotes, or the book to a depth."""
+    """What a leg reads: bars of a timeframe, or trades, quotes, or the book to a depth.
+
+    Of a feed of events `timeframe` is its kind again: an event is a bar of one moment (see `market.events`).
+    """
 
     kind: Literal["bars", "trades", "quotes", "book"]
     timeframe: str = ""
@@ -89,7 +95,8 @@ class Out(NamedTuple):
     By leg: `target`, the exposure of its share from -1 to 1, and `entry`, the id under which it is sized once (0: it
     never asked for anything). A target that goes to 0 under its id is an exit, and one that ended is not entered again.
     By slot: leg, side (+1, -1; 0 wants no order), ticks (0 is a market order), lots, post-only (0, 1) and a group of
-    legs (0: none). `wake_ms[0]` is the market time at which TIMER is due (0: never).
+    legs (0: none).
+    What a slot wants is ordered once: only another wish orders again. `wake_ms[0]` is when TIMER is due (0: never).
     """
 
     target: list[float]

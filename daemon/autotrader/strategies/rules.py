@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from autotrader.config.model import trouble
 from autotrader.config.strategy import ExpressionStr, Read, SingleExchange
-from autotrader.strategies.contract import BAR, HELD, WORKING, Feed, Leg, Out, View
+from autotrader.strategies.contract import BOOK, HELD, WAKES, WORKING, Feed, Leg, Out, View
 from autotrader.strategies.declared import Expression, let_problem, problems, reads, validated
 
 ENTER_LONG, EXIT_LONG, ENTER_SHORT, EXIT_SHORT, EXPOSURE, FILTERS = range(6)
@@ -96,7 +96,7 @@ def _expressions(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
     names = [problem for problem in (let_problem(name, _RESERVED) for name in lets) if problem is not None]
     lets = {name: text for name, text in lets.items() if not let_problem(name, _RESERVED)}
     written = _written(conditions, filters, lets)
-    return [*names, *problems(written, _columns(conditions, filters, lets), raw.get("timeframe"))]
+    return [*names, *problems(written, _columns(conditions, filters, lets), raw.get("timeframe") or raw.get("feed"))]
 
 
 def _written(conditions: Mapping[str, str], filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, Expression]:
@@ -148,11 +148,11 @@ def constants(p: Params) -> Constants:
 
 def instruments(p: Params) -> tuple[tuple[Leg, ...], ...]:
     """Each symbol is folded apart."""
-    return tuple((Leg(p.exchange, symbol, Feed("bars", p.timeframe)),) for symbol in p.symbols)
+    return tuple((Leg(p.exchange, symbol, Feed(p.feed or "bars", p.series)),) for symbol in p.symbols)
 
 
-def wakes(_p: Params) -> frozenset[int]:
-    return frozenset({BAR})
+def wakes(p: Params) -> frozenset[int]:
+    return frozenset({WAKES[p.feed or "bars"]})
 
 
 def slots(_p: Params) -> int:
@@ -165,8 +165,8 @@ def features(p: Params) -> Mapping[str, str]:
 
 
 def step(c: Constants, state: State, view: View, out: Out) -> State:
-    """Decide on a close; any other event leaves everything as it is."""
-    if view.event == BAR:
+    """Decide on a close, or on what the feed tells; any other event leaves everything as it is."""
+    if view.event <= BOOK:
         if state.entry == 0 and view.lots[0] != 0:
             # The position is older than this state (its file changed, or it was adopted): go on from there.
             state = State(view.entry_id[0], 1.0 if view.lots[0] > 0 else -1.0, state.acted)

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-from workloads import WORKLOADS, Outcome
+from workloads import Outcome
 
 RUNS = 5
 SLOW_S = 10.0
@@ -48,7 +48,7 @@ def _once(run: Run) -> tuple[float, Outcome]:
 def serve(engine: str, prepare: Mapping[str, Callable[[], Run]], notes: Mapping[str, str] | None = None) -> None:
     """Run the workload named on the command line; `prepare` gives each one's run, its data read."""
     parser = argparse.ArgumentParser(description=f"one workload on {engine}")
-    parser.add_argument("workload", choices=[name for name in WORKLOADS if name in prepare])
+    parser.add_argument("workload", choices=list(prepare))
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--once", action="store_true", help="one cold run, for whoever times the whole process")
     wanted = parser.parse_args()

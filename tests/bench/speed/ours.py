@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from harness import Run, serve
 from workloads import (
+    AVERAGES,
     FAST,
     FASTS,
     FEE,
@@ -69,7 +70,7 @@ enter_long: crosses_above(fast, slow) and rsi(close, {RSI}) < {RSI_BELOW:g}
 exits: {{stop_loss: {STOP * 100:g}%, take_profit: {TAKE * 100:g}%, trailing_stop: {TRAIL * 100:g}%}}""",
 )
 MANY = RULES.replace("size: {kind: fixed, amount: 1}", f"size: {{kind: notional, amount: {STAKE:.0f} USD}}")
-AVERAGES = RULES.replace(f"ema(close, {FAST})", f"sma(close, {FAST})").replace(
+OTHERS = RULES.replace(f"ema(close, {FAST})", f"sma(close, {FAST})").replace(
     f"ema(close, {SLOW})", f"kama(close, {SLOW})"
 )
 LIMITS = "max_exposure: 100%\nmax_order: 100%\nprice_collar: 2%\n"
@@ -187,6 +188,7 @@ if __name__ == "__main__":
         "autotrader",
         {
             "W1": prepared(RULES, LIMITS, one),
+            AVERAGES: prepared(OTHERS, LIMITS, one),
             "W2": prepared(GUARDED, LIMITS, one),
             "W3": many,
             "W4": prepared(MANY, FEW, slices),

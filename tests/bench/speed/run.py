@@ -18,7 +18,7 @@ from typing import Any
 from engines import ENGINES, FUSED, OURS, Engine
 from harness import RUNS
 from measure import measure
-from workloads import WORKLOADS, Workload
+from workloads import AVERAGES, AVERAGES_MUST, WORKLOADS, Workload
 
 import market
 
@@ -70,6 +70,18 @@ def difference(engine: Engine, line: dict[str, Any], fused: dict[str, Any]) -> s
     return f"  {engine.name}: {line['note']}" if line["note"] else None
 
 
+def averages(engine: Engine, seconds: float, runs: int) -> None:
+    """Print what W1 takes with other averages, in times of what it took with its own."""
+    line = ran(engine, AVERAGES, runs)
+    if "seconds" not in line:
+        print(f"{engine.name:<20} {line['note']}", flush=True)
+        return
+    ratio = line["seconds"] / seconds
+    bound = "met" if ratio <= AVERAGES_MUST else "NOT met"
+    text = f"{line['seconds']:10.4f} {line['trades']:19} {line['final_equity']:14.2f} {line['runs']:5}"
+    print(f"  sma, kama instead  {text}  {ratio:.2f} x W1, {bound} ({AVERAGES_MUST:g})", flush=True)
+
+
 def table(workload: Workload, engines: list[Engine], runs: int) -> None:
     """Run and print one workload."""
     print(f"\n{workload.name}: {workload.rule}, {workload.bars:,} bars\n{HEADINGS}", flush=True)
@@ -84,6 +96,8 @@ def table(workload: Workload, engines: list[Engine], runs: int) -> None:
         line = ran(engine, workload.name, runs)
         print(row(engine, workload, line, fused), flush=True)
         notes.append(difference(engine, line, fused))
+        if engine.name == OURS and workload.name == "W1" and "seconds" in line:
+            averages(engine, line["seconds"], runs)
     print(*(note for note in notes if note), sep="\n", flush=True)
 
 

@@ -68,6 +68,10 @@ WORKLOADS = {
 }
 
 
+AVERAGES, AVERAGES_MUST = "W1-averages", 1.5
+"""W1 with a simple and an adaptive mean, and how many times as long as W1 an engine of ours may take for it."""
+
+
 class Outcome(NamedTuple):
     """What a run ends with: closed round trips (W5: fills) and cash plus what is open at the last price."""
 
