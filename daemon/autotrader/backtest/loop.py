@@ -94,7 +94,7 @@ def run(
         opening = _open(w, f, lists, bars, queue, fills, trades, losses, at_open)
         for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + opening):
             run_ahead(
-                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, at_open, lists[place]
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, lists[place]
             )  # fmt: skip
 
 
