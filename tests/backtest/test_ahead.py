@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotrader.backtest import engine
 from autotrader.backtest import world as c
 from autotrader.backtest.engine import Outcome
 from autotrader.market.bars import Columns
@@ -80,6 +81,17 @@ def runs(draw: st.DrawFn) -> Outcome:
 def test_many_legs_with_gaps_and_timeframes_leave_what_a_loop_of_every_moment_leaves(outcome: Outcome) -> None:
     assert ran_ahead(outcome) == len(outcome.plan.legs)
     same(outcome, every_moment(outcome.plan))
+
+
+@pytest.mark.parametrize("frames", [("1m", "1m"), ("1m", "3m")])
+def test_blocks_of_columns_that_end_at_different_rows_change_nothing(frames, monkeypatch) -> None:
+    series = {name: walk(at, 400, 0.2 * at) for at, name in enumerate(NAMES[:3])}
+    guarded = CROSS | {"exits": {"trailing_stop": "0.9%"}, "symbols": list(NAMES[:2]), "timeframe": frames[0]}
+    strategies = {"a": guarded, "b": CROSS | {"symbols": [NAMES[2]], "timeframe": frames[1]}}
+    whole = run(series, strategies)
+    monkeypatch.setattr(engine, "BLOCK", 64)
+    same(run(series, strategies), whole)
+    same(every_moment(whole.plan), whole)
 
 
 @pytest.mark.parametrize(

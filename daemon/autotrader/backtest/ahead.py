@@ -46,7 +46,7 @@ def ahead(*_arguments: Any) -> int:
 
 def run_ahead(
     w: Any, f: Any, lists: Any, bars: Any, features: Any, bids: Any, asks: Any, whole: Any, floats: Any,
-    const_whole: Any, const_floats: Any, at_open: Any, series: int,
+    const_whole: Any, const_floats: Any, series: int,
 ) -> None:  # fmt: skip
     """Let a series whose bar has just opened run ahead, if nothing is under way there."""
     if w[series, c.RUNS_AHEAD] == 0:
@@ -69,16 +69,17 @@ def run_ahead(
     if row == w[series, c.ROWS]:
         w[series, c.OPENED], w[series, c.NEXT_MS] = 0, c.MS_MAX
         return
-    number, ts = series - w[c.RUN, c.FIRST_SERIES], times(w, bars, series)
-    if w[series, c.OWNED] == 1 and w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
-        at_open[number] = real_at(bars, number * c.BAR_COLUMNS + 1)[row]
-        if ends_at(w, f, leg, at_open[number]):
-            w[series, c.OPENED], w[series, c.NEXT_MS] = 0, ts[row]
-            return
-    w[series, c.OPENED], w[series, c.OPENED_AT_MS], w[series, c.NEXT_MS] = 1, ts[row], ts[row] + w[series, c.LENGTH_MS]
+    ts, of = times(w, bars, series), (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
+    lows, highs, opens = real_at(bars, of + 3), real_at(bars, of + 2), real_at(bars, of + 1)
+    touched = w[series, c.OWNED] == 1 and (ends_at(w, f, leg, lows[row]) or ends_at(w, f, leg, highs[row]))
+    if touched and ends_at(w, f, leg, opens[row]):
+        w[series, c.OPENED], w[series, c.NEXT_MS] = 0, ts[row]
+        return
+    # its opening is over already, and has ended nothing
+    w[series, c.OPENED], w[series, c.OPENED_AT_MS], w[series, c.NEXT_MS] = 1, 0, ts[row] + w[series, c.LENGTH_MS]
     # the others go first, and then this bar's close and an order's fill at the next open are wanted at once
-    soon(real_at(bars, number * c.BAR_COLUMNS + 4), row)
-    soon(real_at(bars, number * c.BAR_COLUMNS + 1), row + 1)
+    soon(real_at(bars, of + 4), row)
+    soon(opens, row + 1)
 
 
 def times(w: Any, bars: Any, series: int) -> Any:

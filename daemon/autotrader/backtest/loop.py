@@ -110,7 +110,7 @@ def run(
             )  # fmt: skip
         for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + opening):
             run_ahead(
-                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, at_open, lists[place]
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, lists[place]
             )  # fmt: skip
 
 
