@@ -67,18 +67,17 @@ class Loader:
                 (again / "secrets").symlink_to(self.root.resolve() / "secrets")
             return load(again, self._kinds, registry.PLANNED)
 
-    def _warn_history(self, replay: Replay, symbol: str, timeframe: str) -> str:
+    def _warn_history(self, folder: str, exchange: str, symbol: str, timeframe: str) -> str:
         from autotrader.market.history import has_events, source_timeframe
 
-        folder = replay.data or "var/data"
         data = self.root / folder
         if not data.is_dir():
             return f"there is no history at {folder}; name the folder that holds candles/"
         if timeframe in FEEDS:
-            if not has_events(data, replay.exchange, symbol, timeframe):
-                return f"the history of {replay.exchange} has no {timeframe} of {symbol}"
-        elif source_timeframe(data, replay.exchange, symbol, timeframe) is None:
-            return f"the history of {replay.exchange} has no {symbol} bars from which {timeframe} bars can be made"
+            if not has_events(data, exchange, symbol, timeframe):
+                return f"the history of {exchange} has no {timeframe} of {symbol}"
+        elif source_timeframe(data, exchange, symbol, timeframe) is None:
+            return f"the history of {exchange} has no {symbol} bars from which {timeframe} bars can be made"
         return ""
 
     def _warn_metric(self, folder: str, name: str, column: str) -> str:

@@ -33,7 +33,7 @@ LARGE = ("let.n=4:40", "let.m=20:80", "exits.stop_loss=0.5%:5%")
 SMALL = ("let.n=5:15:5", "let.m=20,40")
 STRATEGY = rules(
     symbols="BTC/USDT",
-    let='{n: "12", m: "26"}',
+    let="{n: 12, m: 26}",
     enter_long="crosses_above(ema(close, n), ema(close, m))",
     exit_long="crosses_below(ema(close, n), ema(close, m))",
     exits="{stop_loss: 2%}",
@@ -82,7 +82,7 @@ def test_a_small_space_is_tried_point_by_point(question):
 
 def test_a_trial_is_the_backtest_of_the_file_with_its_values(question, tmp_path):
     one = found(question, wanted(question, SMALL, trials=6)).best[0]
-    text = STRATEGY.replace('n: "12"', f'n: "{one.values["let.n"]}"').replace('m: "26"', f'm: "{one.values["let.m"]}"')
+    text = STRATEGY.replace("n: 12", f"n: {one.values['let.n']}").replace("m: 26", f"m: {one.values['let.m']}")
     again = optimize_question(folder(tmp_path, {"cross": text}, recorded=False), "cross", **SPAN)
     assert Bench(again).evaluate(Task({}, again.span)).figures == one.tried.figures
 

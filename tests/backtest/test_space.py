@@ -10,7 +10,16 @@ from autotrader.backtest.space import as_yaml, changed, check_paths, dimension, 
 from autotrader.config.nodes import plain
 from autotrader.config.yaml import read
 from autotrader.core.errors import AutotraderError
+from autotrader.strategies.rules import Params
 
+RULES = {
+    "exchange": "paper",
+    "symbols": ["BTC/USDT"],
+    "timeframe": "5m",
+    "capital": "20%",
+    "exposure": "n - m",
+    "on_remove": "close",
+}
 FILE = {
     "kind": "rules",
     "symbols": ["BTC/USDT", "ETH/USDT"],
@@ -129,3 +138,14 @@ def test_the_lines_for_the_file_say_the_same_as_the_change():
     assert lines["enter_long"] == after["enter_long"]
     assert lines["exits"] == after["exits"]
     assert lines["let"] == {name: after["let"][name] for name in ("fast", "n")}
+
+
+@pytest.mark.parametrize("values", [{"let.n": "30"}, {"let.m": "0.25"}, {"let.m": "sma(close, 3)"}])
+def test_a_bare_number_in_let_is_changed_like_one_in_quotes(values):
+    bare = {"let": {"n": 12, "m": Decimal("0.50")}}
+    quoted = {"let": {"n": "12", "m": "0.50"}}
+    check_paths([dimension("let.n=5:50"), dimension("let.m=0.1:2")], bare, bare)
+    after = [Params.model_validate(RULES | changed(tree, values)).let for tree in (bare, quoted)]
+    assert after[0] == after[1]
+    lines = plain(read(as_yaml(bare, values).encode()).root)
+    assert lines["let"].items() <= changed(bare, values)["let"].items()

@@ -257,8 +257,8 @@ def test_an_adoption_of_what_is_gone_is_accepted(folder, loading, rules_text):
 def test_what_the_history_lacks_is_a_warning_told_once_a_series(folder, loading, rules_text):
     asked = []
 
-    def lacks(replay, symbol, timeframe):
-        asked.append((replay.exchange, symbol, timeframe))
+    def lacks(data, exchange, symbol, timeframe):
+        asked.append((data, exchange, symbol, timeframe))
         return f"there is no history of {symbol}; import some"
 
     root = folder(
@@ -270,11 +270,34 @@ def test_what_the_history_lacks_is_a_warning_told_once_a_series(folder, loading,
     )
     loaded = loading(root, warn_history=lacks)
     assert loaded.declarations
-    assert asked == [("binance", "BTC/USDT", "5m")]
+    assert asked == [("var/data", "binance", "BTC/USDT", "5m")]
     assert [(problem.file, problem.line, problem.hint) for problem in loaded.warnings] == [
         ("strategies.d/a.yaml", 3, "import some"),
         ("strategies.d/b.yaml", 3, "import some"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("daemon", "replay", "expected"),
+    [
+        ("", "{exchange: binance}", "var/data"),
+        ("data: ../mine\n", "{exchange: binance}", "../mine"),
+        ("data: ../mine\n", "{data: ../theirs, exchange: binance}", "../theirs"),
+    ],
+)
+def test_history_is_looked_for_where_the_replay_or_else_the_daemon_says(
+    folder, loading, rules_text, daemon, replay, expected
+):
+    asked = []
+    root = folder(
+        {
+            "autotrader.yaml": daemon,
+            "exchanges.d/paper.yaml": f"kind: simulated\nreplay: {replay}\n",
+            "strategies.d/a.yaml": rules_text,
+        }
+    )
+    assert loading(root, warn_history=lambda data, *_: asked.append(data) or "").declarations
+    assert asked == [expected]
 
 
 # the cache

@@ -18,8 +18,8 @@ ROOT = {
 
 @pytest.fixture
 def told(tmp_path: Path):
-    def check(expression: str, **files: str) -> list[str]:
-        text = rules(symbols="BTC/USDT", filters=f"['{expression}']")
+    def check(expression: str, *, timeframe: str = "5m", **files: str) -> list[str]:
+        text = rules(symbols="BTC/USDT", timeframe=timeframe, filters=f"['{expression}']")
         loaded = Loader(write(tmp_path, {**ROOT, **files, "strategies.d/a.yaml": text}))()
         return [
             f"{one.column}:{one.length} {one.severity}: {one.message}; {one.hint}"
@@ -45,6 +45,15 @@ def test_what_is_declared_may_be_read(told):
 def test_funding_of_a_spot_market_is_refused(told, expression, place):
     message = "funding is paid on swaps, and 'paper' is a spot market"
     assert told(expression) == [f'{place} error: {message}; read another exchange\'s: funding(exchange="perp")']
+
+
+@pytest.mark.parametrize(("daemon", "lacks"), [("data: mine\n", False), ("data: other\n", True), ("", True)])
+def test_history_in_the_daemons_own_folder_is_found_without_a_warning(told, tmp_path, daemon, lacks):
+    candles(tmp_path / "mine", "binance", [1.0, 2.0])
+    files = {"autotrader.yaml": daemon, "exchanges.d/paper.yaml": "kind: simulated\nreplay: {exchange: binance}\n"}
+    warned = [one.partition("warning: ")[2] for one in told("close > 0", timeframe="1h", **files)]
+    folder = "other" if daemon else "var/data"
+    assert warned == [f"there is no history at {folder}; name the folder that holds candles/"] * lacks
 
 
 def test_a_missing_metric_is_a_warning_in_the_daemons_history(told, tmp_path):

@@ -1,8 +1,11 @@
 """What a rules strategy does at each close, and what its file must say."""
 
 import math
+from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from autotrader.features.graph import SeriesKey
@@ -227,6 +230,18 @@ def test_the_contract_s_trend_is_accepted_but_for_what_comes_later():
     assert rules.wakes(p) == {BAR}
     assert not p.wants_shorts()
     assert compile_program(rules.features(p), {}, "5m").series == (SeriesKey("", "1d"), SeriesKey("", "5m"))
+
+
+@given(st.one_of(st.integers(-(10**18), 10**18), st.decimals(-(10**9), 10**9, places=8)))
+def test_a_number_in_let_is_the_expression_that_its_text_is(number):
+    bare, quoted = (Params.model_validate({**BASE, **LONG, "let": {"n": n}}) for n in (number, f"{Decimal(number):f}"))
+    assert bare == quoted
+    assert Decimal(bare.let["n"]) == number
+
+
+def test_a_number_in_let_keeps_the_digits_that_were_written():
+    lets = {"a": Decimal("0.50"), "b": Decimal("1e-9"), "c": 12}
+    assert Params.model_validate({**BASE, **LONG, "let": lets}).let == {"a": "0.50", "b": "0.000000001", "c": "12"}
 
 
 def test_the_columns_that_step_reads_come_first_and_in_its_order():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from autotrader.config.daemon import DaemonSettings
-from autotrader.config.exchange import Generate, Replay, SimulatedExchange
+from autotrader.config.exchange import Generate, SimulatedExchange
 from autotrader.config.folder import MAIN
 from autotrader.config.nodes import Mapping as MappingNode
 from autotrader.config.nodes import Scalar
@@ -20,8 +20,8 @@ from autotrader.config.yaml import read
 from autotrader.core.errors import Problem
 from autotrader.core.units import Money, split_symbol
 
-WarnHistory = Callable[[Replay, str, str], str]
-"""Says what a replay's history lacks for a symbol and a timeframe; nothing where it has them. Given by the app."""
+WarnHistory = Callable[[str, str, str, str], str]
+"""Says what a data folder lacks of an exchange's symbol and timeframe; nothing where it has them. Given by the app."""
 
 WarnMetric = Callable[[str, str, str], str]
 """Says what a data folder lacks of a metric's file and column; nothing where it has them. Given by the app."""
@@ -179,10 +179,16 @@ def _history(
     for index, symbol in enumerate(strategy.symbols):
         key = (strategy.exchange, symbol, strategy.series)
         if key not in told:
-            told[key] = warn_history(exchange.replay, symbol, strategy.series)
+            told[key] = warn_history(_folder(accepted, exchange), exchange.replay.exchange, symbol, strategy.series)
         message, _, hint = told[key].partition("; ")
         if message:
             yield _report(accepted, path).key_or_top(("symbols", index), message, hint, "warning")
+
+
+def _folder(accepted: Accepted, exchange: SimulatedExchange | None) -> str:
+    """Return the folder of history behind an exchange: the one that it replays, else the daemon's own."""
+    replay = exchange.replay if exchange is not None else None
+    return (replay and replay.data) or (accepted.daemon or DaemonSettings.model_validate({})).data
 
 
 def _elsewhere(accepted: Accepted, names: Names, path: str, strategy: StrategyParams, read: Read) -> Iterator[Problem]:
@@ -210,9 +216,7 @@ def _metric(
     told = set()
     for _, name in strategy.exchanges():
         exchange = accepted.exchanges.get(name)
-        replay = exchange.replay if exchange is not None else None
-        folder = (replay and replay.data) or (accepted.daemon or DaemonSettings.model_validate({})).data
-        told.add(warn_metric(folder, read.name, read.column))
+        told.add(warn_metric(_folder(accepted, exchange), read.name, read.column))
     for one in sorted(told - {""}):
         message, _, hint = one.partition("; ")
         yield _report(accepted, path).within(read.at, (read.offset, read.length), message, hint, "warning")

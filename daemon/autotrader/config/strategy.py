@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from autotrader.config.exchange import Symbols
 from autotrader.config.model import Declared, kind_of, trouble
@@ -24,6 +24,19 @@ from autotrader.core.units import timeframe_ms
 
 ExpressionStr = Annotated[str, Field(min_length=1, max_length=2000)]
 """An expression of the rules language; the kind's own validators compile it."""
+
+
+def number_text(value: object) -> object:
+    """Return a number as the expression that its text is, without exponent; any other value as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return value
+    return f"{Decimal(str(value)):f}"
+
+
+NamedExpressionStr = Annotated[
+    ExpressionStr, BeforeValidator(number_text, json_schema_input_type=ExpressionStr | Decimal)
+]
+"""An expression under a name of its own, which may be a bare number: `n: 12` says what `n: "12"` does."""
 
 
 class PercentSize(Declared):

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from autotrader.config.model import trouble
-from autotrader.config.strategy import ExpressionStr, Read, SingleExchange
+from autotrader.config.strategy import ExpressionStr, NamedExpressionStr, Read, SingleExchange, number_text
 from autotrader.strategies.contract import BOOK, HELD, WAKES, WORKING, Feed, Leg, Out, View
 from autotrader.strategies.declared import Expression, let_problem, problems, reads, validated
 
@@ -33,8 +33,8 @@ class Params(SingleExchange):
     """A strategy whose conditions are written here."""
 
     kind: Literal["rules"] = Field(default="rules", description="Conditions written in this file.")
-    let: dict[str, ExpressionStr] = Field(
-        default_factory=dict, max_length=64, description="Names for expressions, to be used in the others."
+    let: dict[str, NamedExpressionStr] = Field(
+        default_factory=dict, max_length=64, description="Names for expressions and numbers, to be used in the others."
     )
     enter_long: ExpressionStr | None = Field(default=None, description="Buy when this is true.")
     exit_long: ExpressionStr | None = Field(default=None, description="Sell what was bought when this is true.")
@@ -91,6 +91,7 @@ def _expressions(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
     conditions = {name: raw[name] for name in _COLUMNS[:FILTERS] if name in raw}
     if not isinstance(lets, Mapping) or not isinstance(filters, (list, tuple)) or len(filters) > _MAX_FILTERS:
         return []
+    lets = {name: number_text(value) for name, value in lets.items()}
     if not all(isinstance(text, str) for text in (*lets, *lets.values(), *filters, *conditions.values())):
         return []
     names = [problem for problem in (let_problem(name, _RESERVED) for name in lets) if problem is not None]
