@@ -81,6 +81,8 @@ def _value(node: Mapping[str, Any]) -> str:
             low, high = node.get("minimum", node.get("exclusiveMinimum")), node.get("maximum")
             bounds = f", {low} to {high}" if high is not None else f", {low} or more" if low is not None else ""
             return ("a whole number" if node["type"] == "integer" else "a number") + bounds
+        case "boolean":
+            return "`true`, `false`"
         case "object":
             return "a mapping"
     return "text"
@@ -88,8 +90,10 @@ def _value(node: Mapping[str, Any]) -> str:
 
 def _default(node: Mapping[str, Any]) -> str:
     value = node.get("default")
-    if value in (None, "", [], {}):
+    if value in (None, "", [], {}) and value is not False:
         return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, dict):
         return "`{" + ", ".join(f"{key}: {part}" for key, part in value.items()) + "}`"
     return f"`[{', '.join(value)}]`" if isinstance(value, list) else f"`{value}`"

@@ -180,11 +180,21 @@ def test_without_bars_between_the_moments_it_says_so() -> None:
         make_plan(plan.exchanges, plan.strategies, Limits(), START_MS + 10**9)
 
 
-def test_a_position_that_cannot_be_counted_ends_the_run_in_a_sentence() -> None:
-    cheap = [tuple(price * 10**7 for price in bar) for bar in [*RISE, FLAT, FLAT]]
+def test_a_position_whose_value_passes_the_integers_is_counted_from_its_first_price() -> None:
+    dear = [tuple(price * 10**7 for price in bar) for bar in [*RISE, FLAT, FLAT]]
     rich = once(101e7, size={"kind": "percent", "percent": "100%"})
+    outcome = run(candles(dear), rich, cash=D(2 * 10**10))
+    lots, ticks = outcome.fills[0, 4], outcome.fills[0, 3]
+    assert float(lots) * float(ticks) > 2**63
+    assert result_of(outcome).portfolio.final_equity <= D(2 * 10**10)
+
+
+def test_a_position_that_cannot_be_counted_ends_the_run_in_a_sentence() -> None:
+    rise = [*RISE, FLAT, (100, 201, 100, 201), (200, 200, 200, 200), FLAT]
+    bars = [tuple(price * 10**7 for price in bar) for bar in rise]
+    held = {"exposure": "if(close > 200e7, 1, 0.4)", "size": {"kind": "percent", "percent": "100%"}}
     with pytest.raises(AutotraderError, match="sim X/USDT: a position is larger than can be counted"):
-        run(candles(cheap), rich, cash=D(2 * 10**10))
+        run(candles(bars), held, cash=D(2 * 10**10))
 
 
 @given(st.lists(st.floats(90, 110).map(lambda price: round(price, 2)), min_size=30, max_size=120), st.booleans())

@@ -60,7 +60,7 @@ def test_is_accepted_as_it_stands(folder, loading, name):
     ("name", "text", "message"),
     [
         ("exchanges.d/binance.yaml", "kind: ccxt\nid: binance\n", "exchange kind 'ccxt' is not built yet"),
-        ("strategies.d/grid.yaml", "kind: grid\n", "strategy kind 'grid' is not built yet"),
+        ("strategies.d/quick.yaml", "kind: scalping\n", "strategy kind 'scalping' is not built yet"),
         ("models.d/btc.yaml", "kind: lightgbm\n", "models are not built yet"),
     ],
 )

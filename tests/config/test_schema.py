@@ -69,6 +69,6 @@ def test_every_reference_leads_somewhere(all_schemas):
 
 def test_the_strategy_schema_is_directed_by_the_kind(all_schemas):
     schema = all_schemas["strategy.json"]
-    assert schema["properties"]["kind"]["enum"] == ["rules"]
+    assert schema["properties"]["kind"]["enum"] == ["grid", "rules"]
     assert "kind" in schema["$defs"]["kind:rules"]["required"]
     assert {"exchange", "symbols", "on_remove"} <= set(schema["$defs"]["kind:rules"]["required"])

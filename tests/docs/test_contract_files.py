@@ -13,7 +13,12 @@ SHARED = Path(os.environ.get("AUTOTRADER_DATA") or REPOSITORY.parent / "shared" 
 CONTRACT = SHARED / "contract"
 BASE = ("exchanges.d/paper.yaml", "exchanges.d/perp.yaml", "risk.d/default.yaml")
 
-VALID_OF_CONTRACT = {"exchanges.d/paper.yaml", "exchanges.d/perp.yaml", "risk.d/default.yaml"}
+VALID_OF_CONTRACT = {
+    "exchanges.d/paper.yaml",
+    "exchanges.d/perp.yaml",
+    "risk.d/default.yaml",
+    "strategies.d/grid.yaml",
+}
 CONTRACT_FILES = 19
 SHIPPED = {
     "autotrader.yaml",
@@ -21,6 +26,7 @@ SHIPPED = {
     "exchanges.d/perp.yaml",
     "risk.d/default.yaml",
     "strategies.d/breakout.yaml",
+    "strategies.d/btc-grid.yaml",
     "strategies.d/btc-trend.yaml",
     "strategies.d/dip-in-uptrend.yaml",
     "strategies.d/eth-pullback.yaml",

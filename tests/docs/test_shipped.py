@@ -9,6 +9,7 @@ import pytest
 
 from autotrader.app import Loader, write_schemas
 from autotrader.store import queries
+from autotrader.strategies import registry
 from autotrader.strategies.rules import Params
 from support.harness import Harness
 
@@ -37,9 +38,10 @@ def test_a_shipped_file_names_a_schema_that_is_there(path):
 
 
 def test_the_shipped_strategies_show_what_there_is():
-    strategies = Loader(REPOSITORY)().declarations.strategies.values()
+    declared = Loader(REPOSITORY)().declarations.strategies.values()
+    assert {one.kind for one in declared} == set(registry.kinds())
+    strategies = [one for one in declared if isinstance(one, Params)]
     assert len(strategies) >= 4
-    assert all(isinstance(one, Params) for one in strategies)
     assert {"percent", "notional", "volatility"} <= {one.size.kind for one in strategies}
     assert {"market", "limit"} == {one.execution.kind for one in strategies}
     assert any(one.enter_short for one in strategies)

@@ -95,5 +95,6 @@ def test_every_reason_to_leave_has_a_code_and_what_no_strategy_caused_is_a_comma
         Reason.TAKE_PROFIT: words.BY_TAKE_PROFIT,
         Reason.TRAILING_STOP: words.BY_TRAILING_STOP,
         Reason.MAX_HOLDING: words.BY_MAX_HOLDING,
+        Reason.SLOT: words.BY_TARGET,
     }
     assert codes == {reason: by_strategy.get(reason, words.BY_COMMAND) for reason in Reason}

@@ -67,6 +67,16 @@ def test_an_exit_that_is_being_canceled_covers_nothing(new) -> None:
     assert leave(leg, D(100), NOW, frozenset({"x1"})) == Steps((), exits(2))
 
 
+def test_a_way_out_ends_what_slots_wanted(new) -> None:
+    orders = [
+        new.order("s1", "slot", 1, 1, "99"),
+        new.order("s2", "slot_exit", -1, 1, "101"),
+        new.order("s3", "slot", 1, 1, "98"),
+    ]
+    leg = new.leg("2", orders, exit_reason=Reason.EXIT, first_sent_ms=NOW)
+    assert leave(leg, D(100), NOW, frozenset({"s3"})) == Steps(("s1", "s2"), exits(2))
+
+
 @pytest.mark.parametrize("reason", sorted(URGENT))
 def test_an_urgent_exit_is_a_market_order_whatever_the_policy(new, reason) -> None:
     leg = new.leg("1", policy=LIMIT, exit_reason=reason, first_sent_ms=NOW)

@@ -59,12 +59,12 @@ def streamed(program, bars: dict[SeriesKey, Columns]) -> np.ndarray:
 def folded(program, bars: dict[SeriesKey, Columns], block: int) -> np.ndarray:
     folder = Folder(program, bars)
     count = len(bars[program.own].ts)
-    made, out = [], np.empty((folder.width, block))
+    out, made = np.empty((count, folder.width)), np.empty((folder.width, block))
     for start in range(0, count, block):
         stop = min(start + block, count)
-        folder.rows(start, stop, out)
-        made.append(out[:, : stop - start].T.copy())
-    return np.concatenate(made)
+        folder.rows(start, stop, made)
+        out[start:stop] = made[:, : stop - start].T
+    return out
 
 
 @pytest.fixture(scope="module")

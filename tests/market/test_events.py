@@ -11,7 +11,7 @@ import pytest
 
 from autotrader.core.errors import HistoryError
 from autotrader.core.events import BookChanged, QuoteChanged, TradePrinted
-from autotrader.market.events import as_bar
+from autotrader.market.events import as_bar, middle
 from autotrader.market.history import History
 
 
@@ -36,6 +36,20 @@ def test_a_quote_is_what_a_buyer_pays_and_a_seller_gets(tmp_path):
     one = {"bid": [99.0], "bid_size": [1.0], "ask": [101.0], "ask_size": [2.0]}
     bars = recorded(tmp_path, "quotes", ts=pa.array([5], pa.int64()), **one).bars("BTC/USDT", "quotes")
     assert bars.rows() == [(5, 100.0, 101.0, 99.0, 100.0, 0.0)]
+
+
+def test_the_price_of_a_quote_is_the_middle_to_the_nearest_tick(tmp_path):
+    one = {"bid": [99.01, 99.0], "bid_size": [1.0, 1.0], "ask": [99.02, 99.01], "ask_size": [2.0, 1.0]}
+    history = recorded(tmp_path, "quotes", ts=pa.array([5, 6], pa.int64()), **one)
+    assert history.tick("BTC/USDT") == Decimal("0.01")
+    assert (
+        history.bars("BTC/USDT", "quotes").close.tolist()
+        == [99.02, 99.01]
+        == [
+            middle(99.01, 99.02, 100.0),
+            middle(99.0, 99.01, 100.0),
+        ]
+    )
 
 
 def test_nanoseconds_become_milliseconds(tmp_path):
@@ -75,8 +89,16 @@ def test_a_feed_that_is_not_recorded_names_those_that_are(tmp_path):
 
 
 def test_a_told_event_is_the_same_bar_as_the_recorded_one():
-    assert as_bar(TradePrinted(5, "lab", "BTC/USDT", 101.0, 2.0, 1)) == (5, 101.0, 101.0, 101.0, 101.0, 2.0)
-    assert as_bar(QuoteChanged(5, "lab", "BTC/USDT", 99.0, 1.0, 101.0, 2.0)) == (5, 100.0, 101.0, 99.0, 100.0, 0.0)
+    assert as_bar(TradePrinted(5, "lab", "BTC/USDT", 101.0, 2.0, 1), 100.0) == (5, 101.0, 101.0, 101.0, 101.0, 2.0)
+    quote = QuoteChanged(5, "lab", "BTC/USDT", 99.0, 1.0, 101.0, 2.0)
+    assert as_bar(quote, 100.0) == (
+        5,
+        100.0,
+        101.0,
+        99.0,
+        100.0,
+        0.0,
+    )
     book = BookChanged(5, "lab", "BTC/USDT", ((99.0, 1.0),), ((101.0, 2.0),))
-    assert as_bar(book) == (5, 100.0, 101.0, 99.0, 100.0, 0.0)
-    assert as_bar(book._replace(asks=())) is None
+    assert as_bar(book, 100.0) == (5, 100.0, 101.0, 99.0, 100.0, 0.0)
+    assert as_bar(book._replace(asks=()), 100.0) is None

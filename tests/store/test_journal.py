@@ -105,6 +105,8 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
         st.lists(st.lists(finite, max_size=3), max_size=9),
         numbers,
         numbers,
+        st.lists(st.tuples(st.lists(numbers, min_size=6, max_size=6), texts).map(list), max_size=3),
+        st.lists(st.lists(numbers, min_size=2, max_size=2), max_size=2),
     )
 )
 @same_journal

@@ -131,3 +131,11 @@ def test_a_position_of_an_older_journal_learns_what_its_open_part_was_entered_fo
         sqlite_utils.Database(old)["legs"].insert({**values, "in_cost": "100", "rest": "{}"})
         schema.MIGRATIONS[1](old)
         assert old.execute("SELECT open_cost FROM legs").fetchall() == [("66.66666667",)]
+
+
+def test_a_state_of_an_older_journal_asked_for_nothing_by_slot() -> None:
+    with closing(sqlite3.connect(":memory:")) as old:
+        schema.MIGRATIONS[0](old)
+        sqlite_utils.Database(old)["states"].insert({"strategy": "a", "part": 0, "spec": "x", "state": "[]"})
+        schema.MIGRATIONS[2](old)
+        assert old.execute("SELECT strategy, slots, stepped FROM states").fetchall() == [("a", "[]", "[]")]

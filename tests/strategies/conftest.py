@@ -57,7 +57,11 @@ def view_of_arrays(view):
 
 def out_of_arrays(legs, slots):
     out = fresh_out(legs, slots)
-    return Out(np.array(out.target, dtype=np.float64), *(np.array(part, dtype=np.int64) for part in out[1:]))
+    floats = {"target", "calm_below", "calm_above"}
+    return Out._make(
+        np.array(part, dtype=np.float64 if name in floats else np.int64)
+        for name, part in zip(Out._fields, out, strict=True)
+    )
 
 
 def told(out):

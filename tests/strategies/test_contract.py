@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import random
+from decimal import Decimal
 
 import pytest
 
@@ -29,6 +30,15 @@ EXAMPLES = {
             "filters": ["volume > 0"],
         },
         {"exposure": "if(close > ema(close, 3), 1, -0.5)"},
+        {"timeframe": None, "feed": "trades", "enter_long": "close > 1", "exit_long": "close < 1"},
+    ],
+    "grid": [
+        {"params": {"range": "8%"}},
+        {"params": {"step": "1%", "levels": 7, "spacing": "arithmetic", "stop_outside": True}},
+        {
+            "params": {"lower": Decimal("0.5"), "upper": 9, "levels": 60},
+            "size": {"kind": "fixed", "amount": Decimal("0.1")},
+        },
     ],
 }
 CASES = [
@@ -104,7 +114,7 @@ def test_a_state_survives_the_journal(kind, raw, view):
 def test_what_is_wanted_can_be_written_again_from_the_state(kind, raw, view):
     p = declared(kind, raw)
     legs, slots = len(kind.instruments(p)[0]), kind.slots(p)
-    asleep = next(event for event in (FILL, TIMER, BAR) if event not in kind.wakes(p))
+    asleep = TIMER + 1  # no event at all
     c, state, out = kind.constants(p), kind.State(), fresh_out(legs, slots)
     for seen in random_views(view, kind, p, 13):
         state = kind.step(c, state, seen, out)

@@ -38,7 +38,8 @@ def batch(program: Program, bars: Mapping[SeriesKey, np.ndarray]) -> np.ndarray:
     out = np.empty((0, 0))
     for part in fold._parts(program):
         array = bars[part.key]
-        out = np.empty((part.width, len(array)))
+        flat = np.empty(part.width * len(array))
+        out = flat.reshape(part.width, len(array)).T
         nodes, params, offsets = program.nodes, [], [0]
         for node in (nodes[index] for index in part.nodes):
             if node.feature is not None:
@@ -52,8 +53,8 @@ def batch(program: Program, bars: Mapping[SeriesKey, np.ndarray]) -> np.ndarray:
         places = [0] * max(len(part.seen), 1)
         scope["fold"](
             0, len(array), *columns, timeframe_ms(part.key.timeframe), params, offsets, Cells(), places, *others,
-            out.reshape(-1), len(array),
+            flat, len(array),
         )  # fmt: skip
         closes = (array[:, 0].astype(np.int64) + timeframe_ms(part.key.timeframe)).tolist()
-        seen[part.key] = closes, Rows(out)
-    return out.T
+        seen[part.key] = closes, Rows(out.T)
+    return out

@@ -16,6 +16,9 @@ BEGIN_MS = 1_704_063_600_000
 """An hour before midnight, so that a day ends in every world."""
 
 BASE_MS = 300_000
+PRICES = ((100.0, 2), (30_000.0, 1), (0.05, 5), (0.0312, 6), (0.0003, 8), (2.5, 1), (900_000.0, 0))
+"""Prices with their decimals."""
+
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 
 
@@ -198,7 +201,7 @@ def worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> World:
                 draw(st.integers(0, 2**31)),
                 draw(st.integers(30, 180)),
                 draw(st.sampled_from([0, 0, 0, 5, 17])),
-                *draw(st.sampled_from([(100.0, 2), (30_000.0, 1), (0.05, 5), (0.0312, 6), (2.5, 1), (900_000.0, 0)])),
+                *draw(st.sampled_from(PRICES)),
                 draw(st.sampled_from(["calm", "wild", "jumps", "flat"])),
             ),
         )

@@ -51,7 +51,7 @@ def trades(rows=()) -> Trades:
     gross = side * lots * (left - enter) // UNIT
     return Trades(
         which.astype(np.int32), side.astype(np.int8), entry, leave, lots, lots,
-        enter * lots, left * lots, fees, gross - fees, reason.astype(np.int8),
+        enter, 0 * enter, left, 0 * left, fees, gross - fees, reason.astype(np.int8),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import HistoryError
-from autotrader.core.events import BarClosed, BarsComplete, Series
+from autotrader.core.events import BarClosed, BarsComplete, FillsComplete, Series
 from autotrader.core.units import plain, timeframe_ms
 from autotrader.execution.orders import OrderRequest
 from autotrader.market.bars import Columns, Funding, aggregate, divides
@@ -92,9 +92,9 @@ class Trader:
         self.reader = venue.events()
 
     async def event(self):
-        """Read the next event that is more than the end of a moment."""
+        """Read the next event that is more than the end of a moment or of its fills."""
         event = await anext(self.reader)
-        return event if not isinstance(event, BarsComplete) else await self.event()
+        return event if not isinstance(event, BarsComplete | FillsComplete) else await self.event()
 
     async def bar(self):
         """Read up to the next closed bar."""

@@ -189,7 +189,7 @@ REFUSED = [
     ("a notional below the minimum", {"amount": "0.05"}, "notional 5 is below the minimum of 10 USDT"),
     ("more than the money", {"amount": "101"}, "insufficient balance"),
     ("a sale of what is not there", {"side": -1}, "insufficient balance"),
-    ("post-only, which is not built", {"price": "90", "post_only": True}, "not built yet"),
+    ("post-only that takes", {"price": "100", "post_only": True}, "it would take"),
     ("a reduction of nothing", {"side": -1, "reduce_only": True}, "nothing to reduce"),
     ("a guard without a name for its exit", {"guard": Guard(stop_loss=D("0.1"))}, "needs a guard_id"),
     ("a stop of everything", {"guard": Guard(stop_loss=D(1)), "guard_id": "x"}, "below 100 %"),

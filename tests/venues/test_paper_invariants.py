@@ -16,8 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import OrderRejected, UnknownOrder
 from autotrader.core.events import BarClosed, Series
+from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Guard, OrderRequest
 from autotrader.market.bars import Columns, Funding
+from autotrader.market.events import of_quotes, of_trades
 from autotrader.venues.paper import PaperVenue
 from autotrader.venues.paper_state import PaperSettings
 from autotrader.venues.protocol import FundingPaid, Idle
@@ -26,10 +28,14 @@ D = Decimal
 T0 = 1_704_067_200_000
 BARS = 400
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
+SERIES = ("1m", "trades", "quotes")
 
 
 class Wild:
-    """Two symbols of minutes that jump, with holes, and a settlement every 10 minutes."""
+    """Two symbols of minutes that jump, with holes, and a settlement every 10 minutes.
+
+    Each minute has four trades, two of them at once, and a quote with each.
+    """
 
     fingerprint = "wild"
 
@@ -45,7 +51,13 @@ class Wild:
             kept = random.random(BARS) > 0.1
             kept[0] = True
             columns = (ts, open_, np.maximum(high, open_), np.minimum(low, open_), close, np.ones(BARS))
-            self._bars[symbol] = Columns(*(column[kept] for column in columns))
+            bars = Columns(*(column[kept] for column in columns))
+            self._bars[symbol, "1m"] = bars
+            ts = np.add.outer(bars.ts, np.array([0, 20_000, 20_000, 59_999])).ravel()
+            prices = np.stack(bars[1:5], axis=1).ravel()
+            self._bars[symbol, "trades"] = of_trades(ts, prices, np.ones(len(ts)))
+            asks = np.round(prices + 0.01 * random.integers(1, 40, len(ts)), 2)
+            self._bars[symbol, "quotes"] = of_quotes(ts, prices, asks, 100.0)
 
     def symbols(self):
         return SYMBOLS
@@ -56,13 +68,15 @@ class Wild:
     def begin_ms(self, symbol, timeframe):  # noqa: ARG002
         return T0
 
-    def after(self, symbol, timeframe, start_ms, limit):  # noqa: ARG002
-        first = int(np.searchsorted(self._bars[symbol].ts, start_ms))
-        return self._bars[symbol].part(first, first + limit)
+    def after(self, symbol, timeframe, start_ms, limit):
+        rows = self._bars[symbol, timeframe]
+        first = int(np.searchsorted(rows.ts, start_ms))
+        return rows.part(first, first + limit)
 
-    def before(self, symbol, timeframe, end_ms, limit):  # noqa: ARG002
-        stop = int(np.searchsorted(self._bars[symbol].ts, end_ms - 60_000, side="right"))
-        return self._bars[symbol].part(max(stop - limit, 0), stop)
+    def before(self, symbol, timeframe, end_ms, limit):
+        rows = self._bars[symbol, timeframe]
+        stop = int(np.searchsorted(rows.ts, end_ms - timeframe_ms(timeframe), side="right"))
+        return rows.part(max(stop - limit, 0), stop)
 
     def funding(self, symbol):  # noqa: ARG002
         ts = T0 + np.arange(1, BARS // 10, dtype=np.int64) * 600_000
@@ -102,7 +116,7 @@ class Account(RuleBasedStateMachine):
         self.venue = PaperVenue(declared, Path(self.folder.name) / "a.db", ManualClock())
         self.venues.append(self.venue)
         self.run(self.venue.open())
-        self.run(self.venue.subscribe([Series("paper", symbol, "1m") for symbol in SYMBOLS]))
+        self.run(self.venue.subscribe([Series("paper", symbol, each) for symbol in SYMBOLS for each in SERIES]))
         self.reader = self.venue.events()
         self.initial = balances
         self.last_ms = 0
@@ -110,7 +124,7 @@ class Account(RuleBasedStateMachine):
     def run(self, awaited):
         return self.loop.run_until_complete(awaited)
 
-    @rule(events=st.integers(1, 12))
+    @rule(events=st.integers(1, 40))
     def read(self, events):
         for _ in range(events):
             event = self.run(anext(self.reader))
@@ -133,8 +147,9 @@ class Account(RuleBasedStateMachine):
         group=st.integers(0, 3),
         reduce_only=st.booleans(),
         guard=guards,
+        series=st.sampled_from(SERIES),
     )
-    def order(self, *, symbol, side, amount, offset, group, reduce_only, guard):
+    def order(self, *, symbol, side, amount, offset, group, reduce_only, guard, series):
         self.count += 1
         bars = self.run(self.venue.bars(Series("paper", symbol, "1m"), end_ms=2**60, limit=1))
         price = None if offset is None or not bars else max(D(str(bars[0].close)) + D(offset) / 100, D("0.01"))
@@ -149,7 +164,7 @@ class Account(RuleBasedStateMachine):
             reduce_only=reduce_only,
             group=f"{group}{symbol}",
             decided_ms=0,
-            resolution="1m",
+            resolution=series,
             guard=None if reduce_only else guard,
             guard_id="" if reduce_only else f"{name}-x",
         )

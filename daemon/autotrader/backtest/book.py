@@ -15,6 +15,7 @@ from autotrader.market.fills import (
     affordable_on_margin,
     average,
     cost,
+    crosses,
     fee,
     fits,
     in_ticks,
@@ -32,10 +33,10 @@ def free_cash(w: Any, exchange: int) -> int:
 
 
 def opposed(w: Any, leg: int, side: int) -> bool:
-    """Tell whether all legs together hold the other side of a leg's instrument."""
+    """Tell whether the other legs together hold the other side of a leg's instrument."""
     net = 0
     for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[other, c.INSTRUMENT] == w[leg, c.INSTRUMENT]:
+        if w[other, c.INSTRUMENT] == w[leg, c.INSTRUMENT] and other != leg:
             net += w[other, c.LOTS]
     return net * side < 0
 
@@ -45,19 +46,21 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     now_ms, side, lots, ticks = w[c.RUN, c.NOW_MS], w[leg, c.N_SIDE], w[leg, c.N_LOTS], w[leg, c.N_TICKS]
     exchange, instrument, series = w[leg, c.LEG_EXCHANGE], w[leg, c.INSTRUMENT], w[leg, c.MATCH]
     w[leg, c.N_SIDE] = 0
-    last = in_ticks(f[series, c.LAST_CLOSE], f[instrument, c.PER_PRICE])
+    last = met_last(w, f, series, instrument, side)
     unit = w[instrument, c.UNIT]
     expected = ticks if ticks > 0 else slipped(float(last), side, w[exchange, c.SLIPPAGE])
     if lots <= 0 or not fits(lots, expected, unit):
         rest(w, leg)
         return
-    latency_ms = w[exchange, c.LATENCY_MS] if w[exchange, c.LATENCY_MS] >= w[series, c.LENGTH_MS] else 0
-    from_ms = now_ms + latency_ms
+    from_ms = first_met_ms(w, exchange, series)
     w[c.RUN, c.SEQ] += 1
+    taking = takes(w, f, series, instrument, side, ticks)
     if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
         w[leg, c.X_SIDE], w[leg, c.X_LOTS], w[leg, c.X_TICKS], w[leg, c.X_FROM_MS] = side, lots, ticks, from_ms
         w[leg, c.X_CREATED_MS], w[leg, c.X_REASON], w[leg, c.X_SEQ] = now_ms, w[leg, c.N_REASON], w[c.RUN, c.SEQ]
-        _enqueue(w, queue, leg, c.EXIT_ORDER)
+        w[leg, c.X_CROSSES] = taking
+        if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
+            _enqueue(w, queue, leg, c.EXIT_ORDER)
         return
     bare = cost(lots, expected if ticks > 0 else last, unit, side)
     refused = bare < w[exchange, c.MIN_NOTIONAL] or margin(bare, w[exchange, c.LEVERAGE]) > free_cash(w, exchange)
@@ -69,7 +72,36 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     w[exchange, c.RESERVED] += reserved
     w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
     w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
-    _enqueue(w, queue, leg, c.ENTRY_ORDER)
+    w[leg, c.E_CROSSES] = taking
+    if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
+        _enqueue(w, queue, leg, c.ENTRY_ORDER)
+
+
+def first_met_ms(w: Any, exchange: int, series: int) -> int:
+    """Return the first moment whose opening bars, or events, an order that is sent now meets.
+
+    One that comes when its moment's bars have opened is in the middle of them and waits for the next.
+    """
+    now_ms: int = w[c.RUN, c.NOW_MS]
+    latency_ms: int = w[exchange, c.LATENCY_MS]
+    if w[series, c.LENGTH_MS] == 0:
+        return now_ms + latency_ms
+    if latency_ms < w[series, c.LENGTH_MS]:
+        latency_ms = 0
+    return now_ms + max(latency_ms, w[c.RUN, c.BARS_OPENED])
+
+
+def takes(w: Any, f: Any, series: int, instrument: int, side: int, ticks: int) -> int:
+    """Return 1 where a limit order would take what the market offers as it comes in, else 0; `ticks` 0 is no limit."""
+    return int(ticks > 0 and crosses(side, ticks, met_last(w, f, series, instrument, side)))
+
+
+def met_last(w: Any, f: Any, series: int, instrument: int, side: int) -> int:
+    """Return the last price that an exchange knows, in ticks; of a feed that of a side: the ask for a buyer."""
+    price = f[series, c.LAST_CLOSE]
+    if w[series, c.LENGTH_MS] == 0:
+        price = f[series, c.LAST_HIGH] if side > 0 else f[series, c.LAST_LOW]
+    return in_ticks(price, f[instrument, c.PER_PRICE])
 
 
 def _enqueue(w: Any, queue: Any, leg: int, purpose: int) -> None:
@@ -115,7 +147,7 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
         charge = fee(cash, rate)
         book(w, leg, side, lots, cash, charge)
         record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, c.ENTRY_ORDER, 0, ts_ms, created_ms)
-        _grow(w, f, leg, side, lots, ticks, cash, charge, ts_ms)
+        grow(w, f, leg, side, lots, ticks, cash, charge, ts_ms)
     rest(w, leg)
 
 
@@ -138,7 +170,7 @@ def fill_exit(
     charge = fee(cash, rate)
     book(w, leg, side, lots, cash, charge)
     record_fill(w, fills, leg, side, ticks, lots, cash, charge, maker, purpose, reason, ts_ms, decided_ms)
-    _shrink(w, f, trades, losses, leg, lots, ticks, cash, charge, reason, ts_ms)
+    shrink(w, f, trades, losses, leg, lots, ticks, cash, charge, reason, ts_ms)
 
 
 def book(w: Any, leg: int, side: int, lots: int, cash: int, charge: int) -> None:
@@ -163,41 +195,49 @@ def book(w: Any, leg: int, side: int, lots: int, cash: int, charge: int) -> None
     w[exchange, c.MARGIN] += margin(after, w[exchange, c.LEVERAGE]) - before
 
 
-def _grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int) -> None:
+def grow(w: Any, f: Any, leg: int, side: int, lots: int, ticks: int, cash: int, charge: int, ts_ms: int) -> None:
+    """Let a fill build a position; `cash` is its cost, `charge` its fee."""
     if w[leg, c.LOTS] == 0:
         w[leg, c.OPENED_MS] = ts_ms
         w[leg, c.OPEN_COST], w[leg, c.IN_LOTS], w[leg, c.IN_VALUE], w[leg, c.IN_COST] = 0, 0, 0, 0
         w[leg, c.OUT_LOTS], w[leg, c.OUT_VALUE], w[leg, c.OUT_COST], w[leg, c.FEES] = 0, 0, 0, 0
         f[leg, c.BEST] = float(ticks)
-    if not counts(w[leg, c.IN_VALUE], ticks, lots):
+    if w[leg, c.IN_LOTS] == 0:
+        w[leg, c.IN_TICKS] = ticks
+    beyond = ticks - w[leg, c.IN_TICKS]
+    if not counts(w[leg, c.IN_VALUE], beyond, lots):
         w[c.RUN, c.TOO_LARGE] = leg
     w[leg, c.LOTS] += side * lots
     w[leg, c.OPEN_COST] += cash
     w[leg, c.IN_LOTS] += lots
-    w[leg, c.IN_VALUE] += ticks * lots
+    w[leg, c.IN_VALUE] += beyond * lots
     w[leg, c.IN_COST] += cash
     w[leg, c.FEES] += charge
-    f[leg, c.ENTRY] = average(w[leg, c.IN_VALUE], w[leg, c.IN_LOTS])
+    f[leg, c.ENTRY] = average(w[leg, c.IN_VALUE], w[leg, c.IN_LOTS], w[leg, c.IN_TICKS])
     f[leg, c.ENTRY_PRICE] = f[leg, c.ENTRY] / f[w[leg, c.INSTRUMENT], c.PER_PRICE]
 
 
 def counts(total: int, ticks: int, lots: int) -> bool:
     """Tell whether a sum of ticks x lots surely stays within the integers with one more fill."""
-    return float(total) + float(ticks) * lots < SURELY_FITS
+    return abs(float(total)) + abs(float(ticks)) * lots < SURELY_FITS
 
 
-def _shrink(
+def shrink(
     w: Any, f: Any, trades: Any, losses: Any, leg: int, lots: int, ticks: int, cash: int, charge: int, reason: int,
     ts_ms: int,
 ) -> None:  # fmt: skip
+    """Let a fill reduce a position; the last lot closes its trade."""
     held = w[leg, c.LOTS]
     side = 1 if held > 0 else -1
     w[leg, c.OPEN_COST] -= part_of(w[leg, c.OPEN_COST], lots, abs(held))
     w[leg, c.LOTS] = held - side * lots
-    if not counts(w[leg, c.OUT_VALUE], ticks, lots):
+    if w[leg, c.OUT_LOTS] == 0:
+        w[leg, c.OUT_TICKS] = ticks
+    beyond = ticks - w[leg, c.OUT_TICKS]
+    if not counts(w[leg, c.OUT_VALUE], beyond, lots):
         w[c.RUN, c.TOO_LARGE] = leg
     w[leg, c.OUT_LOTS] += lots
-    w[leg, c.OUT_VALUE] += ticks * lots
+    w[leg, c.OUT_VALUE] += beyond * lots
     w[leg, c.OUT_COST] += cash
     w[leg, c.FEES] += charge
     if w[leg, c.LOTS] != 0:
@@ -210,8 +250,9 @@ def _shrink(
         w[leg, c.OPENED_MS],
         ts_ms,
     )
-    trades[at, 4], trades[at, 5], trades[at, 6] = w[leg, c.IN_LOTS], w[leg, c.OUT_LOTS], w[leg, c.IN_VALUE]
-    trades[at, 7], trades[at, 8], trades[at, 9], trades[at, 10] = w[leg, c.OUT_VALUE], w[leg, c.FEES], pnl, reason
+    trades[at, 4], trades[at, 5], trades[at, 6] = w[leg, c.IN_LOTS], w[leg, c.OUT_LOTS], w[leg, c.IN_TICKS]
+    trades[at, 7], trades[at, 8], trades[at, 9] = w[leg, c.IN_VALUE], w[leg, c.OUT_TICKS], w[leg, c.OUT_VALUE]
+    trades[at, 10], trades[at, 11], trades[at, 12] = w[leg, c.FEES], pnl, reason
     w[c.RUN, c.TRADES] = at + 1
     f[leg, c.ENTRY_PRICE] = float("nan")
     w[leg, c.LAST_EXIT] = EXIT_CODES[reason]
@@ -256,6 +297,11 @@ def record_fill(
     fills[at, 4], fills[at, 5], fills[at, 6], fills[at, 7] = lots, cash, charge, maker
     fills[at, 8], fills[at, 9], fills[at, 10], fills[at, 11] = purpose, reason, w[leg, c.ENTRY_ID], decided_ms
     w[c.RUN, c.FILLS] = at + 1
+    part = w[leg, c.LEG_PART]
+    w[part, c.FILLED_LEG] = leg - w[part, c.PART_FIRST_LEG]
+    if w[part, c.ON_FILL] == 1 and w[part, c.FILLED] == 0:  # it hears of them when all of this moment are done
+        w[part, c.FILLED] = 1
+        w[c.RUN, c.FILLED_PARTS] += 1
 
 
 def end_stale_entries(w: Any) -> None:

@@ -10,6 +10,17 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_entry, rest, submit
 from autotrader.backtest.result import REASONS
+from autotrader.backtest.slots import (
+    adding,
+    differs,
+    left_reducing,
+    order,
+    reband,
+    submit_slot,
+    take_back,
+    take_back_all,
+    take_wish,
+)
 from autotrader.core.clock import DAY_MS
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
@@ -108,6 +119,8 @@ def available(w: Any, f: Any, exchange: int, without: int) -> int:
             total -= _reserved(w, f, leg, w[leg, c.E_LOTS], w[leg, c.E_TICKS])
         if leg != without and w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
             total -= _reserved(w, f, leg, w[leg, c.N_LOTS], w[leg, c.N_TICKS])
+        if w[leg, c.SLOT_ORDERS] > 0:
+            total -= adding(w, leg, last_ticks(f, instrument))[2]
     return total
 
 
@@ -119,7 +132,10 @@ def _reserved(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
 
 
 def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, limit: int, ticks: int) -> bool:
-    """Tell whether locks, the exchange's minimum and the gate let an entry pass. Its own working entry is left out."""
+    """Tell whether locks, the exchange's minimum and the gate let an entry pass. Its own working entry is left out.
+
+    `limit` is what it may pay, `ticks` the price that it is valued at.
+    """
     now_ms = w[c.RUN, c.NOW_MS]
     if blocked(w, now_ms):
         return False
@@ -160,7 +176,7 @@ def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
     symbols = 1
     for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         staged = w[other, c.N_SIDE] != 0 and w[other, c.N_PURPOSE] == c.ENTRY_ORDER
-        if w[other, c.LOTS] == 0 and w[other, c.E_SIDE] == 0 and not staged:
+        if w[other, c.LOTS] == 0 and w[other, c.E_SIDE] == 0 and not staged and w[other, c.SLOT_ORDERS] == 0:
             continue
         instrument = w[other, c.INSTRUMENT]
         mine = instrument == w[entering, c.INSTRUMENT]
@@ -169,7 +185,12 @@ def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
             equity += worth
             gross += abs(worth)
             net += worth if mine else 0
-        if other == entering:
+        slots = 0
+        if w[other, c.SLOT_ORDERS] > 0:
+            signed, slots, _ = adding(w, other, last_ticks(f, instrument))
+            gross += slots
+            net += signed if mine else 0
+        if other == entering or (w[other, c.LOTS] == 0 and w[other, c.E_SIDE] == 0 and not staged and slots == 0):
             continue
         if w[instrument, c.SEEN] != stamp:
             w[instrument, c.SEEN] = stamp
@@ -210,6 +231,12 @@ def stage(
     """Stage a leg's next order; it is sent when the moment is over. `ticks` 0 is a market order."""
     w[leg, c.N_PURPOSE], w[leg, c.N_SIDE], w[leg, c.N_LOTS] = purpose, side, lots
     w[leg, c.N_TICKS], w[leg, c.N_REASON] = ticks, reason
+    count_order(w, recent)
+    note(w, staged, leg)
+
+
+def count_order(w: Any, recent: Any) -> None:
+    """Remember that an order is sent, for the bound of orders a minute."""
     room, head = w[c.RUN, c.RECENT_ROOM], w[c.RUN, c.RECENT_HEAD]
     if w[c.RUN, c.RECENT] == room:
         w[c.RUN, c.RECENT_HEAD] = head = head + 1 if head + 1 < room else 0
@@ -217,7 +244,6 @@ def stage(
     at = head + w[c.RUN, c.RECENT]
     recent[at if at < room else at - room] = w[c.RUN, c.NOW_MS]
     w[c.RUN, c.RECENT] += 1
-    note(w, staged, leg)
 
 
 def note(w: Any, staged: Any, leg: int) -> None:
@@ -229,9 +255,17 @@ def note(w: Any, staged: Any, leg: int) -> None:
 
 
 def send(w: Any, f: Any, queue: Any, staged: Any) -> None:
-    """Send what was staged, in its order: each leg's cancels first."""
+    """Send what was staged, in its order: each leg's cancels first. Slots are rows above those of legs."""
+    first_slot = w[c.RUN, c.FIRST_SLOT]
     for at in range(w[c.RUN, c.STAGED]):
         leg = staged[at]
+        if leg < 0:
+            w[w[w[-leg, c.O_LEG], c.LEG_EXCHANGE], c.RESERVED] -= w[-leg, c.C_RESERVED]
+            w[-leg, c.C_RESERVED] = 0
+            continue
+        if leg >= first_slot:
+            submit_slot(w, f, queue, leg)
+            continue
         w[leg, c.IS_STAGED] = 0
         if w[leg, c.CANCEL_ENTRY] == 1:
             w[leg, c.CANCEL_ENTRY] = 0
@@ -243,7 +277,56 @@ def send(w: Any, f: Any, queue: Any, staged: Any) -> None:
             submit(w, f, queue, leg)
         else:
             rest(w, leg)
+    for at in range(w[c.RUN, c.STAGED]):
+        row = abs(staged[at])
+        reband(w, f, w[row, c.O_LEG] if row >= first_slot else row)
     w[c.RUN, c.STAGED] = 0
+
+
+def wish(w: Any, f: Any, staged: Any, recent: Any, part: int) -> None:
+    """Compare what a step wishes by slot with what works: take back what is no longer wished, then order the rest."""
+    first, last = w[part, c.PART_FIRST_SLOT], w[part, c.PART_FIRST_SLOT] + w[part, c.PART_SLOTS]
+    for slot in range(first, last):
+        if w[slot, c.O_SIDE] != 0 and differs(w, slot):
+            take_back(w, staged, slot)
+    for slot in range(first, last):
+        if differs(w, slot) and take_wish(w, slot):
+            _order(w, f, staged, recent, slot, w[part, c.PART_FIRST_LEG] + w[slot, c.W_LEG])
+
+
+def _order(w: Any, f: Any, staged: Any, recent: Any, slot: int, leg: int) -> None:
+    side, lots, limit = w[slot, c.W_SIDE], w[slot, c.W_LOTS], w[slot, c.W_TICKS]
+    if w[leg, c.EXIT_REASON] != 0:
+        return
+    exchange, held = w[leg, c.LEG_EXCHANGE], w[leg, c.LOTS]
+    reduces = held * side < 0 and abs(held) >= lots + left_reducing(w, leg, side)
+    if not reduces:
+        if side < 0 and w[exchange, c.SWAP] == 0:
+            return  # there is nothing to sell
+        last = last_ticks(f, w[leg, c.INSTRUMENT])
+        price = limit if limit > 0 else last
+        if not within(w, f, recent, leg, side, lots, price, last):
+            return
+        if _reserved(w, f, leg, lots, limit) > available(w, f, exchange, 0):
+            return
+    order(w, staged, slot, leg, int(reduces))
+    count_order(w, recent)
+
+
+def within(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: int, last: int) -> bool:
+    """Tell whether locks, the minimum and the gate let a slot's order pass; all orders of its leg count."""
+    now_ms = w[c.RUN, c.NOW_MS]
+    instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
+    unit = w[instrument, c.UNIT]
+    if blocked(w, now_ms) or value(lots, price, unit) < w[exchange, c.MIN_NOTIONAL]:
+        return False
+    size = cost(lots, price, unit, 1)
+    net, gross, symbols, equity = _account(w, f, leg)
+    seen = Sight(
+        equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), price, last,
+        now_ms - w[leg, c.DUE_MS],
+    )  # fmt: skip
+    return broken(_bounds(w), seen) == PASSED
 
 
 def leave(w: Any, f: Any, staged: Any, recent: Any, leg: int, reason: int) -> None:
@@ -259,6 +342,8 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1
         note(w, staged, leg)
+    if w[leg, c.SLOT_ORDERS] > 0:
+        take_back_all(w, staged, leg)
     if w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
         w[leg, c.N_SIDE] = 0  # decided in this very moment, and ended before it was sent
     held = w[leg, c.LOTS]
@@ -328,5 +413,6 @@ def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
 def leave_all(w: Any, f: Any, staged: Any, recent: Any) -> None:
     """Stage the way out of everything, after a breach of a loss limit that closes."""
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.N_SIDE] != 0:
+        works = w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.N_SIDE] != 0 or w[leg, c.SLOT_ORDERS] != 0
+        if w[leg, c.LOTS] != 0 or works:
             leave(w, f, staged, recent, leg, BREACH)

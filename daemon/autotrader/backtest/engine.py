@@ -122,15 +122,16 @@ class _Run:
         widths = [len(leg.program.columns) for leg in plan.legs]
         block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns") if ahead else None
-        self.features = np.full((2 * block + 1) * sum(widths) + 1, np.nan)
+        self.features = np.full((2 * (block + 1) + 1) * sum(widths) + 1, np.nan)
         self._make_feeds(block, widths)
-        self.queue = np.zeros((4 * legs + 4, 3), dtype=np.int64)
-        self.staged = np.zeros(legs + 1, dtype=np.int64)
+        slots = int(w[c.RUN, c.SLOTS])
+        self.queue = np.zeros((4 * legs + 4 + 4 * slots, 3), dtype=np.int64)
+        self.staged = np.zeros(legs + 1 + 4 * slots, dtype=np.int64)
         self.recent = np.zeros(RECENT, dtype=np.int64)
         cooldown = plan.limits.cooldown
         self.losses = np.zeros((cooldown.losses if cooldown else 0) + 1, dtype=np.int64)
         bars = max(len(stream.bars.ts) for stream in plan.streams)
-        room = min(FIRST_ROOM, bars // 16) + 64 * legs
+        room = min(FIRST_ROOM, bars // 16) + 64 * legs + 2 * slots
         self.fills = np.empty((room, len(c.FILL_COLUMNS)), dtype=np.int64)
         self.trades = np.empty((room, len(c.TRADE_COLUMNS)), dtype=np.int64)
         self.at_open = np.zeros(len(plan.streams))
@@ -145,18 +146,22 @@ class _Run:
         ]
         self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
         self.bars = memory.addresses(self.columns) if self.compiled else self.columns
-        offset = 0
+        offset, height = 0, block + 1
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
-            size = block * widths[number]
+            size = height * widths[number]
             first_half, second_half = (
-                self.features[at : at + size].reshape(widths[number], block) for at in (offset, offset + size)
+                self.features[at : at + size].reshape(widths[number], height) for at in (offset, offset + size)
             )
             folder = Folder(leg.program, leg.bars)
             for start in range(0, leg.warm_rows, block):
                 folder.rows(start, min(start + block, leg.warm_rows), first_half)
-            row[c.HEIGHT] = block
-            row[c.TOGETHER] = 2 * block * sum(widths) + sum(widths[:number])
+            row[c.HEIGHT] = height
+            row[c.TOGETHER] = 2 * height * sum(widths) + sum(widths[:number])
+            # what a leg shows before the first event of its feed: the last row that warmed it up, kept below the block
+            row[c.FEATURE_ROW] = offset + block
+            if leg.warm_rows:
+                first_half[:, block] = first_half[:, (leg.warm_rows - 1) % block]
             feed = self.feeds[int(row[c.OWN]) - first]
             feed.legs.append(_Block(row, folder, (first_half, second_half), offset, leg.warm_rows))
             offset += 2 * size
@@ -178,11 +183,12 @@ class _Run:
         for feed in self.feeds:
             feed.fill()
         row[c.RECENT_ROOM] = len(self.recent)
+        slots = int(row[c.SLOTS])
         while True:
             row[c.POINT_ROOM] = len(self.points) - 2
-            # of the most that one moment may add: an entry, an exit and a guard a leg
-            row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs)
-            row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs)
+            # of the most that one moment may add: an entry, an exit and a guard a leg, and an order a slot
+            row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs) - slots
+            row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs) - slots
             why = self.loop(
                 tables.w, tables.f, tables.lists, self.bars, self.features, *books, *states, self.queue,
                 self.staged, self.recent, self.losses, tables.funding, self.fills, self.trades, self.points_ms,

@@ -91,6 +91,25 @@ def _reads_budget(step: FunctionType) -> bool:
     return "budget" in jit.reached(step)
 
 
+def may_be_calm(kind: Kind) -> bool:
+    """Tell whether a kind's step may say that it need not wake."""
+    return _says_calm(typing.cast("FunctionType", kind.step))
+
+
+@cache
+def _says_calm(step: FunctionType) -> bool:
+    return "calm_above" in jit.reached(step)
+
+
+@cache
+def _wants_slots(step: FunctionType) -> bool:
+    return "slot_side" in jit.reached(step)
+
+
+def _differ(kind: Kind) -> str:
+    return " or ".join(f"state.{name} != before.{name}" for name, _, _, _ in layout(kind.State).fields)
+
+
 def text(kinds: Sequence[Kind]) -> str:
     """Return the step of a plan as Python, and the fold of many bars of a leg at rest."""
     wide = widths(kinds)
@@ -115,6 +134,9 @@ def _step(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
         yield "            shown = lanes(features, together(w, features, first, count), count, w[first, COLUMNS], 1)"
         yield f"        state = {_state(at, kind, wide)}"
         yield f"        state = step{at}({_constants(at, kind, wide)}, state, {_VIEW}, {_OUT})"
+        if _wants_slots(typing.cast("FunctionType", kind.step)):
+            yield f"        before = {_state(at, kind, wide)}"
+            yield f"        w[part, MOVED] = 1 if {_differ(kind)} else 0"
         yield from (f"        {line}" for line in _kept(kind, wide))
 
 
@@ -184,7 +206,9 @@ _VIEW = (
 _OUT = (
     "Out(target, entry, "
     + _columns("w", "slot", "SLOT_LEG", "SLOT_SIDE", "SLOT_TICKS", "SLOT_LOTS", "SLOT_POST_ONLY", "SLOT_GROUP")
-    + ", column(w, part, WAKE_MS))"
+    + ", column(w, part, WAKE_MS), "
+    + _columns("f", "first", "CALM_BELOW", "CALM_ABOVE")
+    + ")"
 )
 
 

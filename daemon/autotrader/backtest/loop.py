@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.ahead import ends_at, entry_state, run_ahead, times
+from autotrader.backtest.ahead import ends_at, run_ahead, times
+from autotrader.backtest.feed import glide, is_calm, is_full, live_events, told_fills, wake
 from autotrader.backtest.marks import keep_sample, look_up_open, passed, told, unmoved, valued
 from autotrader.backtest.turns import (
     cared,
     closed,
-    considered,
     heard,
     next_settlement,
     opened,
@@ -57,7 +57,10 @@ def run(
     trades: Any, points_ms: Any, points: Any, at_open: Any,
 ) -> int:  # fmt: skip
     """Go on until nothing follows, a series has no more bars in memory, or a list is full; say which."""
+    gliding = w[c.RUN, c.HAS_FEEDS] == 1 and w[c.RUN, c.SERIES] == 1 and w[c.RUN, c.LEGS] == 1
     while True:
+        if gliding and w[c.RUN, c.QUEUED] == 0 and w[c.RUN, c.HAS_FUNDING] == 0:
+            glide(w, f, bars)
         now_ms = passed(w, f, lists, bars, points_ms, points, _next_ms(w, funding))
         if w[c.RUN, c.TOO_LARGE] != 0:
             return c.UNCOUNTABLE
@@ -66,11 +69,10 @@ def run(
         due = _closing(w, lists, now_ms)
         if due < 0:
             return c.NEEDS_BARS
-        if w[c.RUN, c.TRADES] >= w[c.RUN, c.TRADE_ROOM] or w[c.RUN, c.FILLS] >= w[c.RUN, c.FILL_ROOM]:
-            return c.NEEDS_ROOM
-        if w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]:
+        if is_full(w):
             return c.NEEDS_ROOM
         w[c.RUN, c.NOW_MS] = now_ms
+        w[c.RUN, c.BARS_OPENED] = 0
         any_closes = told(w, f, lists, bars, now_ms)
         for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
             _close(w, f, lists, bars, fills, trades, losses, lists[place])
@@ -78,6 +80,10 @@ def run(
             settled(w, f, funding)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
             heard(w)
+        if w[c.RUN, c.FILLED_PARTS] > 0:
+            told_fills(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
+            )  # fmt: skip
         if any_closes:
             if due > 0:
                 _decide(
@@ -92,6 +98,16 @@ def run(
             if w[c.RUN, c.STAGED] > 0:
                 sent(w, f, queue, staged)
         opening = _open(w, f, lists, bars, queue, fills, trades, losses, at_open)
+        w[c.RUN, c.BARS_OPENED] = 1
+        if w[c.RUN, c.FILLED_PARTS] > 0:
+            told_fills(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
+            )  # fmt: skip
+        if w[c.RUN, c.HAS_FEEDS] == 1:
+            live_events(
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged,
+                recent, losses, fills, trades, points_ms, points,
+            )  # fmt: skip
         for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + opening):
             run_ahead(
                 w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, lists[place]
@@ -116,9 +132,11 @@ def _closing(w: Any, lists: Any, now_ms: int) -> int:
     """List the series whose bar closes now, and return how many; -1 if the columns of one are not known yet."""
     count, first = 0, w[c.RUN, c.FIRST_DUE]
     for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
-        if w[series, c.NEXT_MS] == now_ms and w[series, c.OPENED] == 1:
+        if w[series, c.NEXT_MS] == now_ms and (w[series, c.OPENED] == 1 or w[series, c.LENGTH_MS] == 0):
             if w[series, c.CURSOR] >= w[series, c.READY]:
                 return -1
+            if w[series, c.LENGTH_MS] == 0:
+                continue
             lists[first + count] = series
             count += 1
     return count
@@ -133,7 +151,7 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
     waiting = moving = False
     for place in range(first, last):
         leg = lists[place]
-        waiting = waiting or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
+        waiting = waiting or w[leg, c.SLOT_ORDERS] > 0 or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
         waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
         if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
             waiting = waiting or ends_at(w, f, leg, lows[at]) or ends_at(w, f, leg, highs[at])
@@ -193,27 +211,21 @@ def _decide(
         part = lists[place]
         first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
         arrived = w[part, c.ON_BAR] == 1
+        calm = True
         for leg in range(first, last):
             arrived = arrived and w[leg, c.ARRIVED_MS] == now_ms
+            calm = calm and is_calm(f, leg, f[w[leg, c.OWN], c.LAST_CLOSE])
+        arrived = arrived and not calm
         timed = w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= now_ms
         for turn in range(2):
             if not (timed if turn == 0 else arrived):
                 continue
             if turn == 0:
                 w[part, c.WAKE_MS] = 0
-            for leg in range(first, last):
-                w[leg, c.ENTRY_STATE] = entry_state(w, leg)
             event, about = (TIMER, 0) if turn == 0 else (BAR, w[part, c.LAST_LEG])
-            step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, about)
-            for leg in range(first, last):
-                wants = f[leg, c.TARGET] != 0.0
-                has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0
-                if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or (
-                    not wants and has and w[leg, c.EXIT_REASON] == 0
-                ):
-                    column = w[leg, c.ATR_COLUMN]
-                    atr = features[w[leg, c.FEATURE_ROW] + column * w[leg, c.HEIGHT]] if column >= 0 else NO_ATR
-                    considered(w, f, staged, recent, leg, atr)
+            wake(
+                w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, event, about
+            )  # fmt: skip
     for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
         series = lists[place]
         for owned in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
@@ -256,7 +268,7 @@ def _open(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades:
     matters = w[c.RUN, c.QUEUED] > 0  # else only positions that can end care where a bar opens
     passes = False
     for series in range(first_series, first_series + w[c.RUN, c.SERIES]):
-        if w[series, c.NEXT_MS] != now_ms:
+        if w[series, c.NEXT_MS] != now_ms or w[series, c.LENGTH_MS] == 0:
             continue
         lists[first + count] = series
         count += 1

@@ -18,7 +18,7 @@ CENT_8 = 1e-8
 def passed(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, until_ms: int) -> int:
     """Pass over the moments before `until_ms` while they need no more; return it, or the moment that does."""
     look_up_open(w, lists)
-    if w[c.RUN, c.CLOCKS] > 1 or w[c.RUN, c.OPEN] > 1 or w[c.RUN, c.STRATEGIES] > 1:
+    if w[c.RUN, c.CLOCKS] != 1 or w[c.RUN, c.OPEN] > 1 or w[c.RUN, c.STRATEGIES] > 1:
         return _passed_by_many(w, f, lists, bars, points_ms, points, until_ms)
     clock = lists[w[c.RUN, c.FIRST_CLOCK]]
     if w[clock, c.MARK_MS] >= until_ms:

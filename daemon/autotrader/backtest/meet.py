@@ -7,6 +7,7 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.book import fill_entry, fill_exit
 from autotrader.backtest.result import REASONS
+from autotrader.backtest.slots import expire_reducing, fill_slot
 from autotrader.execution.orders import Reason
 from autotrader.market.fills import (
     LIQUIDATION,
@@ -46,45 +47,23 @@ def protect(
     """End a position whose protective exit, or on a swap whose margin, a bar's open, high and low reach."""
     side = 1 if w[leg, c.LOTS] > 0 else -1
     exchange = w[leg, c.LEG_EXCHANGE]
+    code, ticks = NO_EXIT, 0
     if w[leg, c.GUARDED] == 1:
         held = Held(side, f[leg, c.ENTRY], f[leg, c.BEST], w[leg, c.STOP], w[leg, c.TAKE], w[leg, c.TRAIL])
         code, price = protective_exit(held, o, h, low)
         if code != NO_EXIT:
             ticks = exit_ticks(code, price, -side, w[exchange, c.SLIPPAGE])
-            fill_exit(
-                w,
-                f,
-                fills,
-                trades,
-                losses,
-                leg,
-                abs(w[leg, c.LOTS]),
-                ticks,
-                0,
-                c.GUARD_ORDER,
-                CODE_REASONS[code],
-                ts_ms,
-            )
-            return
-    if w[exchange, c.SWAP] == 1:
+    if code == NO_EXIT and w[exchange, c.SWAP] == 1:
         level = liquidation_level(side, f[leg, c.ENTRY], w[exchange, c.LEVERAGE])
         code, price = liquidation(side, level, o, h, low)
         if code != NO_EXIT:
             ticks = nearest(price, -side)
-            fill_exit(
-                w,
-                f,
-                fills,
-                trades,
-                losses,
-                leg,
-                abs(w[leg, c.LOTS]),
-                ticks,
-                0,
-                c.GUARD_ORDER,
-                CODE_REASONS[code],
-                ts_ms,
-            )
+    if code == NO_EXIT:
+        return
+    lots, reason = abs(w[leg, c.LOTS]), CODE_REASONS[code]
+    fill_exit(w, f, fills, trades, losses, leg, lots, ticks, 0, c.GUARD_ORDER, reason, ts_ms)
+    if w[leg, c.SLOT_ORDERS] > 0:
+        expire_reducing(w, leg)
 
 
 def requiet(w: Any, f: Any, leg: int) -> None:
@@ -102,6 +81,32 @@ def requiet(w: Any, f: Any, leg: int) -> None:
     f[leg, c.QUIET_BELOW], f[leg, c.QUIET_ABOVE] = below, above
 
 
+def order_at(w: Any, row: int, purpose: int) -> tuple[int, int, int, int, int]:
+    """Return an order's leg, side (0 where it has ended), limit in ticks, first moment and number."""
+    if purpose == c.ENTRY_ORDER:
+        return row, w[row, c.E_SIDE], w[row, c.E_TICKS], w[row, c.E_FROM_MS], w[row, c.E_SEQ]
+    if purpose == c.EXIT_ORDER:
+        return row, w[row, c.X_SIDE], w[row, c.X_TICKS], w[row, c.X_FROM_MS], w[row, c.X_SEQ]
+    sent = w[row, c.O_SENT]
+    return w[row, c.O_LEG], w[row, c.O_SIDE] * sent, w[row, c.O_TICKS], w[row, c.O_FROM_MS], w[row, c.O_SEQ]
+
+
+def fill_order(
+    w: Any, f: Any, fills: Any, trades: Any, losses: Any, row: int, purpose: int, ticks: int, maker: int, ts_ms: int
+) -> None:
+    """Fill an order, whatever its purpose."""
+    if purpose == c.ENTRY_ORDER:
+        fill_entry(w, f, fills, row, ticks, maker, ts_ms)
+        requiet(w, f, row)
+    elif purpose == c.EXIT_ORDER:
+        lots, reason = w[row, c.X_LOTS], w[row, c.X_REASON]
+        fill_exit(w, f, fills, trades, losses, row, lots, ticks, maker, c.EXIT_ORDER, reason, ts_ms)
+    else:
+        leg = w[row, c.O_LEG]
+        fill_slot(w, f, fills, trades, losses, row, ticks, maker, ts_ms)
+        requiet(w, f, leg)
+
+
 def open_bars(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, opens: Any) -> None:
     """Let the bars that open now meet orders, then the exits that their opens passed.
 
@@ -111,32 +116,18 @@ def open_bars(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, 
     now_ms = w[c.RUN, c.NOW_MS]
     kept = 0
     for at in range(w[c.RUN, c.QUEUED]):
-        leg, purpose, seq = queue[at, 0], queue[at, 1], queue[at, 2]
-        entry = purpose == c.ENTRY_ORDER
-        if entry:
-            alive = w[leg, c.E_SIDE] != 0 and w[leg, c.E_SEQ] == seq
-        else:
-            alive = w[leg, c.X_SIDE] != 0 and w[leg, c.X_SEQ] == seq
-        if not alive:
+        row, purpose, seq = queue[at, 0], queue[at, 1], queue[at, 2]
+        leg, side, limit, from_ms, own_seq = order_at(w, row, purpose)
+        if side == 0 or own_seq != seq:
             continue
         series = w[leg, c.MATCH]
-        from_ms = w[leg, c.E_FROM_MS] if entry else w[leg, c.X_FROM_MS]
         if w[series, c.OPENED_AT_MS] == now_ms and from_ms <= now_ms:
-            side = w[leg, c.E_SIDE] if entry else w[leg, c.X_SIDE]
-            limit = w[leg, c.E_TICKS] if entry else w[leg, c.X_TICKS]
             price = in_ticks(opens[series - w[c.RUN, c.FIRST_SERIES]], f[w[leg, c.INSTRUMENT], c.PER_PRICE])
             if limit == 0 or limit_at_open(side, limit, price):
                 ticks = slipped(float(price), side, w[w[leg, c.LEG_EXCHANGE], c.SLIPPAGE]) if limit == 0 else price
-                if entry:
-                    fill_entry(w, f, fills, leg, ticks, 0, now_ms)
-                    requiet(w, f, leg)
-                else:
-                    fill_exit(
-                        w, f, fills, trades, losses, leg, w[leg, c.X_LOTS], ticks, 0, c.EXIT_ORDER,
-                        w[leg, c.X_REASON], now_ms,
-                    )  # fmt: skip
+                fill_order(w, f, fills, trades, losses, row, purpose, ticks, 0, now_ms)
                 continue
-        queue[kept, 0], queue[kept, 1], queue[kept, 2] = leg, purpose, seq
+        queue[kept, 0], queue[kept, 1], queue[kept, 2] = row, purpose, seq
         kept += 1
     w[c.RUN, c.QUEUED] = kept
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
@@ -167,13 +158,14 @@ def close_bar(
             waiting += 1
         if w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0:
             waiting += 1
+        waiting += w[leg, c.SLOT_ORDERS]
     after = 0
     while waiting > 0:
         waiting -= 1
-        leg, after = _next_limit(w, legs, first, count, after)
-        if leg < 0:
+        row, purpose, after = _next_limit(w, legs, first, count, after)
+        if row < 0:
             break
-        _limit(w, f, fills, trades, losses, leg, after, h, low, close, bar_ms, ts_ms)
+        _limit(w, f, fills, trades, losses, row, purpose, h, low, close, bar_ms, ts_ms)
     for at in range(first, first + count):
         leg = legs[at]
         if w[leg, c.WAS_HELD] == 1 and w[leg, c.LOTS] != 0:
@@ -181,35 +173,31 @@ def close_bar(
             requiet(w, f, leg)
 
 
-def _next_limit(w: Any, legs: Any, first: int, count: int, after: int) -> tuple[int, int]:
-    """Return the leg and the number of the first limit order that was sent after a number; leg -1 if there is none."""
-    found, least = -1, 0
+def _next_limit(w: Any, legs: Any, first: int, count: int, after: int) -> tuple[int, int, int]:
+    """Return the row, purpose and number of the first limit order sent after a number; row -1 if there is none."""
+    found, kind, least = -1, 0, 0
     for at in range(first, first + count):
         leg = legs[at]
-        entry = w[leg, c.E_SEQ] if w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0 else 0
-        if entry > after and (found < 0 or entry < least):
-            found, least = leg, entry
-        leaving = w[leg, c.X_SEQ] if w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0 else 0
-        if leaving > after and (found < 0 or leaving < least):
-            found, least = leg, leaving
-    return found, least
+        part = w[leg, c.LEG_PART]
+        slots = w[part, c.PART_SLOTS] if w[leg, c.SLOT_ORDERS] > 0 else 0
+        for turn in range(2 + slots):
+            row = leg if turn < 2 else w[part, c.PART_FIRST_SLOT] + turn - 2
+            purpose = c.SLOT_ORDER if turn >= 2 else (c.ENTRY_ORDER if turn == 0 else c.EXIT_ORDER)
+            of, side, limit, _, seq = order_at(w, row, purpose)
+            if side != 0 and limit > 0 and of == leg and seq > after and (found < 0 or seq < least):
+                found, kind, least = row, purpose, seq
+    return found, kind, least
 
 
 def _limit(
-    w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, seq: int, h: int, low: int, close: int, bar_ms: int,
-    ts_ms: int,
+    w: Any, f: Any, fills: Any, trades: Any, losses: Any, row: int, purpose: int, h: int, low: int, close: int,
+    bar_ms: int, ts_ms: int,
 ) -> None:  # fmt: skip
-    entry = w[leg, c.E_SIDE] != 0 and w[leg, c.E_SEQ] == seq
-    side = w[leg, c.E_SIDE] if entry else w[leg, c.X_SIDE]
-    limit = w[leg, c.E_TICKS] if entry else w[leg, c.X_TICKS]
-    from_ms = w[leg, c.E_FROM_MS] if entry else w[leg, c.X_FROM_MS]
+    leg, side, limit, from_ms, _ = order_at(w, row, purpose)
     if from_ms > bar_ms or not limit_in_bar(side, limit, h, low):
         return
-    if not entry:
-        fill_exit(w, f, fills, trades, losses, leg, w[leg, c.X_LOTS], limit, 1, c.EXIT_ORDER, w[leg, c.X_REASON], ts_ms)
-        return
-    fill_entry(w, f, fills, leg, limit, 1, ts_ms)
-    if w[leg, c.LOTS] == 0:
+    fill_order(w, f, fills, trades, losses, row, purpose, limit, 1, ts_ms)
+    if purpose != c.ENTRY_ORDER or w[leg, c.LOTS] == 0:
         return
     o2, h2, l2 = rest_of_bar(side, limit, h, low, close)
     if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:

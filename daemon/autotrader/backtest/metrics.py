@@ -197,7 +197,7 @@ def measure(
     returns, daily, fall, growth = known or shape(run.curve)
     start, count = run.start_equity, len(trades.pnl)
     depth = max(fall.depth, run.drawdown) if fall else None
-    tally = _Tally(*_tally(trades.leg, trades.pnl, trades.in_value, trades.entry_ms, trades.exit_ms, units(legs)))
+    tally = _Tally(*_tally(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))
     return Metrics(
         bars=run.bars,
         trades=count,
@@ -242,13 +242,13 @@ class _Tally(NamedTuple):
 
 
 def _tallied(
-    leg: npt.NDArray[np.int32], pnl: Ints, in_value: Ints, entry_ms: Ints, exit_ms: Ints, unit: Floats
+    leg: npt.NDArray[np.int32], pnl: Ints, entered: Floats, entry_ms: Ints, exit_ms: Ints, unit: Floats
 ) -> tuple[int, int, float, float, float, float, float, float, float, int]:
     wins, losses, gained, lost, won_share, lost_share = 0, 0, 0.0, 0.0, 0.0, 0.0
     best, worst, held_ms, row, longest = -np.inf, np.inf, 0.0, 0, 0
     for i in range(len(pnl)):
         profit = float(pnl[i])
-        share = profit * unit[leg[i]] / in_value[i] if in_value[i] > 0 else 0.0
+        share = profit * unit[leg[i]] / entered[i] if entered[i] > 0 else 0.0
         best, worst = max(best, share), min(worst, share)
         held_ms += exit_ms[i] - entry_ms[i]
         row = row + 1 if profit < 0.0 else 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autotrader.backtest import world as c
-from autotrader.backtest.glue import layout, put, sees_money, widths
+from autotrader.backtest.glue import layout, may_be_calm, put, sees_money, widths
 from autotrader.backtest.outside import Elsewhere, Span, asked_for
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import HistoryError
@@ -26,7 +26,7 @@ from autotrader.market.instrument import STEP, steps
 from autotrader.market.metrics import Metrics
 from autotrader.risk.breakers import loss_bounds_of
 from autotrader.risk.limits import Limits, bounds_of
-from autotrader.strategies.contract import BAR, TIMER, Kind
+from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES, Kind
 from autotrader.strategies.contract import Leg as DeclaredLeg
 
 MAX_BARS = 20_000_000
@@ -176,9 +176,9 @@ def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     for leg in plan.legs:
         leg.begin_ms = begins[leg.declared.exchange]
         _show(leg, whole)
-    for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe))):
+    for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe), one.timeframe)):
         bars, length_ms, begin_ms = whole[key], timeframe_ms(key.timeframe), begins[key.exchange]
-        first = int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
+        first = over_by(bars, length_ms, begin_ms)
         rest = bars.part(first, len(bars.ts))
         plan.streams.append(Stream(key, rest, bool(len(rest.ts)) and int(rest.ts[0]) < begin_ms))
     own = [stream for stream in plan.streams if any(leg.own == stream.key for leg in plan.legs)]
@@ -204,14 +204,21 @@ def _local(leg: LegPlan, key: Key) -> SeriesKey:
 
 def _span(source: BarSource, key: Key, begin_ms: int, to_ms: int | None, need: int) -> Columns:
     """Return a series from `need` bars before the beginning to the end."""
-    before = source.before(key.symbol, key.timeframe, begin_ms, need)
-    first_ms = int(before.ts[0]) if len(before.ts) else begin_ms - timeframe_ms(key.timeframe) + 1
+    before = source.before(key.symbol, key.timeframe, begin_ms - (timeframe_ms(key.timeframe) == 0), need)
+    first_ms = int(before.ts[0]) if len(before.ts) else begin_ms - max(timeframe_ms(key.timeframe) - 1, 0)
     length_ms = timeframe_ms(key.timeframe)
-    limit = MAX_BARS if to_ms is None else min(MAX_BARS, max(0, (to_ms - first_ms) // length_ms + 1))
+    limit = MAX_BARS if to_ms is None or not length_ms else min(MAX_BARS, max(0, (to_ms - first_ms) // length_ms + 1))
     bars = source.after(key.symbol, key.timeframe, first_ms, limit)
     if to_ms is not None:
         bars = bars.part(0, int(np.searchsorted(bars.ts, to_ms - length_ms, side="right")))
     return bars
+
+
+def over_by(bars: Columns, length_ms: int, begin_ms: int) -> int:
+    """Return how many bars have closed by the beginning; an event at that very moment is still to come."""
+    if length_ms == 0:
+        return int(np.searchsorted(bars.ts, begin_ms, side="left"))
+    return int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
 
 
 def _show(leg: LegPlan, whole: Mapping[Key, Columns]) -> None:
@@ -220,7 +227,7 @@ def _show(leg: LegPlan, whole: Mapping[Key, Columns]) -> None:
         if key.asked:
             continue
         bars, length_ms = whole[_named(leg, key)], timeframe_ms(key.timeframe)
-        closed = int(np.searchsorted(bars.ts, leg.begin_ms - length_ms, side="right"))
+        closed = over_by(bars, length_ms, leg.begin_ms)
         start = max(0, closed - leg.program.warmup(key))
         leg.bars[key] = bars.part(start, len(bars.ts))
         if key == leg.program.own:
@@ -330,6 +337,7 @@ def _exchange_rows(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int]) ->
             parts = np.rint(rates.rate * fills.RATE).astype(np.int64)
             settled.append(np.column_stack((rates.ts, parts)))
         row[c.FUNDING_STOP] = sum(len(one) for one in settled)
+    w[c.RUN, c.HAS_FEEDS] = int(any(timeframe_ms(stream.key.timeframe) == 0 for stream in plan.streams))
     w[c.RUN, c.HAS_FUNDING] = int(any(len(one) for one in settled))
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *settled])
 
@@ -363,6 +371,9 @@ def _work_lists(plan: Plan, w: Ints, places: Mapping[str, int], lists: Ints) -> 
     clocks: list[int] = []
     for number, stream in enumerate(plan.streams):
         row = w[places["series"] + number]
+        row[c.CLOCK], row[c.MARK_MS] = places["series"] + number, c.MS_MAX
+        if not row[c.LENGTH_MS]:
+            continue  # each event of a feed is lived
         same = [one for one in clocks if _on_one_clock(plan.streams[one], stream)]
         clocks += [] if same else [number]
         row[c.CLOCK] = places["series"] + (same[0] if same else number)
@@ -396,7 +407,7 @@ def _let_run_ahead(plan: Plan, w: Ints, places: Mapping[str, int]) -> None:
     run = w[c.RUN]
     parts = w[places["part"] : places["part"] + len(plan.parts)]
     run[c.TIMERS] = int(parts[:, c.ON_TIMER].any())
-    if run[c.TIMERS] or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH]):
+    if run[c.TIMERS] or run[c.HAS_FEEDS] or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH]):
         return
     series = w[places["series"] : places["series"] + len(plan.streams)]
     for stream, row in zip(plan.streams, series, strict=True):
@@ -407,8 +418,9 @@ def _let_run_ahead(plan: Plan, w: Ints, places: Mapping[str, int]) -> None:
 
 def _may_run_ahead(plan: Plan, leg: LegPlan, parts: Ints) -> bool:
     part = parts[leg.part]
-    steady = part[c.ON_BAR] == 1 and part[c.PART_LEGS] == 1 and part[c.PART_SLOTS] == 0
-    return bool(leg.own == leg.match and steady and not sees_money(plan.strategies[leg.strategy].kind))
+    kind = plan.strategies[leg.strategy].kind
+    steady = part[c.ON_BAR] == 1 and part[c.PART_LEGS] == 1 and part[c.PART_SLOTS] == 0 and part[c.ON_FILL] == 0
+    return bool(leg.own == leg.match and steady and not sees_money(kind) and not may_be_calm(kind))
 
 
 def _part_rows(plan: Plan, w: Ints, places: Mapping[str, int], slots: Sequence[int]) -> tuple[Any, Any, Any, Any]:
@@ -428,7 +440,9 @@ def _part_rows(plan: Plan, w: Ints, places: Mapping[str, int], slots: Sequence[i
         row[c.PART_FIRST_SLOT], row[c.PART_SLOTS] = slot, slots[number]
         slot += slots[number]
         wakes = one.kind.wakes(one.params)
-        row[c.ON_BAR], row[c.ON_TIMER] = int(BAR in wakes), int(TIMER in wakes)
+        row[c.ON_BAR], row[c.ON_TIMER], row[c.ON_FILL] = int(BAR in wakes), int(TIMER in wakes), int(FILL in wakes)
+        event = WAKES[plan.legs[first].declared.feed.kind]
+        row[c.ON_EVENT] = event if event != BAR and event in wakes else 0
         put(one.kind.State(), states[kind], whole[number], floats[number])
         put(one.kind.constants(one.params), constants[kind], const_whole[number], const_floats[number])
     return whole, floats, const_whole, const_floats
@@ -459,6 +473,7 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     columns = leg.program.columns
     row[c.COLUMNS] = len(columns)
     row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
+    floats[c.RESTS_BELOW], floats[c.RESTS_ABOVE] = -np.inf, np.inf
     floats[c.ENTRY_PRICE] = float("nan")
     floats[c.TICK] = float(plan.ticks[plan.instruments[instrument]])
     floats[c.LOT] = float(STEP)

@@ -185,8 +185,8 @@ def trade_list(result: Result) -> dict[str, Any]:
     shown = np.arange(total - 1, max(-1, total - 1 - MAX_TRADES), -1)
     some, gains = trades.at(shown), trade_returns(legs, trades)[shown]
     tick, lot, cash = (np.array([float(getattr(leg, key)) for leg in legs]) for key in ("tick", "lot", "cash"))
-    price_in = np.divide(some.in_value, some.in_lots, out=np.zeros(len(shown)), where=some.in_lots > 0)
-    price_out = np.divide(some.out_value, some.out_lots, out=np.zeros(len(shown)), where=some.out_lots > 0)
+    price_in = np.divide(some.entered(), some.in_lots, out=np.zeros(len(shown)), where=some.in_lots > 0)
+    price_out = np.divide(some.left(), some.out_lots, out=np.zeros(len(shown)), where=some.out_lots > 0)
     return {
         "total": total,
         "n": (shown + 1).tolist(),

@@ -26,8 +26,9 @@ REASONS: Final = tuple(Reason)
 class Trades(NamedTuple):
     """Closed round trips in order of exit, as columns of one length.
 
-    `leg` indexes `Result.legs`; `side` is +1 for a long, -1 for a short; moments are UTC milliseconds. `in_value` and
-    `out_value` sum ticks times lots over the fills. `fees` and `pnl` (net of them) count steps of the leg's cash.
+    `leg` indexes `Result.legs`; `side` is +1 for a long, -1 for a short; moments are UTC milliseconds. What was entered
+    sums, over its fills, to `in_ticks` x `in_lots` + `in_rest` ticks times lots; what left it likewise. `fees` and
+    `pnl` (net of them) count steps of the leg's cash.
     """
 
     leg: npt.NDArray[np.int32]
@@ -36,11 +37,21 @@ class Trades(NamedTuple):
     exit_ms: Ints
     in_lots: Ints
     out_lots: Ints
-    in_value: Ints
-    out_value: Ints
+    in_ticks: Ints
+    in_rest: Ints
+    out_ticks: Ints
+    out_rest: Ints
     fees: Ints
     pnl: Ints
     reason: npt.NDArray[np.int8]
+
+    def entered(self) -> Floats:
+        """Return ticks times lots over the fills that entered each trade."""
+        return np.asarray(self.in_ticks * self.in_lots.astype(np.float64) + self.in_rest)
+
+    def left(self) -> Floats:
+        """Return ticks times lots over the fills that left each trade."""
+        return np.asarray(self.out_ticks * self.out_lots.astype(np.float64) + self.out_rest)
 
     def at(self, rows: npt.NDArray[np.bool_] | Ints) -> Trades:
         """Return the trades at some rows, given as a mask or as indices."""
@@ -127,7 +138,7 @@ def units(legs: tuple[LegInfo, ...]) -> Floats:
 
 def trade_returns(legs: tuple[LegInfo, ...], trades: Trades) -> Floats:
     """Return each trade's profit net of fees as a fraction of what it was entered for."""
-    entered = trades.in_value / units(legs)[trades.leg]
+    entered = trades.entered() / units(legs)[trades.leg]
     returns: Floats = np.divide(trades.pnl, entered, out=np.zeros(len(entered)), where=entered > 0)
     return returns
 

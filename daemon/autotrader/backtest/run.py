@@ -139,7 +139,7 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
 
 def _trades(outcome: Outcome) -> Trades:
     columns = outcome.trades.T
-    kinds = (np.int32, np.int8, *[np.int64] * 8, np.int8)
+    kinds = (np.int32, np.int8, *[np.int64] * 10, np.int8)
     return Trades._make(np.ascontiguousarray(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True))
 
 

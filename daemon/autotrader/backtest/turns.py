@@ -11,7 +11,8 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_stale_entries
-from autotrader.backtest.decide import consider, equity_of, leave_all, look_after, send
+from autotrader.backtest.decide import consider, equity_of, leave_all, look_after, send, wish
+from autotrader.backtest.happen import happen
 from autotrader.backtest.meet import close_bar, open_bars
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
@@ -55,6 +56,20 @@ def considered(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -
 def cared(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> int:
     """Go on with what a leg has under way."""
     look_after(w, f, staged, recent, leg)
+    return 0
+
+
+def happened(
+    w: Any, f: Any, lists: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int, sell: int
+) -> int:
+    """Let an event of a feed meet the orders and positions of its legs."""
+    happen(w, f, lists, queue, fills, trades, losses, series, buy, sell)
+    return 0
+
+
+def wished(w: Any, f: Any, staged: Any, recent: Any, part: int) -> int:
+    """Turn what a step wishes by slot into orders."""
+    wish(w, f, staged, recent, part)
     return 0
 
 
@@ -174,6 +189,8 @@ def compiled() -> dict[str, Any]:
         considered: (w, f, line, line, whole, real),
         cared: (w, f, line, line, whole),
         sent: (w, f, queue, line),
+        happened: (w, f, line, queue, fills, trades, line, whole, whole, whole),
+        wished: (w, f, line, line, whole),
         watched: (w, f, line, line),
         next_settlement: (w, funding),
         settled: (w, f, funding),

@@ -25,10 +25,10 @@ LOSS_BOUNDS = 4
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE,
-    FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN, OPEN, OPEN_SINCE, TIMERS, END_MS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 35)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 35
+    TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS,
+    HAS_FEEDS, BARS_OPENED, FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN, OPEN, OPEN_SINCE, TIMERS, END_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 38)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 38
 # Lists of the run: its clocks, and room for the series that close, the parts that decide, the legs that hold something.
 # OPEN of them do, which was looked up when there were OPEN_SINCE fills. TIMERS is 1 where a part may ask to be woken.
 
@@ -43,6 +43,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 # CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A series
 # that RUNS_AHEAD may have its cursor beyond the present moment: nothing happens at the bars between.
 # Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
+# A feed of events is a series whose bars have no length.
 (
     LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED,
     OWNED, RUNS_AHEAD, CLOCK, MARKED, MARK_MS,
@@ -55,11 +56,15 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 ) = range(12)  # fmt: skip
 
 # a part -------------------------------------------------------------------------------------------------------------
-KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH = (
-    range(11)
-)
+# ON_EVENT is the event of its feed on which it wakes, 0 if on none; MOVED whether its last step changed its State.
+(
+    KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH,
+    ON_EVENT, ON_FILL, FILLED, FILLED_LEG, MOVED,
+) = range(16)  # fmt: skip
 
 # a leg --------------------------------------------------------------------------------------------------------------
+# IN_TICKS is the price of the first fill of a position, and IN_VALUE sums how far each lot was bought from it: sums of
+# whole prices would pass the integers. OUT_TICKS and OUT_VALUE are the same of what left it.
 (
     LOTS, OPEN_COST, IN_LOTS, IN_VALUE, IN_COST, OUT_LOTS, OUT_VALUE, OUT_COST, FEES, OPENED_MS,
     WANT_ID, ENTRY_ID, ENTRY_STATE, LAST_EXIT, EXIT_REASON, FIRST_SENT_MS, ARRIVED_MS, FEATURE_ROW, AGE_MS,
@@ -68,32 +73,40 @@ KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, 
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
-    FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END,
-) = range(68)  # fmt: skip
+    FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
+) = range(73)  # fmt: skip
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
+# What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
+# itself (O_), from when it is staged until it has ended. C_RESERVED is what an order holds that is being canceled.
 (
     SLOT_LEG, SLOT_SIDE, SLOT_TICKS, SLOT_LOTS, SLOT_POST_ONLY, SLOT_GROUP, ORDER_STATE, ORDER_FILLED, ORDER_REMAINING,
-) = range(9)  # fmt: skip
+    W_LEG, W_SIDE, W_TICKS, W_LOTS, W_POST_ONLY,
+    O_LEG, O_SIDE, O_TICKS, O_SENT, O_REDUCES, O_CROSSES, O_FROM_MS, O_CREATED_MS, O_RESERVED, O_SEQ, C_RESERVED,
+) = range(25)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 68)
+WIDTH = max(_RUN_WIDTH, 73)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------
 EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy
 PER_PRICE, LAST_PRICE = range(2)  # an instrument
-LAST_CLOSE = 0  # a series
-TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE = range(
-    9
-)  # a leg; BEST and ENTRY in ticks
+LAST_CLOSE, LAST_HIGH, LAST_LOW = range(3)  # a series; of a feed what a buyer pays and a seller gets
+(
+    TARGET, ENTRY_PRICE, BUDGET, TICK, LOT, BEST, ENTRY, QUIET_BELOW, QUIET_ABOVE, RESTS_BELOW, RESTS_ABOVE,
+    CALM_BELOW, CALM_ABOVE,
+) = range(13)  # fmt: skip
+# a leg; BEST and ENTRY in ticks. No exit of its position triggers between the two QUIET, and no order of its that rests
+# is traded through while buyers pay RESTS_BELOW or more and sellers get RESTS_ABOVE or less.
 
-FLOAT_WIDTH = 9
+FLOAT_WIDTH = 13
 """Columns of the table of floats."""
 
 # lists --------------------------------------------------------------------------------------------------------------
 TRADE_COLUMNS = (
-    "leg", "side", "entry_ms", "exit_ms", "in_lots", "out_lots", "in_value", "out_value", "fees", "pnl", "reason",
+    "leg", "side", "entry_ms", "exit_ms", "in_lots", "out_lots", "in_ticks", "in_rest", "out_ticks", "out_rest",
+    "fees", "pnl", "reason",
 )  # fmt: skip
 FILL_COLUMNS = (
     "leg", "ts_ms", "side", "ticks", "lots", "cost", "fee", "maker", "purpose", "reason", "entry_id", "decided_ms",
@@ -104,7 +117,7 @@ TRADE_WIDTH, FILL_WIDTH, QUEUE_WIDTH = len(TRADE_COLUMNS), len(FILL_COLUMNS), 3
 BAR_COLUMNS = 5
 """What the loop sees of a bar: ts, open, high, low, close."""
 
-ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER = range(3)
+ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
 """The purpose of an order."""
 
 DONE, NEEDS_BARS, NEEDS_ROOM, UNCOUNTABLE = range(4)

@@ -145,6 +145,9 @@ def _market(
         yield _report(accepted, path).key_or_top(keys, message, "use an exchange with  market: swap")
     if not isinstance(strategy, SingleExchange):
         return
+    if isinstance(exchange.source, Generate) and strategy.feed is not None:
+        message = f"'{name}' is a generated market, which has no {strategy.feed}"
+        yield _report(accepted, path).key_or_top(("feed",), message, "write timeframe: 5m, or replay a recorded market")
     for index, symbol in enumerate(strategy.symbols):
         place = ("symbols", index)
         if isinstance(exchange.source, Generate) and symbol not in exchange.source.symbols:

@@ -55,8 +55,21 @@ class BarsComplete(NamedTuple):
     exchange: str
 
 
+class FillsComplete(NamedTuple):
+    """Every fill of our orders that a moment of the market brought has been told, and nothing else of that moment yet.
+
+    Decisions that wake on fills are made here, once however many there were. Told again after a restart.
+    """
+
+    ts_ms: int
+    exchange: str
+
+
 class TradePrinted(NamedTuple):
-    """Somebody traded. `side` is the taker's: +1 a buy, -1 a sell."""
+    """Somebody traded. `side` is the taker's: +1 a buy, -1 a sell, 0 where nobody says.
+
+    `row` tells trades of one millisecond apart that may be told twice: they count from 1; 0 is none of them.
+    """
 
     ts_ms: int
     exchange: str
@@ -64,10 +77,11 @@ class TradePrinted(NamedTuple):
     price: float
     amount: float
     side: int
+    row: int = 0
 
 
 class QuoteChanged(NamedTuple):
-    """The best bid or ask changed."""
+    """The best bid or ask changed. Sizes are 0 where nobody says; `row` is as a trade's."""
 
     ts_ms: int
     exchange: str
@@ -76,6 +90,7 @@ class QuoteChanged(NamedTuple):
     bid_size: float
     ask: float
     ask_size: float
+    row: int = 0
 
 
 class BookChanged(NamedTuple):

@@ -42,6 +42,14 @@ class Cube(types.Type):
         super().__init__(name=f"Cube({dtype})")
 
 
+class Kept(types.Type):
+    """One dimension of floats, whose first `count` a function holds in places of its own."""
+
+    def __init__(self, count: int) -> None:
+        self.dtype, self.count = types.float64, count
+        super().__init__(name=f"Kept({count})")
+
+
 class Lanes(types.Type):
     """Lines one after the other, with steps that the program knows when it runs."""
 
@@ -56,11 +64,3 @@ class Lane(types.Type):
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         super().__init__(name=f"Lane({dtype})")
-
-
-class Kept(types.Type):
-    """One dimension of floats, whose first `count` a function holds in places of its own."""
-
-    def __init__(self, count: int) -> None:
-        self.dtype, self.count = types.float64, count
-        super().__init__(name=f"Kept({count})")

@@ -41,8 +41,10 @@ class Leg:
     """Mutable, and touched by the trading loop alone.
 
     `target` is the signed amount that the current entry was sized to, `exposure` the share it was sized from. `group`
-    names the entry from flat to flat, `sent` counts its orders. `first_sent_ms` is when the entry, or later the exit,
-    began to be tried; `exit_reason` is set while the leg is on its way out.
+    names the entry, or the slots' position, from flat to flat, `sent` counts its orders. `first_sent_ms` is when the
+    entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `slots` holds the
+    orders that slots asked for, working or not, as they were last told. `filled` is the newest fill that no step has
+    been woken by, 0 for none.
     """
 
     owner: str
@@ -65,7 +67,9 @@ class Leg:
     exit_reason: str = ""
     last_exit: int = NOT_LEFT
     locked: str = ""
+    filled: int = 0
     orders: dict[str, Order] = field(default_factory=dict)
+    slots: dict[str, Order] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -85,8 +89,14 @@ class Leg:
         """Return the orders of a purpose that may still fill."""
         return [order for order in self.orders.values() if order.purpose == purpose]
 
+    def slotted(self) -> list[Order]:
+        """Return the orders of slots that may still fill."""
+        return [order for order in self.orders.values() if order.purpose in {"slot", "slot_exit"}]
+
     def keep(self, order: Order) -> None:
-        """Remember an order while it may still fill, and forget it when it may not."""
+        """Remember an order while it may still fill, or a slot asks how it fares; forget it otherwise."""
+        if order.client_id in self.slots:
+            self.slots[order.client_id] = order
         if order.purpose != "guard" and order.state in WORKING_STATES:
             self.orders[order.client_id] = order
         else:
@@ -110,6 +120,7 @@ class Leg:
             "exit_reason": self.exit_reason,
             "last_exit": self.last_exit,
             "locked": self.locked,
+            "filled": self.filled,
         }
 
     @classmethod
@@ -136,10 +147,12 @@ class Leg:
 
 _CODES: dict[str, int] = {
     Reason.EXIT: BY_TARGET,
+    Reason.SLOT: BY_TARGET,
     Reason.STOP_LOSS: BY_STOP_LOSS,
     Reason.TAKE_PROFIT: BY_TAKE_PROFIT,
     Reason.TRAILING_STOP: BY_TRAILING_STOP,
     Reason.MAX_HOLDING: BY_MAX_HOLDING,
+    Reason.SLOT: BY_TARGET,
 }
 
 

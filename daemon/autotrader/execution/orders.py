@@ -10,6 +10,9 @@ from autotrader.execution.order_state import OrderState
 
 BUY, SELL = 1, -1
 
+ADDING = frozenset({"entry", "slot"})
+"""The purposes of orders that may add to a position: they take money and room under the limits while they work."""
+
 
 class Guard(NamedTuple):
     """Protective exits of one entry, each a fraction of its fill price (0.02 is 2 %), or None."""
@@ -41,8 +44,9 @@ class OrderRequest(NamedTuple):
 
     `group` names the entry that the order belongs to. An entry order may carry a `guard`: the venue then watches the
     group's position from its first fill on and reports the guard's exit under the client id `guard_id`.
-    `decided_ms` is the market time of the decision; `resolution` the timeframe of the bars that decide the fill where
-    the venue simulates ("" for event feeds). `price` is None for a market order.
+    `decided_ms` is the market time of the decision; `resolution` the timeframe of the bars, or the feed, that decides
+    the fill where the venue simulates. `price` is None for a market order. A `post_only` order is refused where it
+    would take.
     """
 
     client_id: str
@@ -106,7 +110,8 @@ class Fill(NamedTuple):
 class Order(NamedTuple):
     """An order as the journal knows it: the request, what caused it, and how it fares.
 
-    `purpose` is entry, exit, guard or slot; `reason` why it was sent, or what a venue said when it refused.
+    `purpose` is entry, exit, guard, slot or slot_exit (a slot's order that only reduces); `reason` why it was sent, or
+    what a venue said when it refused.
     """
 
     client_id: str

@@ -16,13 +16,15 @@ ZERO = Decimal(0)
 
 
 class Place(NamedTuple):
-    """An order to send. `price` None is a market order."""
+    """An order to send. `price` None is a market order; `after` is an order that must have been canceled first."""
 
     purpose: str
     side: int
     amount: Decimal
     price: Decimal | None
     reason: str
+    post_only: bool = False
+    after: str = ""
 
 
 class Steps(NamedTuple):
@@ -39,13 +41,14 @@ URGENT = frozenset({Reason.CLOSE, Reason.KILL, Reason.REMOVED, Reason.MAX_HOLDIN
 
 
 def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) -> Steps:
-    """Return what takes a leg flat: its entry canceled, and one order over all that it holds in place of any other.
+    """Return what takes a leg flat: entries and slot orders canceled, and one order over all that it holds instead.
 
     An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
     timeout. `ending` names orders that are being canceled already.
     """
     held = leg.position.amount
     entries = tuple(order.client_id for order in leg.working("entry"))
+    entries += tuple(order.client_id for order in leg.slotted() if order.client_id not in ending)
     exits = [order for order in leg.working("exit") if order.client_id not in ending]
     if not held:
         return Steps(entries + tuple(order.client_id for order in exits))

@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 # A kernel's scalars live in the loop's registers: in memory each bar would wait for the one before (see `core.kept`).
-_TOOLS = {"finite": finite, "line": memory.line, "kept": kept.kept, "put_back": kept.put_back}
+_TOOLS = {"finite": finite, "line": memory.line, "table": memory.table, "kept": kept.kept, "put_back": kept.put_back}
 
 _PRICES = ("open_", "high", "low", "close", "volume")
 
@@ -50,17 +50,16 @@ class _Part(NamedTuple):
 
 @dataclass(slots=True)
 class _Seen:
-    """A series that was folded before: when its bars close, and the values that others read, a row a column."""
+    """A series that was folded before: when its bars close, and the values that others read, by bar."""
 
     closes: Ints
     values: Floats
 
 
 class Folder:
-    """One program being folded over one set of bars: its columns, block by block, in order.
+    """One program being folded over one set of bars: rows of its columns, block by block, in order.
 
-    `bars` holds each of the program's series. A block of n bars gives (columns, n) float64, NaN where undefined: the
-    columns lie one after the other, for a step reads few of them at a bar.
+    `bars` holds each of the program's series. A block of n bars gives (columns, n) float64, NaN where undefined.
     """
 
     def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns]) -> None:
@@ -77,11 +76,10 @@ class Folder:
         self.width = own.width
 
     def rows(self, start: int, stop: int, out: Floats) -> None:
-        """Write the columns of own bars `start` to `stop` into `out`. Blocks come in order, each bar once.
+        """Write the columns of own bars `start` to `stop` into the first places of `out`, (columns, room) float64.
 
-        `out` has a row a column, contiguous, and room for as many bars or more.
+        Blocks come in order, each bar once.
         """
-        assert out.flags.c_contiguous
         self._loop.run(start, stop, out)
 
 
@@ -176,9 +174,10 @@ def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]
 def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
     """Return the loop as Python. The numbers of the expressions are not in it."""
     others = "".join(f"closes{at}, values{at}, " for at in range(len(part.seen)))
-    given = f"ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out, height"
-    head = [f"def fold(start, stop, {given}):"]
-    head += [f"    {name} = line({name})" for name in ("ts", *_PRICES, "params", "offsets", "state", "places", "out")]
+    given = f"start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out, height"
+    head = [f"def fold({given}):"]
+    head += [f"    {name} = line({name})" for name in ("ts", *_PRICES, "params", "offsets", "state", "places")]
+    head.append("    out = line(out)")
     body: list[str] = []
     tail: list[str] = []
     param = kernel = 0
@@ -214,7 +213,7 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
         loop.append(f"            at{at} += 1")
     for index, (at, column) in part.borrowed.items():
         loop.append(f"        v{index} = values{at}[{column}, at{at} - 1] if at{at} > 0 else nan")
-    rows = [f"        out[i - start + {place} * height] = v{index}" for place, index in part.outputs]
+    rows = [f"        out[{place} * height + i - start] = v{index}" for place, index in part.outputs]
     tail += [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 

@@ -1,11 +1,15 @@
 """Trades and quotes as bars of one moment, so that everything that meets bars meets them too.
 
 `high` is what a buyer pays at that moment and `low` what a seller gets, `close` (and `open`) the last price: of a trade
-all are its price, of a quote they are the ask, the bid and the middle. `volume` is the amount traded, 0 for a quote.
-Several events may share a millisecond; their order is that of the recording.
+all are its price, of a quote they are the ask, the bid and the middle to the nearest tick. `volume` is the amount
+traded, 0 for a quote. Several events may share a millisecond; their order is that of the recording.
 """
 
 from __future__ import annotations
+
+import math
+
+import numpy as np
 
 from autotrader.core.events import Bar, BookChanged, QuoteChanged, TradePrinted
 from autotrader.market.bars import Columns, Floats, Ints
@@ -16,24 +20,29 @@ def of_trades(ts: Ints, price: Floats, amount: Floats) -> Columns:
     return Columns(ts, price, price, price, price, amount)
 
 
-def of_quotes(ts: Ints, bid: Floats, bid_size: Floats, ask: Floats, ask_size: Floats) -> Columns:
-    """Return quotes as columns."""
-    middle = (bid + ask) / 2
-    return Columns(ts, middle, ask, bid, middle, 0 * (bid_size + ask_size))
+def of_quotes(ts: Ints, bid: Floats, ask: Floats, per_price: float) -> Columns:
+    """Return quotes as columns; `per_price` is how many ticks make 1."""
+    price = np.floor((bid + ask) / 2 * per_price + 0.5) / per_price
+    return Columns(ts, price, ask, bid, price, np.zeros(len(ts)))
 
 
-def as_bar(event: TradePrinted | QuoteChanged | BookChanged) -> Bar | None:
+def middle(bid: float, ask: float, per_price: float) -> float:
+    """Return the price of a quote: the middle to the nearest tick, half a tick up, as `of_quotes` has it."""
+    return math.floor((bid + ask) / 2 * per_price + 0.5) / per_price
+
+
+def as_bar(event: TradePrinted | QuoteChanged | BookChanged, per_price: float) -> Bar | None:
     """Return an event as the bar of one moment that features see; None for a book with an empty side."""
     match event:
         case TradePrinted():
             return Bar(event.ts_ms, event.price, event.price, event.price, event.price, event.amount)
         case QuoteChanged():
-            return _quote(event.ts_ms, event.bid, event.ask)
+            return _quote(event.ts_ms, event.bid, event.ask, per_price)
         case BookChanged() if event.bids and event.asks:
-            return _quote(event.ts_ms, event.bids[0][0], event.asks[0][0])
+            return _quote(event.ts_ms, event.bids[0][0], event.asks[0][0], per_price)
     return None
 
 
-def _quote(ts_ms: int, bid: float, ask: float) -> Bar:
-    middle = (bid + ask) / 2
-    return Bar(ts_ms, middle, ask, bid, middle, 0.0)
+def _quote(ts_ms: int, bid: float, ask: float, per_price: float) -> Bar:
+    price = middle(bid, ask, per_price)
+    return Bar(ts_ms, price, ask, bid, price, 0.0)

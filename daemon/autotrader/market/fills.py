@@ -93,9 +93,9 @@ def part_of(whole: int, taken: int, amount: int) -> int:
     return quotient
 
 
-def average(value: int, lots: int) -> float:
-    """Return value / lots in ticks; a whole number of ticks comes out whole, however large the sum."""
-    return value // lots + (value % lots) / lots
+def average(value: int, lots: int, base: int = 0) -> float:
+    """Return base + value / lots in ticks; a whole number of ticks comes out whole, however large the sum."""
+    return base + value // lots + (value % lots) / lots
 
 
 def nearest(price: float, side: int) -> int:

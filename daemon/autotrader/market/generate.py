@@ -24,7 +24,7 @@ import numpy as np
 
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import HistoryError
-from autotrader.core.units import split_symbol, timeframe_ms
+from autotrader.core.units import FEEDS, split_symbol, timeframe_ms
 from autotrader.market.bars import Columns, Floats, Funding, aggregate, divides, empty, opening
 
 BASE = "1m"
@@ -254,6 +254,8 @@ def _random(seed: int, purpose: str, day: int) -> np.random.Generator:
 
 def _demand_timeframe(timeframe: str) -> int:
     """Return a timeframe's length. Raises HistoryError where minutes cannot make it."""
+    if timeframe in FEEDS:
+        raise HistoryError(f"a generated market has no {timeframe}; replay a recorded one")
     length_ms = timeframe_ms(timeframe)
     if not divides(BASE, timeframe) or length_ms > MAX_TIMEFRAME_MS:
         raise HistoryError(f"the generated market has bars of whole minutes up to 28d, not of {timeframe}")

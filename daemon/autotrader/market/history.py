@@ -104,12 +104,12 @@ class History:
     def tick(self, symbol: str) -> Decimal:
         """Return the step of the history's own decimals: the finest of its timeframes, without those of its events."""
         if symbol not in self._ticks:
-            stored = self._stored(symbol) or [
-                feed for feed in _EVENTS if _event_file(self._data, self._exchange, symbol, feed).is_file()
-            ]
-            if not stored:
+            stored, feeds = self._stored(symbol), self._feeds(symbol)
+            if not stored and not feeds:
                 raise self._unknown(symbol)
-            places = max(decimals(self.bars(symbol, timeframe)) for timeframe in stored)
+            held = [self.bars(symbol, timeframe) for timeframe in stored]
+            held = held or [self._raw(symbol, feed) for feed in feeds]
+            places = max(decimals(one) for one in held)
             self._ticks[symbol] = Decimal(1).scaleb(-places)
         return self._ticks[symbol]
 
@@ -184,6 +184,11 @@ class History:
         return [feed for feed in _EVENTS if has_events(self._data, self._exchange, symbol, feed)]
 
     def _events(self, symbol: str, feed: str) -> Columns:
+        raw = self._raw(symbol, feed)
+        return raw if feed == "trades" else events.of_quotes(raw.ts, raw.low, raw.high, float(1 / self.tick(symbol)))
+
+    def _raw(self, symbol: str, feed: str) -> Columns:
+        """Return a feed's rows as recorded: trades, or quotes whose open and close are bid and ask too."""
         path = _event_file(self._data, self._exchange, symbol, feed)
         if feed not in _EVENTS or not path.is_file():
             known = ", ".join([*self._feeds(symbol), *self._stored(symbol)]) or "nothing"
@@ -200,7 +205,10 @@ class History:
         ):
             if wrong.any():
                 raise HistoryError(f"{path}: {rule}; row {int(np.argmax(wrong))} is not so, repair or remove it")
-        return events.of_trades(ts, *columns) if feed == "trades" else events.of_quotes(ts, *columns)
+        if feed == "trades":
+            return events.of_trades(ts, *columns)
+        bid, size, ask, _ = columns
+        return Columns(ts, bid, ask, bid, ask, size)
 
 
 def _event_file(data: Path, exchange: str, symbol: str, feed: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from autotrader.execution.leg import Leg
+from autotrader.execution.orders import ADDING
 from autotrader.market.instrument import STEP
 
 ZERO = Decimal(0)
@@ -51,11 +52,11 @@ class Account:
         return self.cash + sum((self.value(leg) for leg in self.legs.values()), ZERO)
 
     def reserved(self) -> Decimal:
-        """Return the quote money that working entries may still take, to the step of cash above each."""
+        """Return the quote money that working orders which add may still take, to the step of cash above each."""
         total = ZERO
         for leg in self.legs.values():
             for order in leg.orders.values():
-                if order.purpose == "entry":
+                if order.purpose in ADDING:
                     price = self.order_price(order.price, leg.symbol)
                     notional = (order.remaining * price).quantize(STEP, ROUND_CEILING)
                     total += notional + (notional * self.cost).quantize(STEP, ROUND_CEILING)
@@ -78,7 +79,7 @@ class Account:
         for leg in self.legs.values():
             notional = self.value(leg)
             for order in leg.orders.values():
-                if order.purpose == "entry":
+                if order.purpose in ADDING:
                     notional += order.side * order.remaining * self.order_price(order.price, leg.symbol)
             if notional:
                 total[leg.symbol] = total.get(leg.symbol, ZERO) + notional
@@ -90,6 +91,6 @@ class Account:
         for leg in self.legs.values():
             total += abs(self.value(leg))
             for order in leg.orders.values():
-                if order.purpose == "entry":
+                if order.purpose in ADDING:
                     total += order.remaining * self.order_price(order.price, leg.symbol)
         return total

@@ -11,6 +11,7 @@ from autotrader.execution.leg import REMOVED
 from autotrader.execution.orders import Reason
 from autotrader.risk import breakers as brk
 from autotrader.runtime.plan import plain
+from autotrader.runtime.slots import stop_adding
 from autotrader.runtime.status import positions, status
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Commands:
         async with loop.turn:
             loop.trader.paused[name] = str(arguments.get("reason") or "paused by a person")
             self._keep(f"entries of {name or 'all strategies'} are paused", "pause", arguments)
+            stop_adding(loop.trader, name, self._now_ms())
+            await loop.finish(self._now_ms(), None)
         return {"paused": dict(loop.trader.paused)}
 
     async def _resume(self, arguments: dict[str, Any]) -> Any:

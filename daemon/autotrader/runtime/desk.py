@@ -19,7 +19,7 @@ from autotrader.execution.ids import client_id, group_id, guard_id
 from autotrader.execution.ledger import Trade, apply_fill, cash_flow
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
-from autotrader.execution.orders import Fill, Guard, Order, OrderRequest, Reason, VenueOrder
+from autotrader.execution.orders import ADDING, Fill, Guard, Order, OrderRequest, Reason, VenueOrder
 from autotrader.execution.reconcile import Steps
 from autotrader.runtime.account import Account
 from autotrader.store.journal import Journal, LegRow
@@ -29,6 +29,7 @@ ZERO = Decimal(0)
 NO_GUARD = Guard()
 MINUTE_MS = 60_000
 MAX_RECENT = 10_000
+_LETTERS = {"entry": "e", "exit": "x", "slot": "s", "slot_exit": "s"}
 
 log = structlog.get_logger("desk")
 
@@ -43,6 +44,8 @@ class Draft:
     cancel: tuple[str, ...] = ()
     order: Order | None = None
     guard_order: Order | None = None
+    post_only: bool = False
+    after: str = ""
 
 
 class Applied(NamedTuple):
@@ -103,15 +106,15 @@ class Desk:
         staged = Draft(leg, kind, detail, steps.cancel)
         place = steps.place
         if place is not None:
-            if place.purpose == "entry" and not leg.position.amount and not leg.orders:
-                self.groups.pop(leg.group, None)
-                leg.group = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, leg.entry_id)
-                leg.sent = 0
-                self.groups[leg.group] = leg
-                staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
+            if place.purpose in ADDING and not leg.position.amount and not leg.orders:
+                # a slot's position has no entry id: it is named by its moment, which lies on the other side of zero
+                self._name_group(leg, leg.entry_id if place.purpose == "entry" else -now_ms)
+                if place.purpose == "entry":
+                    staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
             leg.sent += 1
+            staged.post_only, staged.after = place.post_only, place.after
             staged.order = Order(
-                client_id(leg.group, "e" if place.purpose == "entry" else "x", leg.sent),
+                client_id(leg.group, _LETTERS[place.purpose], leg.sent),
                 "",
                 leg.owner,
                 leg.exchange,
@@ -135,6 +138,15 @@ class Desk:
             self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
         self.drafts.append(staged)
         return staged
+
+    def _name_group(self, leg: Leg, number: int) -> None:
+        """Begin a leg's next position. Where that has the name of the last one, its orders are counted on."""
+        name = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, number)
+        if name == leg.group:
+            return
+        self.groups.pop(leg.group, None)
+        leg.group, leg.sent = name, 0
+        self.groups[name] = leg
 
     def ending(self, leg: Leg) -> frozenset[str]:
         """Return the orders of a leg that this turn has decided to cancel."""
@@ -185,23 +197,26 @@ class Desk:
     async def send(self) -> None:
         """Send what was written, in its order: cancels first, then the order that replaces them."""
         drafts, self.drafts = self.drafts, []
+        standing: set[str] = set()  # orders whose cancel came too late, or was not answered
         for staged in drafts:
             try:
-                raced = [await self.cancel(staged.leg, cancel) for cancel in staged.cancel]
+                raced = [cancel for cancel in staged.cancel if await self.cancel(staged.leg, cancel)]
             except VenueUnavailable as error:
+                standing.update(staged.cancel)
                 # What is wanted stays wanted: the leg is looked after again at its next close.
                 log.warning("a cancel was not answered", strategy=staged.leg.owner, error=str(error))
                 if staged.order is not None:
                     self._settle(staged.leg, staged.order, OrderEvent.CANCEL, f"not sent: {error}")
                 continue
+            standing.update(raced)
             if staged.order is None:
                 continue
-            if any(raced):
+            if raced or staged.after in standing:
                 self._settle(staged.leg, staged.order, OrderEvent.CANCEL, "a fill was faster than its cancel")
             else:
-                await self._submit(staged.leg, staged.order)
+                await self._submit(staged.leg, staged.order, post_only=staged.post_only)
 
-    async def _submit(self, leg: Leg, order: Order) -> None:
+    async def _submit(self, leg: Leg, order: Order, *, post_only: bool = False) -> None:
         guard = leg.guard if order.purpose == "entry" and leg.guard != NO_GUARD else None
         request = OrderRequest(
             client_id=order.client_id,
@@ -210,10 +225,11 @@ class Desk:
             type="limit" if order.price is not None else "market",
             amount=order.amount,
             price=order.price,
-            reduce_only=order.purpose == "exit",
+            reduce_only=order.purpose in {"exit", "slot_exit"},
             group=order.group,
             decided_ms=order.created_ms,
             resolution=leg.resolution,
+            post_only=post_only,
             guard=guard,
             guard_id=guard_id(order.group) if order.purpose == "entry" else "",
         )
@@ -266,10 +282,16 @@ class Desk:
                 self.journal.order(row._replace(state=OrderState.CANCELED))
             elif guard != NO_GUARD and (row is None or row.state in DONE):
                 now_ms = self.accounts[leg.exchange].market_ms
-                fresh = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
-                if fresh is not None:
-                    self.journal.order(fresh)
-        await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
+                row = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
+                if row is not None:
+                    self.journal.order(row)
+        try:
+            await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
+        except OrderRejected as error:  # the position is the slots', which carry no guard
+            with self.journal.write():
+                if row is not None:
+                    self.journal.order(row._replace(state=OrderState.CANCELED))
+                self.journal.event(row.updated_ms if row else 0, "warning", "unprotected", leg.owner, error.reason)
 
     # what venues tell
 
@@ -323,6 +345,7 @@ class Desk:
                 return Applied(None, None)
             reason = fill.reason or order.reason
             leg.position, trade = apply_fill(leg.position, fill._replace(reason=reason))
+            leg.filled = fill.fill_id
             self._record(leg, order, fill)
             self._rearm(leg, order)
             if trade is not None:

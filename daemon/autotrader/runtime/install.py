@@ -13,8 +13,10 @@ from typing import Any
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import Guard, Reason
 from autotrader.execution.reconcile import Steps
+from autotrader.execution.slots import Slot, Wish
 from autotrader.risk.limits import Limits
 from autotrader.runtime.loop import TradingLoop
+from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.warm import Prepared
 from autotrader.store.journal import StateRow
@@ -89,8 +91,9 @@ def retire(loop: TradingLoop, leg: Leg, fate: str, now_ms: int) -> None:
 
 
 def _cancel_entry(loop: TradingLoop, leg: Leg, now_ms: int) -> None:
-    if entries := tuple(order.client_id for order in leg.working("entry")):
-        loop.desk.draft(leg, Steps(entries), now_ms, "cancel", {"why": "the declaration changed"})
+    leg.slots, leg.filled = {}, 0
+    if orders := tuple(order.client_id for order in (*leg.working("entry"), *leg.slotted())):
+        loop.desk.draft(leg, Steps(orders), now_ms, "cancel", {"why": "the declaration changed"})
 
 
 def _seat(
@@ -130,6 +133,7 @@ def _seat(
         if row is not None:
             part.restore(row.state, row.out, row.ts_ms)
             part.anchor_ms = row.anchor_ms
+            _restore_slots(loop, part, row)
         else:
             part.adopt_legs()
             part.ts_ms = now_ms  # it decides on what closes from now on
@@ -138,6 +142,16 @@ def _seat(
         retire(loop, leg, strategy.params.on_remove, now_ms)
     loop.strategies[strategy.name] = strategy
     return moved
+
+
+def _restore_slots(loop: TradingLoop, part: Part, row: StateRow) -> None:
+    """Give a part's slots their orders back, and the place of the last event that it stepped on."""
+    part.stepped = [(ts_ms, place) for ts_ms, place in row.stepped] or part.stepped
+    for slot, (wish, identity) in enumerate(row.slots):
+        part.slots[slot] = Slot(Wish(*wish), identity)
+        order = loop.journal.find_order(identity) if identity else None
+        if order is not None:
+            part.legs[part.slots[slot].wish.leg].slots[identity] = order
 
 
 def _fits(row: StateRow | None, strategy: Strategy) -> bool:

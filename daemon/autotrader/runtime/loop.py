@@ -14,11 +14,20 @@ from typing import Any, NamedTuple
 import structlog
 
 from autotrader.core.clock import Clock, iso
-from autotrader.core.events import BarClosed, BarsComplete, BookChanged, QuoteChanged, Series, TradePrinted
+from autotrader.core.events import (
+    BarClosed,
+    BarsComplete,
+    BookChanged,
+    FillsComplete,
+    QuoteChanged,
+    Series,
+    TradePrinted,
+)
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
+from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
 from autotrader.risk import breakers as brk
 from autotrader.runtime.account import Account
@@ -26,10 +35,11 @@ from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
+from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trader import Trader
 from autotrader.store.journal import Journal, StateRow
-from autotrader.strategies.contract import BAR, TIMER
+from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderChanged, VenueEvent
 
 ZERO = Decimal(0)
@@ -66,9 +76,11 @@ class TradingLoop:
         self.metrics: dict[str, Metrics] = {}
         self.outside = Outside(desk.venues, self.metrics)
         self.routes: dict[Series, list[Route]] = {}
-        self.ticks: dict[tuple[str, str], list[tuple[Strategy, Part, int]]] = {}
+        self.ticks: dict[tuple[str, str, str], list[tuple[Strategy, Part, int]]] = {}
         self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
         self._timers: list[tuple[Strategy, Part]] = []
+        self._fillers: list[tuple[Strategy, Part]] = []
+        self._woken: list[Leg] = []
         self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
         self._closed: dict[str, list[Leg]] = {}
         self._arrived: dict[str, dict[Part, None]] = {}
@@ -82,16 +94,19 @@ class TradingLoop:
     # routing
 
     def rewire(self) -> None:
-        """Rebuild who hears of which bars, in the order of the strategies' names."""
-        self.routes, self.ticks, self._timers, self._elsewhere = {}, {}, [], {}
+        """Rebuild who hears of which bars and events, in the order of the strategies' names."""
+        self.routes, self.ticks, self._timers, self._fillers, self._elsewhere = {}, {}, [], [], {}
         for name in sorted(self.strategies):
             strategy = self.strategies[name]
             for part in strategy.parts:
                 if TIMER in part.wakes:
                     self._timers.append((strategy, part))
+                if FILL in part.wakes:
+                    self._fillers.append((strategy, part))
                 for leg, declared in enumerate(part.declared):
                     if declared.feed.kind != "bars":
-                        self.ticks.setdefault((declared.exchange, declared.symbol), []).append((strategy, part, leg))
+                        key = (declared.exchange, declared.symbol, declared.feed.kind)
+                        self.ticks.setdefault(key, []).append((strategy, part, leg))
                 for exchange in {declared.exchange for declared in part.declared} if part.asked else ():
                     others = {series for series in part.elsewhere() if series.exchange != exchange}
                     self._elsewhere.setdefault(exchange, set()).update(others)
@@ -102,7 +117,7 @@ class TradingLoop:
             self.upkeep.setdefault((one.exchange, one.symbol, one.timeframe), []).append(one)
 
     def wanted_series(self) -> dict[str, set[Series]]:
-        """Return the bars that each exchange must stream: what strategies read and what open positions need."""
+        """Return what each exchange must stream: bars and feeds that strategies read and open positions need."""
         wanted: dict[str, set[Series]] = {name: set() for name in self.accounts}
         for strategy in self.strategies.values():
             for series in strategy.series():
@@ -117,7 +132,7 @@ class TradingLoop:
 
     async def handle(self, exchange: str, event: VenueEvent) -> None:
         """Take one event through a whole turn. Called by the exchange's own task, outside `turn`."""
-        if isinstance(event, BarsComplete) and exchange in self._elsewhere:
+        if isinstance(event, BarsComplete | TradePrinted | QuoteChanged) and exchange in self._elsewhere:
             await self._abreast(exchange, event.ts_ms)
         async with self.turn:
             account = self.accounts[exchange]
@@ -130,6 +145,8 @@ class TradingLoop:
                     await self._on_tick(account, event)
                 case BarsComplete():
                     await self._on_moment(account, event.ts_ms)
+                case FillsComplete():
+                    await self._on_fills(account, event.ts_ms)
                 case FillHappened():
                     await self._on_fill(event)
                 case OrderChanged():
@@ -147,6 +164,8 @@ class TradingLoop:
 
     async def _abreast(self, exchange: str, now_ms: int) -> None:
         """Wait a moment for the exchanges that are read here and about to close the same bar; then go on without."""
+        if not any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
+            return
         waited = asyncio.ensure_future(self.clock.sleep(ABREAST_S))
         try:
             while not waited.done() and any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
@@ -191,7 +210,8 @@ class TradingLoop:
         due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
-            self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
+            if leg == NO_LEG or not all(part.is_calm(one) for one in range(len(part.declared))):
+                self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
         for one in self._closed.pop(account.name, []):
             if self.desk.legs.get(one.key) is one:
                 self._look_after(one, now_ms)
@@ -215,18 +235,50 @@ class TradingLoop:
                 yield strategy, part
 
     async def _on_tick(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> None:
-        """Take a trade, a quote or a book to the legs that read it; who wakes on it decides at once."""
-        if (price := _price_of(event)) is not None:
+        """Take a trade, a quote or a book to the legs that read it: a moment of its own, complete as it comes."""
+        if self.desk.unsettled:
+            await self.desk.settle()
+        feed, now_ms = _feed_of(event), event.ts_ms
+        if (price := self._price_of(account, event)) is not None:
             account.prices[event.symbol] = price
+        account.due_ms[event.symbol, feed] = now_ms
         self.trader.equities.clear()
-        for strategy, part, leg in self.ticks.get((event.exchange, event.symbol), ()):
-            account.due_ms[event.symbol, part.declared[leg].feed.timeframe] = event.ts_ms
-            kind = part.tell(leg, event)
-            if kind in part.wakes:
-                self._step(strategy, part, kind, leg, event.ts_ms)
-        if self.desk.drafts or self._dirty:
-            self.trader.watch_equity(event.ts_ms)
-            await self.finish(event.ts_ms, account)
+        due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
+        for strategy, part, leg in self.ticks.get((event.exchange, event.symbol, feed), ()):
+            part.tell(leg, event)
+            if part.asked:
+                await self.outside.bring(part, account.name, now_ms)
+                part.settle(account.name)
+            if WAKES[feed] in part.wakes and part.fresh(leg, event) and not part.is_calm(leg):
+                due.append((strategy, part, leg))
+        due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
+        for strategy, part, leg in due:
+            self._step(strategy, part, TIMER if leg == NO_LEG else WAKES[feed], max(leg, 0), now_ms)
+        for one in list(self.upkeep.get((event.exchange, event.symbol, feed), ())):
+            self._look_after(one, now_ms)
+        self.trader.watch_equity(now_ms)
+        await self.finish(now_ms, account)
+
+    def _price_of(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> Decimal | None:
+        """Return the price that an event tells, where anybody here trades it; None for a book with an empty side."""
+        tick = next((leg.instrument.tick for leg in account.legs.values() if leg.symbol == event.symbol), None)
+        bar = as_bar(event, float(1 / tick)) if tick is not None else None
+        return Decimal(repr(bar.close)) if bar is not None else None
+
+    async def _on_fills(self, account: Account, now_ms: int) -> None:
+        """Wake who wakes on fills, once however many there were, before the moment that filled them is shown."""
+        if not any(leg.filled for leg in account.legs.values()):
+            return
+        self.trader.equities.clear()
+        for strategy, part in self._fillers:
+            filled = [(one.filled, leg) for leg, one in enumerate(part.legs) if one.exchange == account.name]
+            newest, leg = max(filled, default=(0, 0))
+            if newest:
+                self._woken += [one for one in part.legs if one.exchange == account.name]
+                self._step(strategy, part, FILL, leg, now_ms)
+        for one in account.legs.values():
+            one.filled = 0
+        await self.finish(now_ms, account)
 
     def _step(self, strategy: Strategy, part: Part, event: int, leg: int, now_ms: int) -> None:
         if strategy.error or self.strategies.get(strategy.name) is not strategy:
@@ -236,11 +288,13 @@ class TradingLoop:
         except Exception as error:  # noqa: BLE001 - one strategy's fault must not stop the others
             self._fail(strategy, f"{type(error).__name__}: {error}", now_ms)
             return
-        if not changed:
-            return
-        self.remember(strategy, part)
-        for index, one in enumerate(part.legs):
-            self.trader.consider(strategy, part, index, one, now_ms)
+        if changed:
+            for index, one in enumerate(part.legs):
+                self.trader.consider(strategy, part, index, one, now_ms)
+        # a step that changes nothing may still follow a start that folded missed bars without orders
+        ordered = order_slots(self.trader, part, now_ms)
+        if changed or ordered or event == TIMER:
+            self.remember(strategy, part)
 
     def remember(self, strategy: Strategy, part: Part) -> None:
         """Have a part's State written with this turn."""
@@ -262,6 +316,9 @@ class TradingLoop:
         if durable or account is not None or self._dirty:
             with self.journal.write(durable=durable):
                 self.desk.write(now_ms)
+                for leg in self._woken:
+                    self.desk.save(leg)
+                self._woken = []
                 self._write_states()
                 if account is not None:
                     self.journal.progress(account.name, now_ms, account.cash)
@@ -275,9 +332,8 @@ class TradingLoop:
         dirty, self._dirty = self._dirty, []
         for strategy, part in dirty:
             state, out = part.plain()
-            self.journal.state(
-                StateRow(strategy.name, part.number, strategy.spec, state, out, part.ts_ms, part.anchor_ms)
-            )
+            own = (strategy.name, part.number, strategy.spec)
+            self.journal.state(StateRow(*own, state, out, part.ts_ms, part.anchor_ms, part.asked_for(), part.stepped))
 
     def _sample(self, now_ms: int) -> None:
         wall_s = self.clock.monotonic_s()
@@ -287,16 +343,13 @@ class TradingLoop:
         self.journal.equity(now_ms, [(one.name, one.equity(), one.cash) for one in self.accounts.values()])
 
 
-def _price_of(event: TradePrinted | QuoteChanged | BookChanged) -> Decimal | None:
-    """Return the price that an event tells: the trade's, or the middle of bid and ask where both are there."""
+def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:
     match event:
         case TradePrinted():
-            return Decimal(repr(event.price))
+            return "trades"
         case QuoteChanged():
-            return Decimal(repr((event.bid + event.ask) / 2))
-        case BookChanged() if event.bids and event.asks:
-            return Decimal(repr((event.bids[0][0] + event.asks[0][0]) / 2))
-    return None
+            return "quotes"
+    return "book"
 
 
 def _plain(state: brk.Breakers) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, Series, TradePrinted
+from autotrader.core.units import FEEDS
 from autotrader.execution.declared import ATR
 from autotrader.execution.leg import Leg
+from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
-from autotrader.strategies.contract import BAR, BOOK, FREE, QUOTE, TRADE, Kind, Out, View, fresh_out
+from autotrader.market.events import as_bar
+from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out
 from autotrader.strategies.contract import Leg as Declared
 
 
@@ -30,6 +33,8 @@ class Part:
         self.wakes = kind.wakes(params)
         self.state: Any = kind.State()
         self.out: Out = fresh_out(len(self.declared), kind.slots(params))
+        self.slots: list[Slot] = [Slot()] * len(self.out.slot_leg)
+        self.wanted: list[Wish] = [slot.wish for slot in self.slots]
         self.ts_ms = 0
         self.anchor_ms = 0
         self.legs: list[Leg] = []
@@ -41,19 +46,25 @@ class Part:
         self.bids: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
         self.asks: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
         self._told_ms = [0] * len(self.declared)
+        self._price = [math.nan] * len(self.declared)
+        self._heard: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
+        self.stepped: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self._arrived: dict[int, int] = {}
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
 
     def own_series(self, leg: int) -> Series:
-        """Return the bars that wake a leg."""
+        """Return the bars, or the feed, that wakes a leg."""
         declared = self.declared[leg]
         return Series(declared.exchange, declared.symbol, declared.feed.timeframe)
 
     def series(self) -> dict[Series, list[tuple[int, SeriesKey]]]:
-        """Return every stream of its own exchanges' bars that the part reads, each with the legs and keys it feeds."""
+        """Return every stream of its own exchanges that the part reads, each with the legs and keys it feeds.
+
+        Books are not among them: no venue streams one yet.
+        """
         routes: dict[Series, list[tuple[int, SeriesKey]]] = {}
         for leg, declared in enumerate(self.declared):
-            if declared.feed.kind != "bars":
+            if declared.feed.kind == "book":
                 continue
             routes.setdefault(self.own_series(leg), [])
             for key in self.program.series:
@@ -89,12 +100,18 @@ class Part:
             for closed_ms, _, key, bar in waiting:
                 if not key.asked:
                     self._told_ms[leg] = closed_ms
+                if key == self.program.own:
+                    self._price[leg] = bar.close
                 self.live[leg].update(key, bar)
             waiting.clear()
 
+    def is_calm(self, leg: int) -> bool:
+        """Tell whether the last step said that it need not wake while a leg's price is where it is."""
+        return self.out.calm_below[leg] < self._price[leg] < self.out.calm_above[leg]
+
     def feed(self, leg: int, key: SeriesKey, bar: Bar, closed_ms: int) -> None:
-        """Show a closed bar to a leg's features at once; one that was seen already is passed over."""
-        if closed_ms <= self.seen.get((leg, key), 0):
+        """Show a closed bar to a leg's features at once; one that was seen already is passed over, an event never."""
+        if closed_ms <= self.seen.get((leg, key), 0) and key.timeframe not in FEEDS:
             return
         self.seen[leg, key] = closed_ms
         if not key.asked:
@@ -108,19 +125,37 @@ class Part:
             update(key, bar)
         self.seen[leg, key] = bars[-1].ts_ms + length_ms
 
-    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> int:
-        """Show a trade, a quote or a book to a leg, and return which event of the contract it is."""
+    def renew(self) -> None:
+        """Forget what the features were shown: events of one millisecond cannot be told apart by their time."""
+        self.live = [self.program.live() for _ in self.declared]
+        self.seen.clear()
+        for waiting in self._waiting:
+            waiting.clear()
+
+    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> None:
+        """Show a trade, a quote or a book to a leg; one that it was shown already is passed over."""
+        mark = mark_of(event)
+        if mark[1] and mark <= self._heard[leg]:
+            return
+        self._heard[leg] = mark
         self._told_ms[leg] = event.ts_ms
         match event:
-            case TradePrinted():
-                return TRADE
             case QuoteChanged():
                 self.bids[leg], self.asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
-                return QUOTE
             case BookChanged():
                 depth = self.declared[leg].feed.depth
                 self.bids[leg], self.asks[leg] = event.bids[:depth], event.asks[:depth]
-                return BOOK
+        if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
+            self._price[leg] = bar.close
+            self.live[leg].update(self.program.own, bar)
+
+    def fresh(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
+        """Tell whether a leg's event was not stepped on yet, and remember it: a restart is told the last one again."""
+        mark = mark_of(event)
+        if mark[1] and mark <= self.stepped[leg]:
+            return False
+        self.stepped[leg] = mark
+        return True
 
     def due(self, leg: int, event: BarClosed) -> bool:
         """Say whether a step is due: this is the leg's own bar, and every other leg's bar of that close is there."""
@@ -130,8 +165,15 @@ class Part:
         return all(self._arrived.get(other) == event.ts_ms for other in range(len(self.declared)))
 
     def step(self, event: int, leg: int, now_ms: int, budget: Sequence[float]) -> bool:
-        """Fold one event; `budget` is each leg's share in quote units. True when State or Out changed."""
+        """Fold one event; `budget` is each leg's share in quote units. True when State or Out changed.
+
+        Raises ValueError for slots that want what cannot be.
+        """
         legs = self.legs
+        asked = [
+            fares(slot, legs[slot.wish.leg].slots.get(slot.client_id), legs[slot.wish.leg].instrument)
+            for slot in self.slots
+        ]
         view = View(
             event,
             leg,
@@ -149,16 +191,17 @@ class Part:
             [1 if one.instrument.market == "swap" else 0 for one in legs],
             [float(one.instrument.tick) for one in legs],
             [float(one.instrument.lot) for one in legs],
-            [FREE] * len(self.out.slot_leg),
-            [0] * len(self.out.slot_leg),
-            [0] * len(self.out.slot_leg),
+            [one.state for one in asked],
+            [one.filled for one in asked],
+            [one.remaining for one in asked],
         )
         before = [list(values) for values in self.out]
         state = self.kind.step(self.constants, self.state, view, self.out)
         changed = state != self.state or before != list(self.out)
+        self.wanted = wishes(self.out, len(legs))
         self.state = state
-        if changed:
-            self.ts_ms = now_ms
+        if changed and event != FILL:
+            self.ts_ms = now_ms  # what fills at a bar's close wakes before that bar does
         return changed
 
     def atr(self, leg: int) -> float:
@@ -169,10 +212,15 @@ class Part:
         """Return State and Out as the journal keeps them."""
         return list(self.state), [list(values) for values in self.out]
 
+    def asked_for(self) -> list[list[Any]]:
+        """Return what the slots asked for, and their orders' ids, as the journal keeps them."""
+        return [[list(wish), identity] for wish, identity in self.slots]
+
     def restore(self, state: list[Any], out: list[list[float]], ts_ms: int) -> None:
         """Take State and Out back from the journal."""
         self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
-        self.out = Out._make([*kept] for kept in out)
+        calm = fresh_out(len(self.declared), 0)[len(out) :]  # a journal from before there was any
+        self.out = Out._make([*kept] for kept in (*out, *calm))
         self.ts_ms = ts_ms
 
     def adopt_legs(self) -> None:
@@ -181,3 +229,8 @@ class Part:
             if leg.position.amount or leg.working("entry"):
                 self.out.target[index] = leg.exposure
                 self.out.entry[index] = leg.entry_id
+
+
+def mark_of(event: TradePrinted | QuoteChanged | BookChanged) -> tuple[int, int]:
+    """Return what tells an event from the others of its feed; a row of 0 tells none apart."""
+    return event.ts_ms, 0 if isinstance(event, BookChanged) else event.row

@@ -50,6 +50,8 @@ class Trader:
         """Compare what a step wants of a leg with what the leg has, and draft the difference."""
         target, entry_id = part.out.target[index], part.out.entry[index]
         if target == 0.0:
+            if not entry_id and part.slots:
+                return  # its position is the slots' business
             if (leg.position.amount or leg.working("entry")) and not leg.exit_reason:
                 self.leave(leg, Reason.EXIT, now_ms)
             return
@@ -63,7 +65,7 @@ class Trader:
         if not leg.exit_reason:
             leg.first_sent_ms = now_ms
         leg.exit_reason = reason
-        steps = leave(leg, self._price(leg), now_ms, self.desk.ending(leg))
+        steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
         if steps != NOTHING:
             self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
 
@@ -92,7 +94,7 @@ class Trader:
         self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int
     ) -> tuple[Decimal, Decimal | None, lim.Refusal | None]:
         """Return the signed amount that a leg's target is sized to, its limit price, and why more is not allowed."""
-        target, account, price = part.out.target[index], self.accounts[leg.exchange], self._price(leg)
+        target, account, price = part.out.target[index], self.accounts[leg.exchange], self.price(leg)
         money = account.available() + self._freed(leg, price)
         room = Room(self.share(strategy, leg), money, account.cost, account.leverage)
         record = self._record(strategy)
@@ -102,9 +104,9 @@ class Trader:
         refusal = self.blocked(leg, now_ms)
         if refusal is None and strategy.size.kelly is not None and not strategy.size.counted(record):
             refusal = lim.Refusal("kelly", "an edge", f"none in {record.wins + record.losses} trades")
-        refusal = refusal or self._below_minimum(leg, abs(wanted - leg.position.amount), price)
+        refusal = refusal or self.below_minimum(leg, abs(wanted - leg.position.amount), price)
         if refusal is None:
-            refusal = self._gate(leg, (wanted - leg.position.amount) * price, limit or price, now_ms)
+            refusal = self.gate(leg, (wanted - leg.position.amount) * price, limit or price, now_ms)
         return wanted, limit, refusal
 
     def _record(self, strategy: Strategy) -> Record:
@@ -115,7 +117,8 @@ class Trader:
             self._records[strategy.name] = reduce(Record.with_trade, self.journal.profits(strategy.name), NO_TRADES)
         return self._records[strategy.name]
 
-    def _below_minimum(self, leg: Leg, amount: Decimal, price: Decimal) -> lim.Refusal | None:
+    def below_minimum(self, leg: Leg, amount: Decimal, price: Decimal) -> lim.Refusal | None:
+        """Return why an unsigned amount is less than its venue takes."""
         rules = leg.instrument
         if amount and amount * price >= rules.min_notional and amount >= rules.min_amount:
             return None
@@ -146,7 +149,8 @@ class Trader:
         """Return the money that the leg's own position already took: a new size may use it again."""
         return (abs(leg.position.amount) * price).quantize(STEP, ROUND_FLOOR)
 
-    def _price(self, leg: Leg) -> Decimal:
+    def price(self, leg: Leg) -> Decimal:
+        """Return a leg's last price; before there is one, what it was entered for."""
         return self.accounts[leg.exchange].prices.get(leg.symbol, leg.position.entry_price or ZERO)
 
     def _refuse(self, leg: Leg, refusal: lim.Refusal, now_ms: int) -> None:
@@ -170,7 +174,8 @@ class Trader:
             return lim.Refusal("holdings", "locked", leg.locked or self.accounts[leg.exchange].locked)
         return brk.closed(self.breakers, now_ms)
 
-    def _gate(self, leg: Leg, notional: Decimal, price: Decimal, now_ms: int) -> lim.Refusal | None:
+    def gate(self, leg: Leg, notional: Decimal, price: Decimal, now_ms: int) -> lim.Refusal | None:
+        """Return the limit that an order of a signed notional would break."""
         account = self.accounts[leg.exchange]
         nets = {name: one.exposures() for name, one in self.accounts.items()}
         held = frozenset((name, symbol) for name, symbols in nets.items() for symbol in symbols)
@@ -181,7 +186,7 @@ class Trader:
             sum((one.gross() for one in self.accounts.values()), ZERO),
             held,
             self.desk.recent_orders(now_ms),
-            self._price(leg),
+            self.price(leg),
             due_ms,
             max(now_ms, account.market_ms),
         )
@@ -193,11 +198,10 @@ class Trader:
         """Go on with what a leg has under way: an exit that is not done, a holding time, a limit entry."""
         if self.killed and not leg.exit_reason and (leg.position.amount or leg.orders):
             self.leave(leg, Reason.KILL, now_ms)
-        elif leg.owner.startswith(REMOVED) and leg.working("entry") and not leg.exit_reason:
-            entries = tuple(order.client_id for order in leg.working("entry"))
-            self.desk.draft(leg, Steps(entries), now_ms, "cancel", {"why": "its strategy is gone"})
+        elif not leg.exit_reason and (strays := self._strays(leg)):
+            self.desk.draft(leg, Steps(strays), now_ms, "cancel", {"why": "nothing wants it any more"})
         elif leg.exit_reason:
-            steps = leave(leg, self._price(leg), now_ms, self.desk.ending(leg))
+            steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
             if steps != NOTHING:
                 self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
         elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:
@@ -205,8 +209,16 @@ class Trader:
         elif leg.orders and all(order.created_ms < now_ms for order in leg.orders.values()):
             self._chase(leg, now_ms)
 
+    def _strays(self, leg: Leg) -> tuple[str, ...]:
+        """Return orders that work for nobody: a strategy's that is gone, or a slot's that a crash kept from its end."""
+        strays = [order for order in leg.slotted() if order.client_id not in leg.slots]
+        if leg.owner.startswith(REMOVED):
+            strays += leg.working("entry")
+        ending = self.desk.ending(leg)
+        return tuple(order.client_id for order in strays if order.client_id not in ending)
+
     def _chase(self, leg: Leg, now_ms: int) -> None:
-        steps = chase(leg, self._price(leg), now_ms)
+        steps = chase(leg, self.price(leg), now_ms)
         if steps == NOTHING:
             return
         if steps.place is not None:
@@ -214,8 +226,8 @@ class Trader:
             working = leg.working("entry")
             for order in working:
                 leg.orders.pop(order.client_id)
-            price = moved.price or self._price(leg)
-            refusal = self.blocked(leg, now_ms) or self._gate(leg, moved.side * moved.amount * price, price, now_ms)
+            price = moved.price or self.price(leg)
+            refusal = self.blocked(leg, now_ms) or self.gate(leg, moved.side * moved.amount * price, price, now_ms)
             for order in working:
                 leg.orders[order.client_id] = order
             if refusal is not None:

@@ -96,14 +96,20 @@ async def catch_up(part: Part, window: Window, *, fold: bool) -> None:
     With `fold` each of those bars is stepped too, without orders: an exit that it causes is left to be done, an entry
     that it causes is dropped, for its moment has passed.
     """
+    if any(declared.feed.kind != "bars" for declared in part.declared):
+        part.renew()
     feeds = await _missing(part, window)
     if len(feeds) == 1 and not fold:
         (one,) = feeds
         part.feed_all(one.leg, one.key, one.bars, one.length_ms)
         return
-    rows = [(bar.ts_ms + one.length_ms, one.order, one.leg, one.key, bar) for one in feeds for bar in one.bars]
+    rows = [
+        (bar.ts_ms + one.length_ms, one.order, one.leg, number, one.key, bar)
+        for one in feeds
+        for number, bar in enumerate(one.bars)
+    ]
     rows.sort()
-    for place, (closed_ms, _, leg, key, bar) in enumerate(rows):
+    for place, (closed_ms, _, leg, _, key, bar) in enumerate(rows):
         part.feed(leg, key, bar, closed_ms)
         last = place + 1 == len(rows) or rows[place + 1][0] != closed_ms
         if fold and last and part.ts_ms < closed_ms:
@@ -115,7 +121,7 @@ def _fold(part: Part, leg: int, closed_ms: int) -> None:
         return
     part.step(BAR, leg, closed_ms, [0.0] * len(part.legs))
     for one, target, entry_id in zip(part.legs, part.out.target, part.out.entry, strict=True):
-        if target == 0.0 and (one.position.amount or one.orders):
+        if target == 0.0 and (entry_id or not part.slots) and (one.position.amount or one.orders):
             one.exit_reason = one.exit_reason or Reason.EXIT
         one.entry_id = entry_id or one.entry_id
 
@@ -126,9 +132,11 @@ async def _missing(part: Part, window: Window) -> list[_Feed]:
     for series, feeds in part.series().items():
         for leg, key in feeds:
             end_ms, length_ms = window.end_ms(series.exchange), timeframe_ms(key.timeframe)
-            limit = _limit(part, leg, key, end_ms)
+            limit = _limit(part, leg, key, end_ms) if length_ms else 0
             bars = await window.bars(series, limit) if limit > 0 else ()
-            if seen_ms := part.seen.get((leg, key), 0):
+            if not length_ms:
+                bars = await _events(window, series, part.program.warmup(key), part.anchor_ms)
+            elif seen_ms := part.seen.get((leg, key), 0):
                 bars = [bar for bar in bars if bar.ts_ms + length_ms > seen_ms]
             if not bars:
                 continue
@@ -143,6 +151,19 @@ async def _missing(part: Part, window: Window) -> list[_Feed]:
             if rows:
                 found.append(_Feed(order[key], leg, key, timeframe_ms(key.timeframe), rows))
     return found
+
+
+async def _events(window: Window, series: Series, limit: int, anchor_ms: int) -> Sequence[Bar]:
+    """Return the last events of a feed, from the whole of the millisecond on with which its first warm-up began.
+
+    So a restart begins with the same event as far as MAX_ANCHORED_BARS allow.
+    """
+    rows = await window.bars(series, limit)
+    begin_ms = anchor_ms or (rows[0].ts_ms if rows else 0)
+    while len(rows) == limit < MAX_ANCHORED_BARS and rows[0].ts_ms >= begin_ms:
+        limit = min(4 * limit, MAX_ANCHORED_BARS)
+        rows = await window.bars(series, limit)
+    return [row for row in rows if row.ts_ms >= begin_ms]
 
 
 def _limit(part: Part, leg: int, key: SeriesKey, end_ms: int) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -52,7 +52,11 @@ class LegRow(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """A strategy part's State and Out after the event at `ts_ms`; `anchor_ms` is where its warm-up began."""
+    """A strategy part's State and Out after the event at `ts_ms`; `anchor_ms` is where its warm-up began.
+
+    `slots` holds what each slot asked for and its order's client id, `stepped` by leg the moment and row of the last
+    event of a feed that State has seen.
+    """
 
     strategy: str
     part: int
@@ -61,6 +65,8 @@ class StateRow(NamedTuple):
     out: list[list[float]]
     ts_ms: int
     anchor_ms: int
+    slots: Sequence[Any] = ()
+    stepped: Sequence[Any] = ()
 
 
 class Progress(NamedTuple):
@@ -304,7 +310,7 @@ class Journal:
     def state(self, row: StateRow) -> None:
         """Write a strategy part's State and Out."""
         self._db.execute(
-            "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.strategy,
                 row.part,
@@ -313,6 +319,8 @@ class Journal:
                 orjson.dumps(row.out).decode(),
                 row.ts_ms,
                 row.anchor_ms,
+                orjson.dumps(row.slots).decode(),
+                orjson.dumps(row.stepped).decode(),
             ),
         )
 
@@ -325,7 +333,15 @@ class Journal:
         rows = self._db.execute("SELECT * FROM states")
         return {
             (row[0], row[1]): StateRow(
-                row[0], row[1], row[2], orjson.loads(row[3]), orjson.loads(row[4]), row[5], row[6]
+                row[0],
+                row[1],
+                row[2],
+                orjson.loads(row[3]),
+                orjson.loads(row[4]),
+                row[5],
+                row[6],
+                orjson.loads(row[7]),
+                orjson.loads(row[8]),
             )
             for row in rows
         }

@@ -168,7 +168,16 @@ def _open_cost(connection: sqlite3.Connection) -> None:
             legs.update((row["owner"], row["exchange"], row["symbol"]), {"open_cost": f"{cost:f}"})
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _open_cost)
+def _slots(connection: sqlite3.Connection) -> None:
+    """Keep with each State what its slots asked for, and the last event by leg that it stepped on."""
+    import sqlite_utils
+
+    states = sqlite_utils.Database(connection).table("states")
+    for name in ("slots", "stepped"):
+        states.add_column(name, str, not_null_default="[]")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _open_cost, _slots)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

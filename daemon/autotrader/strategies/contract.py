@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 BAR, TRADE, QUOTE, BOOK, FILL, TIMER = range(6)
 
 WAKES: Mapping[str, int] = {"bars": BAR, "trades": TRADE, "quotes": QUOTE, "book": BOOK}
-"""The event that each feed brings."""
+"""The event that each kind of feed brings."""
 
 NO_ENTRY, WORKING, HELD, ENDED = range(4)
 """How the entry under a target's id fares: none, its orders work, it is held, it ended (`last_exit` says how)."""
@@ -93,10 +93,13 @@ class Out(NamedTuple):
     """What a step wants; it keeps what the step before left in it.
 
     By leg: `target`, the exposure of its share from -1 to 1, and `entry`, the id under which it is sized once (0: it
-    never asked for anything). A target that goes to 0 under its id is an exit, and one that ended is not entered again.
+    never asked for anything, and its target says nothing). A target that goes to 0 under its id is an exit, and one
+    that ended is not entered again.
     By slot: leg, side (+1, -1; 0 wants no order), ticks (0 is a market order), lots, post-only (0, 1) and a group of
     legs (0: none).
     What a slot wants is ordered once: only another wish orders again. `wake_ms[0]` is when TIMER is due (0: never).
+    By leg: what it reads need not wake it while its price stays between `calm_below` and `calm_above` (both 0: always
+    does), which spares a strategy that waits for prices most of its steps.
     """
 
     target: list[float]
@@ -108,13 +111,14 @@ class Out(NamedTuple):
     slot_post_only: list[int]
     slot_group: list[int]
     wake_ms: list[int]
+    calm_below: list[float]
+    calm_above: list[float]
 
 
 def fresh_out(legs: int, slots: int) -> Out:
     """Return an Out that wants nothing."""
-    return Out(
-        [0.0] * legs, [0] * legs, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0] * slots, [0]
-    )
+    by_slot = [[0] * slots for _ in range(6)]
+    return Out._make(([0.0] * legs, [0] * legs, *by_slot, [0], [0.0] * legs, [0.0] * legs))
 
 
 class Kind(Protocol):

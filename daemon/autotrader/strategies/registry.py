@@ -14,7 +14,7 @@ from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import BrokenInvariant
 from autotrader.strategies.contract import Kind
 
-PLANNED = frozenset({"arbitrage", "scalping", "mean_reversion", "momentum", "grid", "volume_weighted", "pairs_trading"})
+PLANNED = frozenset({"arbitrage", "scalping", "mean_reversion", "momentum", "volume_weighted", "pairs_trading"})
 """Kinds that are known and not built yet."""
 
 _MEMBERS = ("Params", "Constants", "State", "constants", "instruments", "wakes", "features", "slots", "step")

@@ -4,11 +4,14 @@ At one moment of the market, in this order:
 
 1. bars that close there meet the orders that they decide; settlements are paid; all of it is one transaction;
 2. what happened is told, then the closed bars, longer ones first, and that they are complete;
-3. when the reader asks for what comes after, bars that open there meet the orders, in one more transaction.
+3. when the reader asks for what comes after, bars that open there meet the orders, in one more transaction;
+4. then the trades and quotes of that millisecond, one by one by symbol, feed and row: each meets the orders that were
+   there before it, then is told.
 
-So a decision on a closed bar fills at the open that follows, however long it took, and a moment that was not asked past
-is told again after a crash. Fills at an open carry its time, fills inside a bar the time of its close, when they are
-known. A fill is told once; what a crash swallowed is found with `fills`.
+So a decision on a closed bar fills at the open that follows and one on a trade at the next trade, however long it took,
+and a moment that was not asked past is told again after a crash. Fills at an open or an event carry its time, fills
+inside a bar the time of its close, when they are known. A fill is told once, and after those of a step of the market
+that they are complete; what a crash swallowed is found with `fills`.
 """
 
 from __future__ import annotations
@@ -21,7 +24,14 @@ from pathlib import Path
 
 from autotrader.core.clock import Clock
 from autotrader.core.errors import HistoryError, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
-from autotrader.core.events import Bar, BarClosed, BarsComplete, Series, order_key
+from autotrader.core.events import (
+    Bar,
+    BarClosed,
+    BarsComplete,
+    FillsComplete,
+    Series,
+    order_key,
+)
 from autotrader.core.units import split_symbol
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market import fills
@@ -29,11 +39,19 @@ from autotrader.market.instrument import Instrument
 from autotrader.venues import paper_match
 from autotrader.venues.paper_admit import Admission, admit, guard_fractions
 from autotrader.venues.paper_clock import Pace
-from autotrader.venues.paper_feed import Cursor, Settlements
 from autotrader.venues.paper_ledger import LIFTED, Ledger, Rates, units_of
+from autotrader.venues.paper_market import Event, Market, key_of, told
 from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, Order, PaperSettings, Traded
 from autotrader.venues.paper_store import PaperStore
-from autotrader.venues.protocol import Balance, FundingPaid, FundingRate, Idle, VenueEvent, VenuePosition
+from autotrader.venues.protocol import (
+    Balance,
+    FillHappened,
+    FundingPaid,
+    FundingRate,
+    Idle,
+    VenueEvent,
+    VenuePosition,
+)
 
 MAX_SERIES = 4096
 """Bound of the series subscribed to."""
@@ -63,8 +81,7 @@ class PaperVenue:
         self._warmed: set[Key] = set()
         self._symbols = frozenset(settings.source.symbols())
         self._traded: dict[str, Traded] = {}
-        self._cursors: dict[Key, Cursor] = {}
-        self._settlements: dict[str, Settlements] = {}
+        self._market = self._fresh_market()
         self._wanted: frozenset[Key] = frozenset()
         self._pending: deque[VenueEvent] = deque()
         self._joined = self._idle = False
@@ -133,8 +150,7 @@ class PaperVenue:
             self._tell_again(keys)
             self._pace.anchor(self._clock.ms)
         self._wanted, self._idle = keys, False
-        needed = keys | self._active()
-        self._cursors = {key: cursor for key, cursor in self._cursors.items() if key in needed}
+        self._market.keep(keys | self._active())
         self._wake.set()
 
     async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
@@ -143,13 +159,13 @@ class PaperVenue:
             raise HistoryError(f"{self.name}: {limit} bars at once are more than {MAX_BARS}; ask for fewer")
         key = self._key(series)
         await self._warm({key})
-        until_ms = min(end_ms, self._clock.ms if self._clock else 0)
-        return self._settings.source.before(*key, until_ms, max(limit, 0)).rows()
+        untold = any(key_of(event) == key and not isinstance(event, BarClosed) for event in self._pending)
+        return self._market.past(key, self._clock or Moment(0, START), end_ms, max(limit, 0), untold=untold)
 
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
         """Return rates as the protocol says, by the asker's clock: who reads them may stream nothing from here."""
         self._trade(symbol)
-        return self._settlement(symbol).before(end_ms, limit) if self.market == "swap" else ()
+        return self._market.settlement(symbol).before(end_ms, limit) if self.market == "swap" else ()
 
     async def balances(self) -> Mapping[str, Balance]:
         self._opened()
@@ -187,18 +203,17 @@ class PaperVenue:
         key = Key(request.symbol, request.resolution)
         try:
             await self._warm({key})
-            traded, cursor = self._trade(key.symbol), self._cursor(key)
+            traded, length_ms = self._trade(key.symbol), self._market.look(key)
         except VenueUnavailable:
             raise
         except (HistoryError, VenueError, ValueError) as error:
             raise OrderRejected(str(error)) from error
         if self._clock is None:
             raise OrderRejected("the market has not begun: subscribe to its bars first")
-        last = cursor.close_before(self._clock.ms)
         admission = Admission(
             traded=traded,
-            last_ticks=cursor.ticks(last) if last is not None else 0,
-            length_ms=cursor.length_ms,
+            last_ticks=self._last(key, request.side, self._clock, length_ms),
+            length_ms=length_ms,
             latency_ms=self._settings.latency_ms,
             moment=self._clock,
         )
@@ -247,7 +262,7 @@ class PaperVenue:
         while self._store is not None:
             if self._pending:
                 event = self._pending[0]
-                if not isinstance(event, BarClosed) or Key(event.symbol, event.timeframe) in self._wanted:
+                if (key := key_of(event)) is None or key in self._wanted:
                     yield event
                 if self._pending and self._pending[0] is event:
                     self._pending.popleft()
@@ -257,6 +272,10 @@ class PaperVenue:
                 await self._wake.wait()
             elif self._clock.phase != OPENED:
                 self._open_bars(self._clock.ms)
+            elif self._event() is not None:
+                await asyncio.sleep(0)  # inside a millisecond too, everybody else has a turn
+                if self._store is not None and not self._pending and (met := self._event()) is not None:
+                    self._meet(met)
             else:
                 await self._pass_time(self._clock.ms)
 
@@ -292,20 +311,17 @@ class PaperVenue:
         return self._wake.is_set()
 
     def _next_moment(self, now_ms: int) -> int | None:
-        active = self._active()
-        bars = [self._cursor(key).close_after(now_ms) for key in self._wanted | active]
-        bars += [self._cursor(key).open_after(now_ms) for key in active]
-        next_ms = min((ms for ms in bars if ms is not None), default=None)
+        next_ms = self._market.next_moment(now_ms, self._wanted, self._active())
         if next_ms is None or self.market == "spot":
             return next_ms  # where no bar follows, no time passes, and nothing is settled
-        settled = [self._settlement(symbol).after(now_ms) for symbol in self._symbols_held()]
+        settled = [self._market.settlement(symbol).after(now_ms) for symbol in self._symbols_held()]
         return min([next_ms, *(ms for ms in settled if ms is not None)])
 
     def _close_bars(self, ms: int) -> None:
         active = self._active()
-        closed = {key: bar for key in self._wanted | active if (bar := self._cursor(key).closing(ms)) is not None}
+        closed = self._market.closing(ms, self._wanted | active)
         for key in sorted(closed.keys() & active, key=paper_match.candle_order):
-            paper_match.close_bar(self._ledger, key, self._cursor(key).candle(closed[key]), ms)
+            paper_match.close_bar(self._ledger, key, self._market.candle(key, closed[key]), ms)
         if self.market == "swap":
             self._settle(ms)
         self._clock = Moment(ms, CLOSED)
@@ -314,32 +330,60 @@ class PaperVenue:
         self._tell_bars(ms, {key: closed[key] for key in closed.keys() & self._wanted})
 
     def _open_bars(self, ms: int) -> None:
-        opened = {key: bar for key in self._active() if (bar := self._cursor(key).opening(ms)) is not None}
-        candles = {key: self._cursor(key).candle(bar) for key, bar in opened.items()}
-        paper_match.open_bars(self._ledger, candles, ms)
+        paper_match.open_bars(self._ledger, self._market.opening(ms, self._active()), ms)
         self._clock = Moment(ms, OPENED)
+        if self._ledger.dirty or self._event() is None:
+            self._write(durable=self._ledger.dirty)  # else it is written with the event that follows
+
+    def _event(self) -> Event | None:
+        """Return the trade or quote that is next within this millisecond."""
+        return self._market.event(self._clock, self._wanted | self._active()) if self._clock is not None else None
+
+    def _meet(self, event: Event) -> None:
+        """Let one trade or quote happen. It is written before it is told, so that no restart skips or repeats it."""
+        ms = event.bar.ts_ms
+        if event.key in self._active():
+            paper_match.meet_event(self._ledger, event.key, self._market.candle(event.key, event.bar), ms)
+        self._clock = Moment(ms, OPENED, *event.key, event.row)
         self._write(durable=self._ledger.dirty)
+        if event.key in self._wanted:
+            self._pending.append(told(self.name, event))
 
     def _settle(self, ms: int) -> None:
         for symbol in sorted(self._symbols_held()):
-            rate = self._settlement(symbol).rate(ms)
+            rate = self._market.settlement(symbol).rate(ms)
             if not rate:
                 continue
             keys = (group.key for group in self._ledger.groups.values() if group.symbol == symbol)
             key = max(keys, key=paper_match.candle_order)  # the shortest bars know the latest close
-            cursor = self._cursor(key)
-            price = cursor.close_before(ms)
-            if price is not None:
-                self._ledger.settle(symbol, rate, cursor.ticks(price), ms)
+            last = self._market.price(key, Moment(ms, CLOSED))
+            if last is not None:
+                self._ledger.settle(symbol, rate, last.close, ms)
 
     def _tell_again(self, keys: frozenset[Key]) -> None:
-        """Tell what was not asked past before a restart: its settlements and closed bars."""
-        if self._clock is None or self._clock.phase != CLOSED:
+        """Tell what was not asked past before a restart: its settlements and closed bars, or its one event."""
+        if self._clock is None or self._clock.phase == START:
             return
         ms = self._clock.ms
+        if self._opened().filled(ms):
+            self._pending.append(FillsComplete(ms, self.name))
+        if self._clock.phase == OPENED:
+            event = self._market.again(self._clock) if self._clock.key in keys else None
+            if event is not None:
+                self._pending.append(told(self.name, event))
+            return
         for symbol, units in self._opened().funding(ms):
             self._pending.append(FundingPaid(ms, symbol, units * STEP))
-        self._tell_bars(ms, {key: bar for key in keys if (bar := self._cursor(key).closing(ms)) is not None})
+        self._tell_bars(ms, self._market.closing(ms, keys))
+
+    def _last(self, key: Key, side: int, clock: Moment, length_ms: int) -> int:
+        """Return the last close in ticks, of an event what it offers that side; 0 before there is one."""
+        last = self._market.price(key, clock)
+        if last is None:
+            return 0
+        if length_ms:
+            return last.close
+        return last.high if side > 0 else last.low
 
     def _tell_bars(self, ms: int, closed: dict[Key, Bar]) -> None:
         told = [BarClosed(ms, self.name, key.symbol, key.timeframe, bar) for key, bar in closed.items()]
@@ -355,9 +399,11 @@ class PaperVenue:
         except VenueUnavailable:
             self._forget_unwritten()
             raise
-        told = self._ledger.told()
-        if told:
-            self._pending.extend(told)
+        news = self._ledger.told()
+        self._pending.extend(news)
+        if self._clock is not None and any(isinstance(event, FillHappened) for event in news):
+            self._pending.append(FillsComplete(self._clock.ms, self.name))
+        if news:
             self._wake.set()
 
     def _forget_unwritten(self) -> None:
@@ -376,11 +422,14 @@ class PaperVenue:
         self._traded = {symbol: self._precision(symbol, tick) for symbol, tick in saved.ticks.items()}
         self._ledger = self._fresh_ledger()
         self._ledger.load(saved.balances, saved.orders, saved.groups, saved.last_seq, saved.last_fill)
-        self._cursors.clear()
+        self._market = self._fresh_market()
         self._pending.clear()
         self._next_ms = 0
         if self._joined:
             self._tell_again(self._wanted)
+
+    def _fresh_market(self) -> Market:
+        return Market(self._settings.source, self._trade)
 
     def _fresh_ledger(self) -> Ledger:
         return Ledger(
@@ -416,17 +465,6 @@ class PaperVenue:
         if series.exchange != self.name:
             raise HistoryError(f"{self.name} has no bars of {series.exchange}; ask the venue of that name")
         return Key(series.symbol, series.timeframe)
-
-    def _cursor(self, key: Key) -> Cursor:
-        cursor = self._cursors.get(key)
-        if cursor is None:
-            cursor = self._cursors[key] = Cursor(self._settings.source, key, self._trade(key.symbol).tick)
-        return cursor
-
-    def _settlement(self, symbol: str) -> Settlements:
-        if symbol not in self._settlements:
-            self._settlements[symbol] = Settlements(self._settings.source, symbol, fills.RATE)
-        return self._settlements[symbol]
 
     def _trade(self, symbol: str) -> Traded:
         traded = self._traded.get(symbol)

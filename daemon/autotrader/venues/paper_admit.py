@@ -18,7 +18,10 @@ MAX_OPEN_ORDERS = 10_000
 
 
 class Admission(NamedTuple):
-    """What the market knows when an order comes in. `last_ticks` is the last close, 0 before there is one."""
+    """What the market knows when an order comes in; `length_ms` is 0 where events decide its fill.
+
+    `last_ticks` is the last close, of quotes the ask for a buyer and the bid for a seller; 0 before there is one.
+    """
 
     traded: Traded
     last_ticks: int
@@ -37,7 +40,6 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
     _demand(not known(request.client_id), "duplicate client order id")
     _demand(bool(request.client_id and request.group), "an order needs a client id and a group")
     _demand(request.side in {BUY, SELL}, f"a side is {BUY} or {SELL}, not {request.side}")
-    _demand(not request.post_only, "post-only orders are not built yet")
     _demand((request.price is not None) == (request.type == "limit"), "a limit order has a price, a market order none")
     _demand(len(ledger.orders) < MAX_OPEN_ORDERS, f"{MAX_OPEN_ORDERS} orders are open already")
     _check_group(request, ledger)
@@ -45,6 +47,8 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
     lots = _whole(request.amount, STEP, "amount")
     limit = _whole(request.price, market.traded.tick, "price") if request.price is not None else 0
     _demand(bool(limit or market.last_ticks), "there is no price yet: no bar has closed")
+    crossing = bool(limit and market.last_ticks) and fills.crosses(request.side, limit, market.last_ticks)
+    _demand(not (request.post_only and (crossing or not limit)), "post only: it would take")
     expected = limit or fills.slipped(float(market.last_ticks), request.side, ledger.rates.slippage)
     _demand(fills.fits(lots, expected, market.traded.unit), "amount or price are too large to count")
     reserved = 0 if request.reduce_only else _check_money(request, ledger, market, lots, expected)
@@ -70,6 +74,7 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
         status="open",
         reason="",
         ts_ms=market.moment.ms,
+        crossing=crossing and market.length_ms == 0,
     )
 
 
@@ -92,7 +97,7 @@ def _check_group(request: OrderRequest, ledger: Ledger) -> None:
     if request.reduce_only:
         _demand(group is not None and group.net * request.side < 0, "reduce only: nothing to reduce")
     elif ledger.swap:
-        _demand(ledger.position(request.symbol) * request.side >= 0, OPPOSITE)
+        _demand(ledger.position(request.symbol, request.group) * request.side >= 0, OPPOSITE)
 
 
 def _check_guard(request: OrderRequest, known: Callable[[str], Order | None]) -> tuple[int, int, int]:
@@ -128,12 +133,15 @@ def _check_money(request: OrderRequest, ledger: Ledger, market: Admission, lots:
 
 
 def _first_open(market: Admission) -> int:
-    """Return the first moment whose opening bars the order meets.
+    """Return the first moment whose opening bars, or events, the order meets.
 
-    An order that comes while its moment's bars are closed meets their successors; later it is in the middle of a bar
-    and waits for the next. A latency shorter than the bars makes no difference that bars could show.
+    Events that were met before it came in are over; others of the same millisecond are not. On bars an order that comes
+    while its moment's bars are closed meets their successors; later it is in the middle of a bar and waits for the
+    next. A latency shorter than the bars makes no difference that bars could show.
     """
-    ms, phase = market.moment
+    ms, phase = market.moment.ms, market.moment.phase
+    if market.length_ms == 0:
+        return ms + market.latency_ms
     latency_ms = market.latency_ms if market.latency_ms >= market.length_ms else 0
     return max(ms + 1 if phase == OPENED else ms, ms + latency_ms)
 

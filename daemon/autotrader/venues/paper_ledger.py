@@ -88,9 +88,9 @@ class Ledger:
         """Return what neither an order reserves nor a swap position has as its margin."""
         return self.balances.get(currency, 0) - self._reserved.get(currency, 0) - self._margin.get(currency, 0)
 
-    def position(self, symbol: str) -> int:
-        """Return a symbol's net lots over all groups."""
-        return sum(group.net for group in self.groups.values() if group.symbol == symbol)
+    def position(self, symbol: str, without: str = "") -> int:
+        """Return a symbol's net lots over all groups, or all but one."""
+        return sum(group.net for group in self.groups.values() if group.symbol == symbol and group.name != without)
 
     @property
     def dirty(self) -> bool:
@@ -139,6 +139,10 @@ class Ledger:
         """Replace the guard that a working entry will arm."""
         stop, take, trail = fractions
         self._put(order._replace(stop=stop, take=take, trail=trail))
+
+    def rest(self, order: Order) -> None:
+        """Let a limit order that crossed when it came in, and was not met at its limit, rest from now on."""
+        self._put(order._replace(crossing=False))
 
     def move_best(self, group: Group, high: int, low: int) -> None:
         """Let a bar move the best price that a position has seen."""
@@ -195,7 +199,7 @@ class Ledger:
             open_lots = abs(group.net) if group and group.net * order.side < 0 else 0
             if open_lots < lots:
                 lots, why = open_lots, POSITION_CLOSED
-        elif self.swap and self.position(order.symbol) * order.side < 0:
+        elif self.swap and self.position(order.symbol, order.group_name) * order.side < 0:
             return 0, OPPOSITE
         if (self.swap and not order.reduce_only) or (not self.swap and order.side == BUY):
             money = self.free(traded.quote) + order.reserved

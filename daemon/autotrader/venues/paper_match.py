@@ -1,4 +1,4 @@
-"""How bars meet a paper account's orders, at their open and inside them.
+"""How bars and single events meet a paper account's orders: at the open, and by trading through them.
 
 Orders go by their sequence and positions by their names, so that a restart changes nothing.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from autotrader.core.units import timeframe_ms
-from autotrader.execution.orders import Reason
+from autotrader.execution.orders import BUY, Reason
 from autotrader.market import fills
 from autotrader.venues.paper_ledger import Ledger
-from autotrader.venues.paper_state import Group, Key
+from autotrader.venues.paper_state import Group, Key, Order
 
 EXIT_REASONS = {
     fills.STOP_LOSS: Reason.STOP_LOSS,
@@ -22,7 +22,7 @@ EXIT_REASONS = {
 
 
 class Candle(NamedTuple):
-    """One bar in ticks; `ts_ms` is its open."""
+    """One bar, or one event, in ticks; `ts_ms` is its open."""
 
     ts_ms: int
     open: int
@@ -75,6 +75,65 @@ def close_bar(ledger: Ledger, key: Key, bar: Candle, ts_ms: int) -> None:
     for name in before:
         if name in ledger.groups:
             ledger.move_best(ledger.groups[name], bar.high, bar.low)
+
+
+def meet_event(ledger: Ledger, key: Key, event: Candle, ts_ms: int) -> None:
+    """Let a trade or a quote meet what was there before it: who takes, then passed exits, then who is traded through.
+
+    `high` is what a buyer pays and `low` what a seller gets; a position is worth what ends it.
+    """
+    before = list(ledger.held.get(key, {}))
+    _take(ledger, key, event, ts_ms)
+    for group in sorted(ledger.held.get(key, {}).values()):
+        worth = _price(-group.side, event)
+        protect(ledger, group, (worth, worth, worth), ts_ms)
+    _make(ledger, key, event, ts_ms, before)
+    for name in before:
+        if name in ledger.groups:
+            worth = _price(-ledger.groups[name].side, event)
+            ledger.move_best(ledger.groups[name], worth, worth)
+
+
+def _take(ledger: Ledger, key: Key, event: Candle, ts_ms: int) -> None:
+    """Fill market orders, and limits that crossed when they came in where they still do; else these rest."""
+    for order in sorted(ledger.working.get(key, {}).values()):
+        if order.from_ms > ts_ms or order.client_id not in ledger.orders:
+            continue
+        price = _price(order.side, event)
+        if order.type == "market":
+            ledger.execute(order, fills.slipped(price, order.side, ledger.rates.slippage), maker=False, ts_ms=ts_ms)
+        elif order.crossing and fills.crosses(order.side, order.ticks, price):
+            ledger.execute(order, price, maker=False, ts_ms=ts_ms)
+        elif order.crossing:
+            ledger.rest(order)
+
+
+def _make(ledger: Ledger, key: Key, event: Candle, ts_ms: int, before: list[str]) -> None:
+    """Fill resting limits that the event trades through, better prices first, then exits of what they entered."""
+    for order in sorted(ledger.working.get(key, {}).values(), key=_priority):
+        if order.type != "limit" or order.from_ms > ts_ms or order.client_id not in ledger.orders:
+            continue
+        if (order.ticks - _price(order.side, event)) * order.side <= 0:
+            continue
+        ledger.execute(order, order.ticks, maker=True, ts_ms=ts_ms)
+        entered = ledger.groups.get(order.group_name)
+        if entered is None or entered.net * order.side < 0:
+            continue
+        worth = _price(-order.side, event)
+        rest = fills.rest_of_bar(order.side, order.ticks, worth, worth, worth)
+        protect(ledger, entered, rest, ts_ms)
+        if entered.name in ledger.groups and entered.name not in before:
+            ledger.move_best(ledger.groups[entered.name], rest[1], rest[2])
+
+
+def _price(side: int, event: Candle) -> int:
+    """Return what an event offers whoever trades on a side."""
+    return event.high if side > 0 else event.low
+
+
+def _priority(order: Order) -> tuple[bool, int, int]:
+    """Return the key of price-time priority: buys first, the better price first, then the older order."""
+    return order.side != BUY, -order.side * order.ticks, order.seq
 
 
 def protect(ledger: Ledger, group: Group, bar: tuple[int, int, int], ts_ms: int) -> None:

@@ -23,9 +23,9 @@ class PaperSettings:
     """What a paper venue is declared to be.
 
     `speed` is market time over wall time (infinity: as fast as it is read). `start_ms` None starts where every series
-    has bars. Fees and slippage are fractions. Latency moves an order to a later open only where it is longer than the
-    bars that fill it: within a bar nothing is known. `min_notional` is in quote units. `leverage` is how many times its
-    margin a swap position may be.
+    has begun. Fees and slippage are fractions. Latency always moves an order to later events of a feed; to a later open
+    only where it is longer than the bars that fill it: within a bar nothing is known. `min_notional` is in quote units.
+    `leverage` is how many times its margin a swap position may be.
     """
 
     name: str
@@ -43,14 +43,26 @@ class PaperSettings:
 
 
 class Moment(NamedTuple):
-    """The market's time and where it stands there."""
+    """The market's time and where it stands there.
+
+    Once its bars opened, the events of its millisecond come one by one: the last that was met is the `row`th (from 1)
+    of a symbol's `feed`; none while `row` is 0.
+    """
 
     ms: int
     phase: int
+    symbol: str = ""
+    feed: str = ""
+    row: int = 0
+
+    @property
+    def key(self) -> Key:
+        """The feed of the last event that was met."""
+        return Key(self.symbol, self.feed)
 
 
 class Key(NamedTuple):
-    """The bars that decide a fill: a symbol and a timeframe."""
+    """What decides a fill: a symbol's bars of a timeframe, or its trades or quotes."""
 
     symbol: str
     timeframe: str
@@ -69,8 +81,9 @@ class Traded(NamedTuple):
 class Order(NamedTuple):
     """One order, dead or alive. `ticks` is 0 for a market order, `value` the sum of ticks x lots of its fills.
 
-    It meets bars that open at `from_ms` or later. `reserved` counts the currency that it spends. The guard's fractions
-    are parts of RATE. `seq` grows with submission.
+    It meets bars that open, and events, at `from_ms` or later. A `crossing` limit would have taken when it came in: it
+    meets its first event as a market order does, and rests from then on. `reserved` counts the currency that it spends.
+    The guard's fractions are parts of RATE. `seq` grows with submission.
     """
 
     seq: int
@@ -94,6 +107,7 @@ class Order(NamedTuple):
     status: VenueStatus
     reason: str
     ts_ms: int
+    crossing: bool = False
 
     @property
     def key(self) -> Key:

@@ -17,7 +17,15 @@ from autotrader.execution.orders import Fill
 from autotrader.venues.paper_ledger import Changes
 from autotrader.venues.paper_state import Group, Moment, Order
 
-VERSION = 1
+VERSION = 2
+
+_SECOND = """
+ALTER TABLE clock ADD COLUMN symbol TEXT NOT NULL DEFAULT '';
+ALTER TABLE clock ADD COLUMN feed TEXT NOT NULL DEFAULT '';
+ALTER TABLE clock ADD COLUMN row INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN crossing INTEGER NOT NULL DEFAULT 0;
+"""
+"""What the second version added: where the market stands among the events of a millisecond, and limits that cross."""
 
 # value and entry_value count ticks x lots, which may pass 64 bits: they are text
 _SCHEMA = """
@@ -48,7 +56,7 @@ CREATE TABLE funding (ts_ms INTEGER NOT NULL, symbol TEXT NOT NULL, units INTEGE
   PRIMARY KEY (ts_ms, symbol)) WITHOUT ROWID;
 """
 
-_PUT_ORDER = "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_PUT_ORDER = "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _PUT_GROUP = "INSERT OR REPLACE INTO groups VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 _PUT_FILL = "INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
@@ -90,6 +98,9 @@ class PaperStore:
             if version == 0:
                 self._create(identity, balances)
                 return
+            if version == 1:
+                self._db.executescript(f"BEGIN IMMEDIATE; {_SECOND} PRAGMA user_version = 2; COMMIT;")
+                version = 2
             held = dict(self._db.execute("SELECT name, value FROM identity"))
         except sqlite3.Error as error:
             raise self._broken("read", error) from error
@@ -105,7 +116,7 @@ class PaperStore:
     def load(self) -> Saved:
         """Return what the file holds."""
         try:
-            clock = self._db.execute("SELECT ms, phase FROM clock").fetchone()
+            clock = self._db.execute("SELECT ms, phase, symbol, feed, row FROM clock").fetchone()
             return Saved(
                 Moment(*clock) if clock else None,
                 dict(self._db.execute("SELECT currency, units FROM balances")),
@@ -151,6 +162,11 @@ class PaperStore:
         """Return the fills with a larger id, oldest first."""
         return [_fill(row) for row in self._rows("SELECT * FROM fills WHERE fill_id > ? ORDER BY fill_id", (after_id,))]
 
+    def filled(self, ts_ms: int) -> bool:
+        """Tell whether the newest fill happened at a moment."""
+        rows = self._rows("SELECT ts_ms FROM fills ORDER BY fill_id DESC LIMIT 1", ())
+        return bool(rows) and rows[0][0] == ts_ms
+
     def funding(self, ts_ms: int) -> list[tuple[str, int]]:
         """Return what was settled at a moment: symbol and steps of cash."""
         return [(row[0], row[1]) for row in self._rows("SELECT symbol, units FROM funding WHERE ts_ms = ?", (ts_ms,))]
@@ -160,7 +176,7 @@ class PaperStore:
         self._db.close()
 
     def _create(self, identity: dict[str, str], balances: dict[str, int]) -> None:
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION};")
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SECOND} PRAGMA user_version = {VERSION};")
         self._db.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
         self._db.executemany("INSERT INTO balances VALUES (?, ?)", balances.items())
         self._db.execute("COMMIT")
@@ -168,7 +184,7 @@ class PaperStore:
     def _write(self, clock: Moment | None, changes: Changes) -> None:
         run = self._db.executemany
         if clock is not None:
-            self._db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?)", clock)
+            self._db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?, ?)", clock)
         if changes.orders:
             run(_PUT_ORDER, [_replaced(order, "value") for order in changes.orders])
         for name, group in changes.groups:
@@ -195,7 +211,7 @@ class PaperStore:
 
 def _order(row: Iterable[Any]) -> Order:
     order = Order(*row)
-    return order._replace(value=int(order.value), reduce_only=bool(order.reduce_only))
+    return order._replace(value=int(order.value), reduce_only=bool(order.reduce_only), crossing=bool(order.crossing))
 
 
 def _group(row: Iterable[Any]) -> Group:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from autotrader.core.events import Bar, BarsComplete, MarketEvent, Series
+from autotrader.core.events import Bar, BarsComplete, FillsComplete, MarketEvent, Series
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 
@@ -63,7 +63,7 @@ class Idle(NamedTuple):
     ts_ms: int
 
 
-VenueEvent = MarketEvent | BarsComplete | OrderChanged | FillHappened | FundingPaid | Idle
+VenueEvent = MarketEvent | BarsComplete | FillsComplete | OrderChanged | FillHappened | FundingPaid | Idle
 
 
 class Venue(Protocol):
@@ -93,11 +93,15 @@ class Venue(Protocol):
         ...
 
     async def subscribe(self, series: Collection[Series]) -> None:
-        """Declare the whole set of bar series wanted; what is new starts now, what is missing stops."""
+        """Declare the whole set of series wanted, bars and feeds; what is new starts now, what is missing stops."""
         ...
 
     async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
-        """Return the last `limit` complete bars that closed at or before `end_ms`, oldest first."""
+        """Return the last `limit` complete bars that closed at or before `end_ms`, oldest first.
+
+        Of a feed: the events that were told and dealt with, as bars of one moment; one that is still to come is not
+        among them, though it be of the same millisecond.
+        """
         ...
 
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:

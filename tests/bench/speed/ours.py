@@ -18,6 +18,8 @@ from workloads import (
     FAST,
     FASTS,
     FEE,
+    GRID_LEVELS,
+    GRID_STEP,
     MAX_OPEN,
     RSI,
     RSI_BELOW,
@@ -33,15 +35,19 @@ from workloads import (
 )
 
 from autotrader.app import declared
+from autotrader.backtest.engine import simulate
 from autotrader.backtest.grid import grid
 from autotrader.backtest.plan import Plan, Simulated, make_plan
-from autotrader.backtest.run import backtest, exchange_of, plan_of
+from autotrader.backtest.run import backtest, exchange_of, plan_of, result_of
 from autotrader.backtest.summary import measured
+from autotrader.backtest.world import FILL_COLUMNS
+from autotrader.core.units import timeframe_ms
 from autotrader.execution.declared import limits_of
 from autotrader.market.bars import Columns, Funding
+from autotrader.market.events import of_trades
 from autotrader.market.history import decimals
 from autotrader.strategies import registry
-from market import Bars, bars, slices
+from market import Bars, bars, slices, trades
 
 EXCHANGE = f"""
 kind: simulated
@@ -73,6 +79,16 @@ MANY = RULES.replace("size: {kind: fixed, amount: 1}", f"size: {{kind: notional,
 OTHERS = RULES.replace(f"ema(close, {FAST})", f"sma(close, {FAST})").replace(
     f"ema(close, {SLOW})", f"kama(close, {SLOW})"
 )
+GRID = f"""
+kind: grid
+exchange: bench
+symbols: [SYMBOLS]
+feed: trades
+capital: 100%
+size: {{kind: fixed, amount: 1}}
+params: {{levels: {2 * GRID_LEVELS}, step: {GRID_STEP * 100:g}%}}
+on_remove: hold
+"""
 LIMITS = "max_exposure: 100%\nmax_order: 100%\nprice_collar: 2%\n"
 FEW = f"max_open_positions: {MAX_OPEN}\nmax_exposure: 100%\n"
 
@@ -105,9 +121,9 @@ class Memory:
         first = int(np.searchsorted(one.ts, start_ms))
         return one.part(first, min(first + limit, len(one.ts)))
 
-    def before(self, symbol: str, _timeframe: str, end_ms: int, limit: int) -> Columns:
+    def before(self, symbol: str, timeframe: str, end_ms: int, limit: int) -> Columns:
         one = self._bars[symbol]
-        stop = int(np.searchsorted(one.ts, end_ms - 60_000, side="right"))
+        stop = int(np.searchsorted(one.ts, end_ms - timeframe_ms(timeframe), side="right"))
         return one.part(max(stop - limit, 0), stop)
 
     def funding(self, _symbol: str) -> Funding:
@@ -153,6 +169,25 @@ def prepared(strategy: str, limits: str, series: Callable[[], Mapping[str, Bars]
     return prepare
 
 
+def resting() -> Run:
+    """Prepare W5, whose trades are the fills of the grid's limit orders."""
+    made = trades()
+    source = Memory({"BTC/USD": of_trades(made.ts, made.price, np.ones(len(made.ts)))})
+    with tempfile.TemporaryDirectory() as folder:
+        texts = files(GRID, "max_exposure: 100%\n", source.symbols(), "1m")
+        declarations = declared(written(Path(folder), texts, "{exchange: bench}", "USD"))
+    kinds = registry.kinds()
+
+    def run() -> Outcome:
+        outcome = simulate(plan_of(declarations, kinds, lambda _: (source, None)))
+        result = result_of(outcome)
+        measured(result)
+        rested = int((outcome.fills[:, FILL_COLUMNS.index("maker")] == 1).sum())
+        return Outcome(rested, float(result.portfolio.final_equity))
+
+    return run
+
+
 def many() -> Run:
     """Prepare W3: every pair is a changed file, validated, planned and measured like any other."""
     source = Memory({"BTC/USD": bars(WORKLOADS["W3"].bars)})
@@ -192,5 +227,6 @@ if __name__ == "__main__":
             "W2": prepared(GUARDED, LIMITS, one),
             "W3": many,
             "W4": prepared(MANY, FEW, slices),
+            "W5": resting,
         },
     )

@@ -1,0 +1,71 @@
+"""Reads recorded trades and quotes forward, a window at a time: each row a moment of its own within its millisecond."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from autotrader.core.events import Bar
+from autotrader.market import fills
+from autotrader.market.bars import BarSource
+from autotrader.venues.paper_match import Candle
+from autotrader.venues.paper_state import Key, Traded
+
+WINDOW = 2048
+"""Events held of one feed; more only where one millisecond has more."""
+
+
+class Tape:
+    """One feed of a symbol. A row counts from 1 within its millisecond, in the order of the recording."""
+
+    def __init__(self, source: BarSource, key: Key, traded: Traded) -> None:
+        self._source, self._key = source, key
+        self._per_price = float(1 / traded.tick)
+        self._from_ms = 0
+        self._ended = False
+        self._ts: list[int] = []
+        self._rows: list[Bar] = []
+        source.begin_ms(*key)  # says at once what it cannot give
+
+    def after(self, ms: int) -> int | None:
+        """Return the first moment after `ms` that has an event; None at the end."""
+        self._seek(ms)
+        at = bisect_right(self._ts, ms)
+        return self._ts[at] if at < len(self._ts) else None
+
+    def at(self, ms: int, row: int) -> Bar | None:
+        """Return an event of a moment; None where it has fewer."""
+        place = self._seek(ms) + row - 1
+        return self._rows[place] if place < len(self._ts) and self._ts[place] == ms else None
+
+    def last(self, ms: int, row: int) -> Bar | None:
+        """Return the last event up to the given row of a moment; with row 0 the last one before the moment."""
+        place = self._seek(ms) + row - 1
+        if place >= 0:
+            return self._rows[place]
+        earlier = self._source.before(*self._key, ms - 1, 1).rows()
+        return earlier[0] if earlier else None
+
+    def past(self, ms: int, row: int, limit: int) -> list[Bar]:
+        """Return the last `limit` events up to the given row of a moment, oldest first."""
+        first = self._seek(ms)
+        mine = self._rows[first : first + row][-limit:] if limit > 0 else []
+        if len(mine) == limit:
+            return mine
+        return self._source.before(*self._key, ms - 1, limit - len(mine)).rows() + mine
+
+    def candle(self, event: Bar) -> Candle:
+        """Return an event in ticks: `high` is what a buyer pays, `low` what a seller gets."""
+        return Candle(event.ts_ms, *(fills.in_ticks(price, self._per_price) for price in event[1:5]))
+
+    def _seek(self, ms: int) -> int:
+        """Return the place of the first event at or after a moment, all of whose events are then held."""
+        if ms < self._from_ms or not (self._ended or (self._ts and self._ts[-1] > ms)):
+            self._from_ms, size = ms, WINDOW
+            while True:
+                window = self._source.after(*self._key, ms, size)
+                self._ended = len(window.ts) < size
+                if self._ended or int(window.ts[-1]) > ms:
+                    break
+                size *= 2
+            self._ts, self._rows = window.ts.tolist(), window.rows()
+        return bisect_left(self._ts, ms)

@@ -1,0 +1,105 @@
+"""Parity on events: over whatever was recorded, the daemon, the loop and its compiled twin agree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+
+from autotrader.backtest import glue, loop
+from autotrader.backtest import world as c
+from autotrader.backtest.decide import equity_of
+from autotrader.backtest.engine import Outcome, simulate
+from autotrader.backtest.run import fills_of
+from autotrader.core import jit
+from support.drawn_feeds import FeedWorld, feed_worlds
+from support.lived import lived, outcome, plan_of, told
+
+FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
+
+
+@contextmanager
+def written(world: FeedWorld) -> Iterator[Path]:
+    """Write a world into a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
+        yield world.written(Path(folder))
+
+
+@FEW
+@given(feed_worlds())
+def test_the_daemon_and_the_backtest_fill_the_same(world: FeedWorld) -> None:
+    with written(world) as root:
+        daemon = told(asyncio.run(lived(root)))
+        assert told(fills_of(outcome(root))) == daemon
+
+
+@FEW
+@given(feed_worlds())
+def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: FeedWorld) -> None:
+    with written(world) as root:
+        same(outcome(root), outcome(root, compiled=False))
+
+
+@FEW
+@given(feed_worlds(alone=True))
+def test_events_passed_over_leave_what_the_general_loop_leaves(world: FeedWorld) -> None:
+    with written(world) as root:
+        same(outcome(root), one_by_one(root))
+
+
+@FEW
+@given(feed_worlds())
+def test_accounts_balance_to_the_last_digit(world: FeedWorld) -> None:
+    with written(world) as root:
+        ended = outcome(root)
+    w, f, fills = ended.tables.w, ended.tables.f, ended.fills
+    exchange = int(w[c.RUN, c.FIRST_EXCHANGE])
+    flows = int(np.sum(-fills[:, 2] * fills[:, 5] - fills[:, 6])) + int(w[c.RUN, c.FUNDING_SUM])
+    assert w[exchange, c.CASH] == round(float(ended.plan.exchanges[0].cash) * 1e8) + flows
+    first_leg, first_slot = int(w[c.RUN, c.FIRST_LEG]), int(w[c.RUN, c.FIRST_SLOT])
+    reserved = 0
+    for leg in range(len(ended.plan.legs)):
+        row, mine = w[first_leg + leg], fills[fills[:, 0] == leg]
+        assert row[c.LOTS] == int(np.sum(mine[:, 2] * mine[:, 4]))
+        reserved += int(row[c.E_RESERVED]) if row[c.E_SIDE] else 0
+        slots = w[first_slot : first_slot + int(w[c.RUN, c.SLOTS])]
+        works = slots[(slots[:, c.O_SIDE] != 0) & (slots[:, c.O_LEG] == first_leg + leg)]
+        assert row[c.SLOT_ORDERS] == len(works)
+        reserved += int(works[:, c.O_RESERVED].sum())
+    assert w[exchange, c.RESERVED] == reserved
+    if w[exchange, c.SWAP] == 0:
+        assert w[exchange, c.BALANCE] >= 0
+    assert abs(equity_of(w, f, exchange) * 1e-8 - f[c.RUN, c.EQUITY]) < 1e-6 * max(1.0, abs(f[c.RUN, c.EQUITY]))
+
+
+def one_by_one(root: Path) -> Outcome:
+    """Run the plain loop without passing over anything."""
+
+    def nothing(*_: Any) -> None:
+        return
+
+    plan = plan_of(root)
+    steps, _ = glue.steps(plan.kinds, compiled=False)
+    return simulate(plan, loop=jit.linked(loop.enter, {**steps, "glide": nothing}, compiled=False))
+
+
+def same(one: Outcome, other: Outcome) -> None:
+    """Two outcomes tell the same: fills, trades, curves, and what they count."""
+    assert fills_of(one) == fills_of(other)
+    assert one.trades.tolist() == other.trades.tolist()
+    assert one.points_ms.tolist() == other.points_ms.tolist()
+    assert np.array_equal(one.points, other.points, equal_nan=True)
+    columns = [c.MOMENTS, c.EXPOSED_MOMENTS, c.FUNDING_SUM, c.NOW_MS]
+    assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
+    floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
+    assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
+    strategies = slice(int(one.tables.w[c.RUN, c.FIRST_STRATEGY]), int(one.tables.w[c.RUN, c.FIRST_PART]))
+    counts = [c.BARS, c.EXPOSED_BARS, c.MONEY]
+    assert one.tables.w[strategies, counts].tolist() == other.tables.w[strategies, counts].tolist()

@@ -1,0 +1,161 @@
+"""Small worlds of recorded trades and quotes for parity properties: drawn tapes, and strategies that live on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import strategies as st
+
+from support.drawn import BEGIN_MS, EXPOSURES, RISKS, bars, save
+from support.folders import write
+
+FEED_SYMBOLS = ("BTC/USDT", "ETH/USDT")
+
+
+class FeedWorld(NamedTuple):
+    """A configuration as files; each tape as (symbol, feed, seed, count, price, decimals); the symbols with bars."""
+
+    files: dict[str, str]
+    tapes: tuple[tuple[str, str, int, int, float, int], ...]
+    barred: tuple[str, ...]
+
+    def written(self, root: Path) -> Path:
+        """Write the configuration and its recordings into a folder, and return it."""
+        for symbol, feed, *drawn in self.tapes:
+            path = root / "data" / feed / "drawn" / f"{symbol.replace('/', '-')}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(tape(feed, *drawn)), path)
+        for symbol in self.barred:
+            _, _, seed, _, price, decimals = next(one for one in self.tapes if one[0] == symbol)
+            save(root / "data", symbol, bars(seed, 60, 0, price, decimals, "calm"))
+        return write(root, self.files)
+
+
+def tape(feed: str, seed: int, count: int, price: float, decimals: int) -> dict[str, Any]:
+    """Return the columns of a recording: many events share a moment, some of them minutes apart."""
+    rng = np.random.default_rng(seed)
+    ts = BEGIN_MS + np.cumsum(rng.choice([0, 0, 0, 1, 40, 900, 20_000, 200_000], count))
+    least = 10.0**-decimals
+    middle = price * np.exp(np.cumsum(rng.normal(0.0, rng.choice([0.0003, 0.002, 0.01]), count)))
+    ticks = np.maximum(np.round(middle / least), 3)
+    amounts = np.round(rng.uniform(0.001, 3, (2, count)), 3)
+    if feed == "trades":
+        side = rng.choice(["buy", "sell"], count)
+        return {"ts": ts, "price": np.round(ticks * least, decimals), "amount": amounts[0], "side": side.tolist()}
+    ask = ticks + rng.choice([1, 1, 2, 7], count)
+    sides = {"bid": np.round(ticks * least, decimals), "ask": np.round(ask * least, decimals)}
+    return {"ts": ts, **sides, "bid_size": amounts[0], "ask_size": amounts[1]}
+
+
+CONDITIONS = st.sampled_from(
+    [
+        "close > prev(close, 1)",
+        "close < prev(close, 1)",
+        "crosses_above(close, ema(close, 5))",
+        "crosses_below(close, ema(close, 9))",
+        "close > highest(prev(close, 1), 4)",
+        "rsi(close, 3) < 30",
+        "rsi(close, 3) > 55",
+        "high - low > 0",
+        "close >= close",
+        "volume > 1.5",
+    ]
+)
+PERCENTS = st.sampled_from(["0.05%", "0.3%", "1%", "3%"])
+
+
+@st.composite
+def rules(draw: st.DrawFn, feed: str, symbols: tuple[str, ...], *, swap: bool) -> str:
+    """Draw rules that decide on each event of a feed."""
+    mine = draw(st.lists(st.sampled_from(symbols), min_size=1, max_size=2, unique=True))
+    sizes = ["{kind: percent, percent: 100%}", "{kind: percent, percent: 37%}", "{kind: fixed, amount: 0.05}"]
+    sizes += ["{kind: notional, amount: 333.33 USDT}", "{kind: volatility, risk: 0.7%, atr: 3}"]
+    lines = {
+        "kind": "rules",
+        "exchange": "drawn",
+        "symbols": f"[{', '.join(mine)}]",
+        "feed": feed,
+        "capital": draw(st.sampled_from(["100%", "60%", "3%"])),
+        "size": draw(st.sampled_from(sizes)),
+        "on_remove": "hold",
+    }
+    exits = {name: draw(st.one_of(st.none(), PERCENTS)) for name in ("stop_loss", "take_profit", "trailing_stop")}
+    exits["max_holding"] = draw(st.sampled_from([None, None, "1s", "2m"]))
+    execution = draw(st.sampled_from(["", "", "{kind: limit}", "{kind: limit, timeout: 1s}"]))
+    if execution:
+        lines["execution"] = execution
+    if draw(st.sampled_from([False, False, True])):
+        lines["exposure"] = draw(EXPOSURES)
+    else:
+        if not any(exits.values()):
+            exits["stop_loss"] = "0.5%"
+        lines["enter_long"] = draw(CONDITIONS)
+        if draw(st.booleans()):
+            lines["exit_long"] = draw(CONDITIONS)
+        if swap and draw(st.booleans()):
+            lines["enter_short"] = draw(CONDITIONS)
+            lines["exit_short"] = draw(CONDITIONS)
+    lines["exits"] = "{" + ", ".join(f"{name}: {value}" for name, value in exits.items() if value) + "}"
+    return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+@st.composite
+def grids(draw: st.DrawFn, clock: str, symbols: tuple[str, ...], price: float) -> str:
+    """Draw a grid on a feed or on bars."""
+    spread = draw(st.sampled_from(["step: 0.05%", "step: 0.4%", "range: 1%", "range: 8%", "bounds"]))
+    if spread == "bounds":
+        spread = f"lower: {price * 0.97:.6f}, upper: {price * 1.02:.6f}"
+    lines = {
+        "kind": "grid",
+        "exchange": "drawn",
+        "symbols": f"[{symbols[0]}]",
+        **({"timeframe": "5m"} if clock == "bars" else {"feed": clock}),
+        "capital": draw(st.sampled_from(["100%", "60%", "10%"])),
+        "size": draw(st.sampled_from(["{kind: percent, percent: 95%}", "{kind: percent, percent: 40%}"])),
+        "params": "{" + f"levels: {draw(st.integers(2, 12))}, "
+        f"spacing: {draw(st.sampled_from(['geometric', 'arithmetic']))}, {spread}, "
+        f"stop_outside: {draw(st.sampled_from(['true', 'false']))}" + "}",
+        "on_remove": "hold",
+    }
+    return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+@st.composite
+def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedWorld:
+    """Draw a configuration of up to `most` strategies on recorded events; `alone` draws one feed of one symbol."""
+    swap = draw(st.sampled_from([False, False, True]))
+    symbols = FEED_SYMBOLS[: 1 if alone else draw(st.sampled_from([1, 2]))]
+    price, decimals = draw(st.sampled_from([(100.0, 2), (30_000.0, 1), (0.0312, 6), (0.0003, 8), (2.5, 3)]))
+    feeds = [draw(st.sampled_from(["trades", "quotes"]))] if alone else ["trades", "quotes"]
+    tapes = tuple(
+        (symbol, feed, draw(st.integers(0, 2**31)), draw(st.integers(20, 250)), price, decimals)
+        for symbol in symbols
+        for feed in feeds
+    )
+    barred = symbols if not alone and draw(st.booleans()) else ()
+    exchange = {
+        "kind": "simulated",
+        "market": "swap" if swap else "spot",
+        "balances": "{USDT: " + draw(st.sampled_from(["10000", "500"])) + "}",
+        "fees": draw(st.sampled_from(["{maker: 0.1%, taker: 0.1%}", "{maker: 0%, taker: 0.05%}"])),
+        "slippage": draw(st.sampled_from(["2bps", "0%", "1%"])),
+        "latency": draw(st.sampled_from(["0s", "50ms", "1s", "1m"])),
+        "replay": "{data: data, exchange: drawn, speed: max}",
+    }
+    files = {
+        "autotrader.yaml": "dashboard: {port: 0}\ndata: data\n",
+        "exchanges.d/drawn.yaml": "".join(f"{key}: {value}\n" for key, value in exchange.items()),
+    }
+    for number in range(1 if alone else draw(st.integers(1, most))):
+        clock = draw(st.sampled_from([*feeds, *(["bars"] if barred else [])]))
+        grid = clock == "bars" or draw(st.booleans())
+        made = grids(clock, symbols, price) if grid else rules(clock, symbols, swap=swap)
+        files[f"strategies.d/{'abc'[number]}.yaml"] = draw(made)
+    risk = {name: draw(st.one_of(st.none(), st.none(), st.sampled_from(values))) for name, values in RISKS.items()}
+    if any(risk.values()):
+        files["risk.d/default.yaml"] = "".join(f"{key}: {value}\n" for key, value in risk.items() if value)
+    return FeedWorld(files, tapes, barred)

@@ -1,0 +1,93 @@
+"""Recorded trades and quotes for tests: written as they are kept on disk, and an exchange that replays them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from support.folders import write
+
+START_MS = 1_704_067_200_000
+FIELDS = {"trades": ("price", "amount"), "quotes": ("bid", "bid_size", "ask", "ask_size")}
+
+Rows = Sequence[Sequence[float]]
+
+
+def record(data: Path, feed: str, rows: Rows, symbol: str = "BTC/USDT") -> None:
+    """Write events of one symbol of `made`: (ms, price, amount), or (ms, bid, bid size, ask, ask size)."""
+    path = data / feed / "made" / f"{symbol.replace('/', '-')}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {"ts": pa.array([int(row[0]) for row in rows], pa.int64())}
+    for place, name in enumerate(FIELDS[feed], 1):
+        columns[name] = pa.array([float(row[place]) for row in rows], pa.float64())
+    pq.write_table(pa.table(columns), path)
+
+
+def record_bars(data: Path, rows: Rows, symbol: str = "BTC/USDT", timeframe: str = "1m") -> None:
+    """Write candles of one symbol of `made`: (ms, open, high, low, close)."""
+    path = data / "candles" / "made" / symbol.replace("/", "-") / f"{timeframe}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {"ts": pa.array([int(row[0]) for row in rows], pa.int64())}
+    for place, name in enumerate(("open", "high", "low", "close"), 1):
+        columns[name] = pa.array([float(row[place]) for row in rows], pa.float64())
+    columns["volume"] = pa.array([1.0] * len(rows), pa.float64())
+    pq.write_table(pa.table(columns), path)
+
+
+def wandering(seed: int, count: int, price: float = 100.0) -> Iterator[tuple[int, float]]:
+    """Yield times and prices of a market in cents that wanders, several often in one millisecond."""
+    rng = random.Random(seed)
+    cents, ms = round(price * 100), START_MS
+    for _ in range(count):
+        yield ms, cents / 100
+        ms += rng.choice((0, 0, 1, 7, 400, 3_000))
+        cents = max(cents + rng.choice((-9, -4, -1, 0, 0, 1, 4, 9)), 100)
+
+
+def trades(seed: int, count: int, price: float = 100.0) -> list[tuple[int, float, float]]:
+    """Return made-up trades."""
+    return [(ms, one, 0.5) for ms, one in wandering(seed, count, price)]
+
+
+def quotes(seed: int, count: int, price: float = 100.0) -> list[tuple[int, float, float, float, float]]:
+    """Return made-up quotes, one to four cents wide."""
+    rng = random.Random(seed + 1)
+    return [(ms, one, 1.0, round(one + rng.randint(1, 4) / 100, 2), 1.0) for ms, one in wandering(seed, count, price)]
+
+
+def bars(seed: int, count: int, price: float = 100.0) -> list[tuple[int, float, float, float, float]]:
+    """Return made-up one-minute bars."""
+    prices = [one for _, one in wandering(seed, 4 * count, price)]
+    each = (prices[4 * n : 4 * n + 4] for n in range(count))
+    return [(START_MS + 60_000 * n, one[0], max(one), min(one), one[3]) for n, one in enumerate(each)]
+
+
+def replayed(
+    root: Path,
+    strategies: Mapping[str, str],
+    feeds: Mapping[str, Mapping[str, Rows]],
+    *,
+    speed: str = "max",
+    market: str = "spot",
+    more: str = "",
+    **files: Any,
+) -> Path:
+    """Write a folder whose paper exchange replays events: {symbol: {feed: rows}}."""
+    for symbol, recorded in feeds.items():
+        for feed, rows in recorded.items():
+            if feed == "bars":
+                record_bars(root / "data", rows, symbol)
+            else:
+                record(root / "data", feed, rows, symbol)
+    paper = (
+        f"kind: simulated\nmarket: {market}\nbalances: {{USDT: 10000}}\nfees: {{maker: 0.02%, taker: 0.05%}}\n"
+        f"slippage: 1bps\nreplay: {{data: data, exchange: made, speed: {speed}}}\n{more}"
+    )
+    written = {"autotrader.yaml": "dashboard: {port: 0}\n", "exchanges.d/paper.yaml": paper}
+    written |= {f"strategies.d/{name}.yaml": text for name, text in strategies.items()}
+    return write(root, written | files)
