@@ -20,7 +20,7 @@ from autotrader.core.errors import AutotraderError
 from autotrader.features.fold import Floats, Folder, Ints, frozen
 from autotrader.strategies.contract import Kind
 
-BLOCK = 16_384
+BLOCK = 32_768
 """Rows whose columns are computed at once: few enough to stay in the processor's cache."""
 
 BLOCK_CELLS = 500_000
