@@ -10,16 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.backtest import echarts, report_data
+from autotrader.backtest import echarts, report_data, report_search
 from autotrader.backtest.compare import compare
 from autotrader.backtest.report import comparison_page, report, write_comparison, write_report
 from autotrader.backtest.report_words import TEXTS
 from autotrader.backtest.result import REASONS, Curve, trade_returns
+from autotrader.backtest.space import points, space, written
 from autotrader.backtest.summary import measured
 from autotrader.core import figures as fig
 from autotrader.core.errors import AutotraderError
 from autotrader.market.bars import Columns
 from support import results
+from support.searches import searched
 
 HANGUL = re.compile("[가-힣]")
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\"'&"
@@ -250,3 +252,57 @@ def test_single_events_are_shown_as_bars_of_a_second_at_least():
     made, width = report_data.coarser(Columns(ts, price, price, price, price, np.ones(4)), 100, 0)
     assert width == 1_000
     assert made.rows() == [(1_000, 5.0, 7.0, 4.0, 4.0, 3.0), (2_000, 6.0, 6.0, 6.0, 6.0, 1.0)]
+
+
+SPACE = space(["let.n=5:14", "exits.stop_loss=1%:2%:0.2%"])
+SCORES = st.lists(st.one_of(st.none(), st.just("refused"), st.floats(-9, 9, width=16)), min_size=1, max_size=60)
+
+
+@given(SCORES, st.sampled_from(["sharpe", "max_drawdown", "sharpe,max_drawdown"]))
+def test_the_picture_of_a_search_tells_every_trial(scores, objective):
+    one = searched(["let.n=5:14", "exits.stop_loss=1%:2%:0.2%"], scores, objective)
+    seen = one.content
+    known = [score for score in scores if score not in {None, "refused"}]
+    assert (one.trials, one.drawn) == (len(scores), len(known))
+    assert (one.refused, one.undefined) == (scores.count("refused"), scores.count(None))
+    drawn = {
+        tuple(axis["values"][at[i]] for axis, at in zip(seen["axes"], seen["at"], strict=True)): score
+        for i, score in enumerate([*seen["scores"][0], *(("refused" if one else None) for one in seen["refused"])])
+    }
+    where = [tuple(written(SPACE, point).values()) for point in points(SPACE)][: len(scores)]
+    assert set(drawn) == set(where)
+    for place, score in zip(where, scores, strict=True):
+        assert drawn[place] == (score if score in {None, "refused"} else pytest.approx(score, rel=1e-5))
+
+
+def test_the_axes_of_a_search_are_in_the_order_of_their_numbers_or_of_their_list():
+    one = searched(["exits.stop_loss=9%:11%:1%", "timeframe=4h,5m,1h"], [1.0] * 9)
+    assert [axis["values"] for axis in one.content["axes"]] == [["9%", "10%", "11%"], ["4h", "5m", "1h"]]
+    assert [axis["numbers"] for axis in one.content["axes"]] == [[9.0, 10.0, 11.0], None]
+
+
+def test_of_many_searched_values_those_are_drawn_that_the_objective_depends_on():
+    paths = [f"let.{name}=0:1" for name in "abcdefghij"]
+    scores = [float(number.bit_count() - 1 - (number >> 4 & 1) - (number >> 7 & 1)) for number in range(1_024)]
+    one = searched(paths, scores)
+    assert [axis["name"] for axis in one.content["axes"]] == [f"let.{name}" for name in "abdeghij"]
+    assert (one.axes, one.searched) == (8, 10)
+
+
+def test_of_very_many_trials_the_best_are_drawn_and_the_others_counted():
+    count = report_search.MAX_DRAWN + 7
+    one = searched(["let.n=1:20000"], [float(number) for number in range(count)])
+    assert (one.trials, one.drawn) == (count, report_search.MAX_DRAWN)
+    assert min(one.content["scores"][0]) == 7.0
+    assert f"the best {one.drawn:,} are drawn" in report(results.result(bars=300), search=one)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_of_a_search_says_how_many_points_were_searched(result, language):
+    one = searched(["let.n=1:9"], [1.0, None, "refused", 2.0])
+    page = report(result, language, search=one)
+    for key in ("search.trials", "search.undefined_count", "search.refused_count"):
+        count = {"search.trials": 4}.get(key, 1)
+        assert getattr(TEXTS[key], language).format(count=count) in seen(page)
+    assert content(page)["search"]["objectives"][0]["label"] == getattr(TEXTS["sharpe"], language)
+    assert content(report(result))["search"] is None

@@ -7,6 +7,9 @@ import pytest
 from autotrader.backtest.report import write_comparison, write_report
 from autotrader.core.figures import MINUS
 from support import results
+from support.searches import searched
+
+SEARCHES = {"line": ["let.n=2:9"], "map": ["let.n=2:9", "let.m=10:17"], "axes": ["let.n=2:5", "let.m=6:9", "x=5m,1h"]}
 
 pytestmark = pytest.mark.browser
 
@@ -20,6 +23,11 @@ def pages(tmp_path_factory):
     for language in ("en", "ko"):
         write_report(two, folder / f"{language}.html", language)
     write_report(results.result(names=("alone",), symbols=("BTC/USDT",), bars=60, every=1_000), folder / "quiet.html")
+    for name, paths in SEARCHES.items():
+        alone = results.result(names=("alone",), symbols=("BTC/USDT",), bars=60)
+        scores = [None, "refused", *(number % 7 - 2.5 for number in range(62))]
+        found = searched(paths, scores, "sharpe,max_drawdown")
+        write_report(alone, folder / f"{name}.html", search=found)
     write_comparison({"fast": two, "slow": results.result(bars=4_000, seed=3)}, folder / "compared.html")
     return folder
 
@@ -48,7 +56,7 @@ def visit(chromium, pages):
     assert faults == []
 
 
-@pytest.mark.parametrize("name", ["en", "ko", "quiet", "compared"])
+@pytest.mark.parametrize("name", ["en", "ko", "quiet", "compared", *SEARCHES])
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_a_report_fits_its_screen_and_draws_every_chart(visit, name, width):
     with visit(name, width=width) as page:
@@ -96,6 +104,21 @@ def test_the_equity_axis_can_be_logarithmic(visit):
     with visit("en") as page:
         page.get_by_role("button", name="Log").click()
         assert page.get_by_role("button", name="Log").get_attribute("aria-pressed") == "true"
+
+
+def test_a_cell_of_a_searched_map_tells_its_values(visit):
+    with visit("map") as page:
+        box = page.locator("#search").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        told = page.locator("#search .tip").inner_text()
+        assert [name for name in ("Sharpe ratio", "let.n", "let.m") if name not in told] == []
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_objective_of_a_searched_picture_is_chosen(visit, name):
+    with visit(name) as page:
+        page.select_option("#sought", "Max drawdown")
+        assert page.locator("#sought").evaluate("(one) => one.selectedOptions[0].text") == "Max drawdown"
 
 
 def test_a_name_from_a_file_is_text(visit):

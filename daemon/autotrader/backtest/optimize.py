@@ -72,14 +72,16 @@ def said(wanted: Wanted, best: Trial | None) -> str:
 def write_report(one: Optimized, path: Path, language: Language) -> None:
     """Write the page of the best trial's backtest, all trials counted; of the file as it stands where none has a score.
 
-    Raises as `report.write_report` does.
+    A picture shows the search itself. Raises as `report.write_report` does.
     """
     from autotrader.backtest import report
+    from autotrader.backtest.report_search import picture
 
     bench = Bench(one.question)
     result = backtest(bench.plan(bench.params(one.found.best[0].values if one.found.best else {})))
     luck = one.found.luck
-    report.write_report(result, path, language, trials=luck.trials, variance=luck.variance)
+    seen = picture(one.wanted, one.found)
+    report.write_report(result, path, language, trials=luck.trials, variance=luck.variance, search=seen)
 
 
 def tables(one: Optimized) -> Iterator[tuple[list[dict[str, str]], str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
@@ -23,6 +23,9 @@ from autotrader.core.clock import DAY_MS, iso
 from autotrader.core.language import Dictionary, Language
 from autotrader.core.look import CHOSEN_TOKENS, ICON
 
+if TYPE_CHECKING:
+    from autotrader.backtest.report_search import Picture
+
 ASSETS = Path(__file__).parent / "assets"
 PATHS = 1_000
 """Of the Monte Carlo in a report."""
@@ -33,7 +36,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 _SCRIPT_WORDS = (
     "all", "drawdown", "whole_chart", "trade_number", "candle_width", "previous", "next", "page_of", "nothing_matches",
     "opened", "high", "low", "closed", "side.long", "side.short", "trades", "median", "band", "col.pnl", "col.gain",
-    "col.reason", "col.entry", "col.exit", "trade_count", "winners", "losers",
+    "col.reason", "col.entry", "col.exit", "trade_count", "winners", "losers", "search.refused", "search.undefined",
 )  # fmt: skip
 
 
@@ -46,13 +49,15 @@ def write_report(
     variance: float = 0.0,
     seed: int = 0,
     compound: bool = True,
+    search: Picture | None = None,
 ) -> None:
     """Write a result as a page. The same result gives the same bytes.
 
-    `trials` and `variance` are what `metrics.measure` takes, `seed` and `compound` the Monte Carlo's. Raises
-    AutotraderError where the charts' program is missing, OSError where the file cannot be written.
+    `trials` and `variance` are what `metrics.measure` takes, `seed` and `compound` the Monte Carlo's; `search` is what
+    the result was found by. Raises AutotraderError where the charts' program is missing, OSError where the file cannot
+    be written.
     """
-    page = report(result, language, trials=trials, variance=variance, seed=seed, compound=compound)
+    page = report(result, language, trials=trials, variance=variance, seed=seed, compound=compound, search=search)
     path.write_text(page, encoding="utf-8")
 
 
@@ -69,6 +74,7 @@ def report(
     variance: float = 0.0,
     seed: int = 0,
     compound: bool = True,
+    search: Picture | None = None,
 ) -> str:
     """Return the page of one result."""
     words = Dictionary(language, TEXTS)
@@ -90,11 +96,13 @@ def report(
         "reasons": data.reasons([words.of("reason", str(reason)) for reason in REASONS]),
         "histogram": data.histogram(trade_returns(result.legs, result.trades)),
         "fan": chance,
+        "search": search and _told(words, search),
         "words": {key: TEXTS[key]._asdict()[language] for key in _SCRIPT_WORDS},
     }
     has_trades = listed["total"] > 0
     body = [
         f'<section class="tiles">{part.tiles(words, whole, hold, trials)}</section>',
+        _search(words, search) if search else "",
         _equity(words, several=several),
         _panel(words("by_strategy"), part.strategies(words, result, figures), "wide") if several else "",
         _panel(words("monthly"), part.months(words, data.monthly(result.portfolio.curve)), "wide", "%"),
@@ -173,6 +181,36 @@ def _equity(words: Dictionary, *, several: bool) -> str:
     )
     note = f"{words('from_100')}. {words('scroll_note')}" if several else words("scroll_note")
     return _panel(words("equity_drawdown"), '<div class="chart tall" id="equity"></div>', "wide", note, choice)
+
+
+def _told(words: Dictionary, search: Picture) -> dict[str, Any]:
+    """Return what the picture of a search draws, its objectives called as everywhere in the report."""
+    named = [one | {"label": words(one["name"])} for one in search.content["objectives"]]
+    return search.content | {"objectives": named}
+
+
+def _search(words: Dictionary, search: Picture) -> str:
+    """Return the picture of a search; several objectives are chosen from."""
+    notes = [words("search.trials", count=f"{search.trials:,}")]
+    cross = " (\N{MULTIPLICATION SIGN})" if search.axes < 3 else ""
+    notes += [
+        words(f"search.{key}_count", count=f"{count:,}") + cross
+        for key, count in (("refused", search.refused), ("undefined", search.undefined))
+        if count
+    ]
+    hidden = search.trials - search.refused - search.undefined - search.drawn
+    notes += [words("search.drawn", count=f"{search.drawn:,}")] if hidden else []
+    notes += [words("search.axes", count=search.axes, all=search.searched)] if search.axes < search.searched else []
+    notes.append(words("search.best"))
+    options = "".join(
+        f'<option value="{place}">{words(one["name"])}</option>'
+        for place, one in enumerate(search.content["objectives"])
+    )
+    label = words("search.objective")
+    choice = f'<div class="choice"><select id="sought" aria-label="{label}">{options}</select></div>'
+    several = len(search.content["objectives"]) > 1
+    inside = '<div class="chart" id="search"></div>'
+    return _panel(words("search"), inside, "wide", " · ".join(notes), choice if several else "")
 
 
 def _candles(words: Dictionary) -> str:

@@ -300,6 +300,110 @@ mount("fan", () => {
   };
 });
 
+// The search: a line of one searched value, a map of two, parallel axes of more. Trials without a score come last.
+const search = data.search;
+let sought = 0;
+const SHARES = new Set(["total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure", "average_trade", "average_win", "average_loss", "best_trade", "worst_trade"]);
+const figure = (value) => {
+  const name = search.objectives[sought].name;
+  if (value == null) return "–";
+  if (SHARES.has(name)) return `${number(value * 100, 2)}%`;
+  if (name.endsWith("_ms")) return lasting(value);
+  return value.toLocaleString("en-US", { maximumFractionDigits: 3 }).replace("-", "−");
+};
+const brief = (value) => (SHARES.has(search.objectives[sought].name) ? `${Number((value * 100).toPrecision(3))}%` : search.objectives[sought].name.endsWith("_ms") ? lasting(value) : value.toLocaleString("en-US", { maximumSignificantDigits: 3 })).replace("-", "−");
+const RAMPS = { light: ["#e4ecf6", "#7fb0e3", "#2c72bd", "#0d3561"], dark: ["#1c2a3d", "#2a5f9e", "#5ea3ea", "#d3e8ff"] };
+const ramp = () => RAMPS[document.documentElement.dataset.theme === "dark" ? "dark" : "light"];
+const MARK = PALETTE[1];
+const shade = (share) => {
+  const stops = ramp();
+  const place = Math.max(0, Math.min(1, share)) * (stops.length - 1);
+  const low = Math.min(stops.length - 2, Math.floor(place));
+  return echarts.color.lerp(place - low, [stops[low], stops[low + 1]]);
+};
+const searched = search && mount("search", () => {
+  const { high, label } = search.objectives[sought];
+  const scores = search.scores[sought];
+  const all = scores.length + search.refused.length;
+  const best = scores.reduce((at, score, i) => ((high ? score > scores[at] : score < scores[at]) ? i : at), 0);
+  const worst = search.worst[sought];
+  const top = scores.length ? scores[best] : 0;
+  const reach = (score) => (top === worst ? 1 : (score - worst) / (top - worst));
+  const textOf = (axisAt, i) => search.axes[axisAt].values[search.at[axisAt][i]];
+  const placeOf = (axisAt, i) => search.axes[axisAt].numbers?.[search.at[axisAt][i]] ?? textOf(axisAt, i);
+  const tip = (i) => row(label, i < scores.length ? figure(scores[i]) : escaped(search.refused[i - scores.length] ? words["search.refused"] : words["search.undefined"])) + search.axes.map((one, at) => row(one.name, escaped(textOf(at, i)))).join("");
+  const hint = tooltip((shown) => tip(shown.data.trial), "item");
+  const narrow = byId("search").clientWidth < 620;
+  const withUnit = (one) => (one.unit ? { axisLabel: { formatter: (value) => `${value}${one.unit}`.replace("-", "−") } } : {});
+  const named = (one, more) => ({ name: one.name, nameLocation: "middle", nameTextStyle: { color: colour.dim, fontSize: 11 }, ...more });
+  const place = (one, more) => axis({ ...(one.numbers ? { type: "value", scale: true, ...withUnit(one) } : { type: "category", data: one.values }), ...named(one, more) });
+  const rows = [...Array(all).keys()];
+  const missed = (value) => ({ type: "scatter", symbol: "path://M0 0L10 10M10 0L0 10", symbolSize: 7, itemStyle: { color: "none", borderColor: faded(colour.dim, 0.7), borderWidth: 1 }, data: rows.slice(scores.length).map((i) => ({ value: value(i), trial: i })) });
+  const ring = (value) => ({ type: "scatter", symbol: "circle", symbolSize: 15, z: 8, itemStyle: { color: "transparent", borderColor: MARK, borderWidth: 3 }, data: scores.length ? [{ value: value(best), trial: best }] : [] });
+
+  if (search.axes.length === 1) {
+    const [one] = search.axes;
+    const points = rows.slice(0, scores.length).sort((a, b) => search.at[0][a] - search.at[0][b]);
+    const floor = Math.min(worst, ...scores);
+    return {
+      grid: { left: 70, right: 26, top: 22, bottom: 48 },
+      tooltip: hint,
+      xAxis: place(one, { nameGap: 30 }),
+      yAxis: axis({ type: "value", scale: true, name: label, nameTextStyle: { color: colour.dim, fontSize: 11, align: "left" }, nameGap: 8, axisLine: { show: false }, axisLabel: { formatter: brief } }),
+      series: [
+        { type: "line", showSymbol: true, showAllSymbol: true, symbol: "circle", symbolSize: points.length > 120 ? 4 : 7, color: PALETTE[0], lineStyle: { width: 1.6 }, data: points.map((i) => ({ value: [placeOf(0, i), scores[i]], trial: i })) },
+        missed((i) => [placeOf(0, i), floor]), ring((i) => [placeOf(0, i), scores[i]]),
+      ],
+    };
+  }
+
+  if (search.axes.length === 2) {
+    const [across, up] = search.axes;
+    const cells = across.values.length <= 90 && up.values.length <= 60 && all * 4 >= across.values.length * up.values.length;
+    const at = (i) => (cells ? [search.at[0][i], search.at[1][i]] : [placeOf(0, i), placeOf(1, i)]);
+    const points = rows.slice(0, scores.length).map((i) => ({ value: at(i), trial: i, itemStyle: { color: shade(reach(scores[i])) } }));
+    const ends = [worst, top];
+    const side = (one, more) => (cells ? axis({ type: "category", data: one.values, splitLine: { show: false }, ...named(one, more) }) : place(one, more));
+    return {
+      grid: { left: 72, right: narrow ? 22 : 108, top: 18, bottom: narrow ? 96 : 52 },
+      tooltip: hint,
+      visualMap: {
+        type: "continuous", seriesIndex: [], dimension: 0, min: Math.min(...ends), max: Math.max(...ends) || 1, calculable: false, hoverLink: false, itemWidth: 12, itemHeight: narrow ? 160 : 220,
+        ...(narrow ? { orient: "horizontal", left: "center", bottom: 8 } : { orient: "vertical", right: 12, top: "middle" }),
+        text: high ? [brief(ends[1]), brief(ends[0])] : [brief(ends[0]), brief(ends[1])], textStyle: { color: colour.dim, fontSize: 11 }, inRange: { color: high ? ramp() : [...ramp()].reverse() },
+      },
+      xAxis: side(across, { nameGap: 30 }),
+      yAxis: side(up, { nameGap: 46 }),
+      series: [
+        cells ? { type: "custom", renderItem: cell, encode: { x: 0, y: 1 }, data: points } : { type: "scatter", symbolSize: 10, itemStyle: { borderColor: colour.panel, borderWidth: 0.5 }, data: points },
+        missed(at), ring(at),
+      ],
+    };
+  }
+
+  const lines = [...rows.slice(0, scores.length)].sort((a, b) => reach(scores[a]) - reach(scores[b]));
+  const faint = Math.max(0.08, Math.min(0.7, 40 / (lines.length + 1)));
+  const style = (i) => (i === best ? { color: MARK, width: 3, opacity: 1 } : { color: shade(reach(scores[i])), width: 1.2, opacity: Math.min(0.9, faint + 0.5 * Math.max(0, reach(scores[i])) ** 8) });
+  const axes = [...search.axes.map((one, dim) => ({ dim, name: one.name, ...(one.numbers ? { type: "value", scale: true, axisLabel: { formatter: (value) => `${Number(value.toPrecision(4))}${one.unit}` } } : { type: "category", data: one.values }) })),
+    { dim: search.axes.length, name: label, type: "value", inverse: !high, scale: true, axisLabel: { formatter: brief } }];
+  return {
+    tooltip: hint,
+    parallel: narrow ? { layout: "vertical", left: 24, right: 24, top: 30, bottom: 34 } : { left: 60, right: 70, top: 44, bottom: 22 },
+    parallelAxis: axes.map((one) => ({
+      nameLocation: narrow ? "start" : "end", nameGap: narrow ? -2 : 14, realtime: true, ...one,
+      nameTextStyle: { color: colour.text, fontSize: 11, textBorderColor: colour.panel, textBorderWidth: 3, ...(narrow ? { align: "left", verticalAlign: "bottom", padding: [0, 0, 6, 0] } : {}) },
+      axisLine: { lineStyle: { color: colour.dim } }, axisTick: { show: false }, axisLabel: { color: colour.text, fontSize: 10, hideOverlap: true, textBorderColor: colour.panel, textBorderWidth: 3, ...one.axisLabel }, z: 10,
+    })),
+    series: [{ type: "parallel", smooth: false, emphasis: { lineStyle: { width: 3, opacity: 1 } }, inactiveOpacity: 0.04, activeOpacity: 1, data: lines.map((i) => ({ value: [...search.axes.map((_, at) => placeOf(at, i)), scores[i]], trial: i, lineStyle: style(i) })) }],
+  };
+});
+function cell(params, api) {
+  const [x, y] = api.coord([api.value(0), api.value(1)]);
+  const [width, height] = api.size([1, 1]);
+  return { type: "rect", shape: { x: x - width / 2, y: y - height / 2, width: width + 0.5, height: height + 0.5 }, style: { fill: api.visual("color") } };
+}
+byId("sought")?.addEventListener("change", (event) => { sought = Number(event.target.value); searched.draw(); });
+
 // The theme follows the system until a person chooses.
 const system = matchMedia("(prefers-color-scheme: dark)");
 const paint = (dark) => {
