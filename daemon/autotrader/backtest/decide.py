@@ -131,22 +131,22 @@ def _reserved(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
     return notional + fee(notional, w[w[leg, c.LEG_EXCHANGE], c.COST])
 
 
-def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, limit: int, ticks: int) -> bool:
-    """Tell whether locks, the exchange's minimum and the gate let an entry pass. Its own working entry is left out.
+def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: int, last: int) -> bool:
+    """Tell whether locks, the exchange's minimum and the gate let an order at a price pass that adds to a position.
 
-    `limit` is what it may pay, `ticks` the price that it is valued at.
+    Orders by slot count, of the leg itself too; its working entry, which this one replaces, does not.
     """
     now_ms = w[c.RUN, c.NOW_MS]
     if blocked(w, now_ms):
         return False
     instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
     unit = w[instrument, c.UNIT]
-    if lots == 0 or value(lots, ticks, unit) < w[exchange, c.MIN_NOTIONAL]:
+    if lots == 0 or value(lots, price, unit) < w[exchange, c.MIN_NOTIONAL]:
         return False
-    size = cost(lots, ticks, unit, 1)
+    size = cost(lots, price, unit, 1)
     net, gross, symbols, equity = _account(w, f, leg)
     seen = Sight(
-        equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), limit, ticks,
+        equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), price, last,
         now_ms - w[leg, c.DUE_MS],
     )  # fmt: skip
     return broken(_bounds(w), seen) == PASSED
@@ -305,28 +305,12 @@ def _order(w: Any, f: Any, staged: Any, recent: Any, slot: int, leg: int) -> Non
             return  # there is nothing to sell
         last = last_ticks(f, w[leg, c.INSTRUMENT])
         price = limit if limit > 0 else last
-        if not within(w, f, recent, leg, side, lots, price, last):
+        if not allowed(w, f, recent, leg, side, lots, price, last):
             return
         if _reserved(w, f, leg, lots, limit) > available(w, f, exchange, 0):
             return
     order(w, staged, slot, leg, int(reduces))
     count_order(w, recent)
-
-
-def within(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: int, last: int) -> bool:
-    """Tell whether locks, the minimum and the gate let a slot's order pass; all orders of its leg count."""
-    now_ms = w[c.RUN, c.NOW_MS]
-    instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
-    unit = w[instrument, c.UNIT]
-    if blocked(w, now_ms) or value(lots, price, unit) < w[exchange, c.MIN_NOTIONAL]:
-        return False
-    size = cost(lots, price, unit, 1)
-    net, gross, symbols, equity = _account(w, f, leg)
-    seen = Sight(
-        equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), price, last,
-        now_ms - w[leg, c.DUE_MS],
-    )  # fmt: skip
-    return broken(_bounds(w), seen) == PASSED
 
 
 def leave(w: Any, f: Any, staged: Any, recent: Any, leg: int, reason: int) -> None:
