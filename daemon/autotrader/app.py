@@ -154,24 +154,33 @@ def run_backtest(
     from_ms: int | None = None,
     to_ms: int | None = None,
     data: Path | None = None,
-    progress: Progress | None = None,
+    progress: Callable[..., None] | None = None,
 ) -> Result:
     """Return the result of the named strategies, or of all, as declared."""
     from autotrader.backtest.run import backtest
 
     declarations = declared(root)
     plan = backtest_plan(root, declarations, names, from_ms=from_ms, to_ms=to_ms, data=data)
+    _compile(progress)
     return backtest(plan, declarations.hash, progress=progress)
 
 
+def _compile(progress: Callable[..., None] | None) -> None:
+    """Compile the simulation; where that was not done since the installation, say so while it takes its seconds."""
+    from autotrader.backtest import turns
+
+    news = "(compiling the simulation, once after an installation)"
+    turns.compiled(None if progress is None else lambda share: progress(share, news))
+
+
 def compare_backtests(
-    root: Path, names: Sequence[str] = (), *, progress: Progress | None = None, **span: Any
+    root: Path, names: Sequence[str] = (), *, progress: Callable[..., None] | None = None, **span: Any
 ) -> dict[str, Result]:
     """Return the result of each strategy alone, by its name: each has the whole account for itself."""
     each = list(names) or sorted(declared(root).strategies)
 
-    def part(number: int) -> Progress | None:
-        return None if progress is None else lambda share: progress((number + share) / len(each))
+    def part(number: int) -> Callable[..., None] | None:
+        return None if progress is None else lambda share, *news: progress((number + share) / len(each), *news)
 
     return {name: run_backtest(root, [name], progress=part(number), **span) for number, name in enumerate(each)}
 
@@ -331,6 +340,8 @@ def run_optimize(
     question = optimize_question(root, name, [choice for one in dimensions for choice in one.choices], **span)
     wanted = Wanted(dimensions, objectives(objective), trials, seed, question.span)
     how = optimize.How(workers, ray, folds, study or root / "var" / "optimize" / f"{name}.db")
+
+    _compile(progress)
 
     def told(done: int, best: Trial | None) -> None:
         if progress is not None:

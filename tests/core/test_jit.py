@@ -23,6 +23,15 @@ assert made(10_000, 100, 10, 1) == fills.affordable(10_000, 100, 10, 1)
 print(sum(one.is_start for _, one in heard.buffer))
 """
 
+KEEPING = """
+from numba import int64
+from autotrader.core import jit
+from autotrader.market import fills
+before = jit.is_kept(fills.affordable, "keeping")
+jit.external(fills.affordable, int64, (int64,) * 4, "keeping")
+print(before, jit.is_kept(fills.affordable, "keeping"))
+"""
+
 
 def scaled(a: int) -> int:
     return a * factor(a)
@@ -64,6 +73,11 @@ def run(code: str, cache: Path, **more: str) -> str:
 def test_a_second_process_compiles_nothing(tmp_path) -> None:
     assert int(run(COUNTING, tmp_path)) > 0
     assert run(COUNTING, tmp_path) == "0"
+
+
+def test_what_is_compiled_once_and_for_all_is_known_to_be_kept(tmp_path) -> None:
+    assert run(KEEPING, tmp_path) == "False True"
+    assert run(KEEPING, tmp_path) == "True True"
 
 
 def test_another_key_has_a_folder_of_its_own(tmp_path, monkeypatch) -> None:

@@ -6,7 +6,9 @@ Each takes bare tables and lines (see `core.memory`) and whole numbers, and retu
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 from autotrader.backtest import world as c
@@ -19,6 +21,9 @@ from autotrader.core.clock import DAY_MS
 from autotrader.market.fills import RATE, cost, in_ticks, mul_div, mul_div_up, part_of
 from autotrader.risk.breakers import LossBounds, Marks, least_loss, marked
 from autotrader.risk.limits import NONE
+
+KEY = "turn"
+"""Of the kept machine code."""
 
 HAIR = 1e-4
 """Quote units: nearer than this to a loss limit, the equity is asked for exactly instead of as a float."""
@@ -172,9 +177,30 @@ def _share_out(w: Any, instrument: int, net: int, moved: int) -> None:
         w[last, c.MONEY] += left if moved > 0 else -left
 
 
+def compiled(told: Callable[[float], None] | None = None) -> dict[str, Any]:
+    """Return every turn as machine code, by name.
+
+    That takes seconds once after an installation; only then `told` hears how far it is, 0 to 1, and when it is done.
+    """
+    silent = told is None or all(jit.is_kept(one, KEY) for one in _arguments())
+    made = {}
+    for place, one in enumerate(_arguments()):
+        if told is not None and not silent:
+            told(place / len(_arguments()))
+        made[one.__name__] = _turn(one)
+    return made
+
+
 @cache
-def compiled() -> dict[str, Any]:
-    """Return every turn as machine code, by name."""
+def _turn(one: FunctionType) -> Any:
+    from numba.core import types
+
+    return jit.external(one, types.int64, _arguments()[one], KEY)
+
+
+@cache
+def _arguments() -> Mapping[FunctionType, Sequence[Any]]:
+    """Return every turn with the types of its arguments."""
     from numba.core import types
 
     whole, real, kinds = types.int64, types.float64, memory.kinds()
@@ -182,7 +208,7 @@ def compiled() -> dict[str, Any]:
     queue, funding = kinds.Table(whole, c.QUEUE_WIDTH), kinds.Table(whole, 2)
     fills, trades = kinds.Table(whole, c.FILL_WIDTH), kinds.Table(whole, c.TRADE_WIDTH)
     line, floats = kinds.Line(whole, 1), kinds.Line(real, 1)
-    arguments = {
+    arguments: dict[Any, Sequence[Any]] = {
         closed: (w, f, line, fills, trades, line, *[whole] * 6),
         opened: (w, f, queue, fills, trades, line, floats),
         heard: (w,),
@@ -195,4 +221,4 @@ def compiled() -> dict[str, Any]:
         next_settlement: (w, funding),
         settled: (w, f, funding),
     }
-    return {one.__name__: jit.external(one, whole, given, "turn") for one, given in arguments.items()}  # type: ignore[arg-type]
+    return arguments

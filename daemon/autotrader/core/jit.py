@@ -93,7 +93,7 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     from numba.core import config, types
 
     signature = result(*arguments)
-    vars(config)["CACHE_DIR"] = str(code_folder(f"{key} {function.__module__}.{function.__qualname__}"))
+    vars(config)["CACHE_DIR"] = str(code_folder(_key_of(function, key)))
     options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
     options["forceinline"] = True  # into what C calls: one call less
     made = cfunc(signature, **options)(linked(function, {}, compiled=True, inlined=Inlining.OFTEN))
@@ -101,6 +101,15 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     llvmlite.binding.add_symbol(symbol, made.address)
     _KEPT.append(made)
     return types.ExternalFunction(symbol, signature)
+
+
+def is_kept(function: FunctionType, key: str) -> bool:
+    """Return whether the machine code of an `external` function is on disk, so that it need not be compiled."""
+    return any(_folder_of(_key_of(function, key)).rglob("*.nbi"))
+
+
+def _key_of(function: FunctionType, key: str) -> str:
+    return f"{key} {function.__module__}.{function.__qualname__}"
 
 
 def linked(
@@ -163,15 +172,18 @@ def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inl
 
 def code_folder(key: str) -> Path:
     """Return the folder in which the machine code of a key is kept; it is made where it is not there."""
-    digest = hashlib.blake2b(f"{sources_hash()}\n{key}".encode(), digest_size=12).hexdigest()
-    root = code_root()
-    folder = root / digest
+    folder = _folder_of(key)
     if folder.is_dir():
         os.utime(folder)
     else:
-        _make_room(root)
+        _make_room(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _folder_of(key: str) -> Path:
+    digest = hashlib.blake2b(f"{sources_hash()}\n{key}".encode(), digest_size=12).hexdigest()
+    return code_root() / digest
 
 
 @cache
