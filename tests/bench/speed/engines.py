@@ -51,7 +51,7 @@ FUSED = Engine("fused loop", "fused.py", ("W1", "W2", "W3", "W4", "W5"), PRODUCT
 ENGINES = (
     FUSED,
     Engine("fused, shared EMAs", "fused.py", ("W3",), PRODUCT, ("--shared",)),
-    Engine(OURS, "ours.py", ("W1", "W2", "W3", "W4"), PRODUCT),
+    Engine(OURS, "ours.py", ("W1", "W2", "W3", "W4", "W5"), PRODUCT),
     Engine("vectorbt", "peers/with_vectorbt.py", ("W1", "W2", "W3", "W4"), EXTRA),
     Engine("vectorbt, Rust", "peers/with_vectorbt.py", ("W1", "W2", "W3"), EXTRA, ("--rust",)),
     Engine("backtesting.py", "peers/with_backtesting.py", ("W1", "W2"), EXTRA),
