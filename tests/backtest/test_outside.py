@@ -13,8 +13,8 @@ from autotrader.backtest.trial import Bench, Task
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import HistoryError
 from support.folders import write
+from support.lived import lived, simulated, told
 from support.metrics import T0, candles, metric, settled
-from support.parity import lived, simulated, told
 
 DAYS = 30
 START = "2024-01-06"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.folders import folder, history, rules, write
-from support.parity import lived, simulated, told
+from support.lived import lived, simulated, told
 
 HOUR_MS = 3_600_000
 BEGIN_MS = 1_732_492_800_000 if history() else 1_704_067_200_000

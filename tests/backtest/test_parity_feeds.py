@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +17,10 @@ from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.run import fills_of
 from autotrader.core import jit
 from support.drawn_feeds import FeedWorld, feed_worlds
-from support.lived import lived, outcome, plan_of, told
+from support.lived import lived, outcome, plan_of, told, written
+from support.moments import same
 
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
-
-
-@contextmanager
-def written(world: FeedWorld) -> Iterator[Path]:
-    """Write a world into a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
-        yield world.written(Path(folder))
 
 
 @FEW
@@ -44,14 +35,14 @@ def test_the_daemon_and_the_backtest_fill_the_same(world: FeedWorld) -> None:
 @given(feed_worlds())
 def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: FeedWorld) -> None:
     with written(world) as root:
-        same(outcome(root), outcome(root, compiled=False))
+        compared(outcome(root), outcome(root, compiled=False))
 
 
 @FEW
 @given(feed_worlds(alone=True))
 def test_events_passed_over_leave_what_the_general_loop_leaves(world: FeedWorld) -> None:
     with written(world) as root:
-        same(outcome(root), one_by_one(root))
+        compared(outcome(root), one_by_one(root))
 
 
 @FEW
@@ -90,16 +81,7 @@ def one_by_one(root: Path) -> Outcome:
     return simulate(plan, loop=jit.linked(loop.enter, {**steps, "glide": nothing}, compiled=False))
 
 
-def same(one: Outcome, other: Outcome) -> None:
-    """Two outcomes tell the same: fills, trades, curves, and what they count."""
-    assert fills_of(one) == fills_of(other)
-    assert one.trades.tolist() == other.trades.tolist()
-    assert one.points_ms.tolist() == other.points_ms.tolist()
-    assert np.array_equal(one.points, other.points, equal_nan=True)
-    columns = [c.MOMENTS, c.EXPOSED_MOMENTS, c.FUNDING_SUM, c.NOW_MS]
-    assert one.tables.w[c.RUN, columns].tolist() == other.tables.w[c.RUN, columns].tolist()
-    floats = [c.EQUITY, c.PEAK_EQUITY, c.DRAWDOWN, c.DEEPEST]
-    assert one.tables.f[c.RUN, floats].tolist() == other.tables.f[c.RUN, floats].tolist()
-    strategies = slice(int(one.tables.w[c.RUN, c.FIRST_STRATEGY]), int(one.tables.w[c.RUN, c.FIRST_PART]))
-    counts = [c.BARS, c.EXPOSED_BARS, c.MONEY]
-    assert one.tables.w[strategies, counts].tolist() == other.tables.w[strategies, counts].tolist()
+def compared(one: Outcome, other: Outcome) -> None:
+    """Two outcomes tell the same and end at the same event."""
+    same(one, other)
+    assert one.tables.w[c.RUN, c.NOW_MS] == other.tables.w[c.RUN, c.NOW_MS]

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from hypothesis import given, settings
@@ -22,17 +18,10 @@ from autotrader.backtest.decide import equity_of
 from autotrader.backtest.run import fills_of
 from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
 from support.folders import write
-from support.lived import lived, outcome, plan_of, told
+from support.lived import lived, outcome, plan_of, told, written
 from support.moments import every_moment, same
 
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
-
-
-@contextmanager
-def written(world: World) -> Iterator[Path]:
-    """Write a world into a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
-        yield world.written(Path(folder))
 
 
 @FEW

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 from autotrader.app import Loader, backtest_plan
 from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.plan import Plan
+from autotrader.backtest.run import fills_of
 from support.harness import Harness
 
 KEYS = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
@@ -27,8 +31,10 @@ async def lived(root: Path, until_ms: int = 2**62) -> list[dict[str, Any]]:
     """Run the real daemon until a moment of the market, or to its end, and return the fills of its journal."""
     harness = Harness(root)
     daemon = await harness.start()
+    wanted = daemon.loop.wanted_series()
+    accounts = [account for name, account in daemon.loop.accounts.items() if wanted[name]]
     for _ in range(MOMENTS):
-        if all(account.market_ms >= until_ms or account.idle for account in daemon.loop.accounts.values()):
+        if all(account.market_ms >= until_ms or account.idle for account in accounts):
             break
         await harness.clock.settle()
     assert daemon.failure is None, daemon.failure
@@ -58,3 +64,15 @@ def plan_of(root: Path, to_ms: int | None = None) -> Plan:
 def outcome(root: Path, *, compiled: bool = True, to_ms: int | None = None) -> Outcome:
     """Return what the backtest makes of a folder."""
     return simulate(plan_of(root, to_ms), compiled=compiled)
+
+
+def simulated(root: Path, until_ms: int, *, compiled: bool = True) -> list[dict[str, Any]]:
+    """Return the fills of a folder's backtest up to a moment."""
+    return fills_of(outcome(root, compiled=compiled, to_ms=until_ms))
+
+
+@contextmanager
+def written(world: Any) -> Iterator[Path]:
+    """Write a drawn world into a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="autotrader-") as folder:
+        yield world.written(Path(folder))

@@ -92,14 +92,20 @@ def live_event(
                     w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part,
                     w[part, c.ON_EVENT], leg - w[part, c.PART_FIRST_LEG],
                 )  # fmt: skip
-    for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-        leg = lists[place]
-        resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
-        if w[leg, c.EXIT_REASON] != 0 or resting or (w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0):
-            cared(w, f, staged, recent, leg)
+    care(w, f, lists, staged, recent, series)
     weigh(w, f, lists, staged, recent, points_ms, points)
     if w[c.RUN, c.STAGED] > 0:
         sent(w, f, queue, staged)
+
+
+def care(w: Any, f: Any, lists: Any, staged: Any, recent: Any, series: int) -> None:
+    """Go on with what the legs have under way whose bar has closed, or whose event came."""
+    for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
+        leg = lists[place]
+        resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
+        held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
+        if w[leg, c.EXIT_REASON] != 0 or resting or held:
+            cared(w, f, staged, recent, leg)
 
 
 def is_calm(f: Any, leg: int, price: float) -> bool:
@@ -111,7 +117,7 @@ def _is_of(w: Any, part: int, series: int) -> bool:
     """Tell whether a feed comes from the exchange on which a part's time runs."""
     first: int = w[part, c.PART_FIRST_LEG]
     exchange: int = w[w[series, c.OF_INSTRUMENT], c.EXCHANGE]
-    return w[first, c.LEG_EXCHANGE] == exchange  # type: ignore[no-any-return]
+    return bool(w[first, c.LEG_EXCHANGE] == exchange)
 
 
 def _meet(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int) -> None:

@@ -18,11 +18,8 @@ def happen(
     w: Any, f: Any, lists: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int, sell: int
 ) -> None:
     """Let an event meet the orders and positions before it; a buyer pays `buy` ticks at it, a seller gets `sell`."""
-    first, last, ts_ms = (
-        w[series, c.FIRST_MATCHED],
-        w[series, c.FIRST_MATCHED] + w[series, c.MATCHED],
-        w[c.RUN, c.NOW_MS],
-    )
+    first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
+    ts_ms = w[c.RUN, c.NOW_MS]
     for at in range(first, last):
         w[lists[at], c.WAS_HELD] = 1 if w[lists[at], c.LOTS] != 0 else 0
     _take(w, f, queue, fills, trades, losses, series, buy, sell)

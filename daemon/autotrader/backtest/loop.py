@@ -12,10 +12,9 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import ends_at, run_ahead, times
-from autotrader.backtest.feed import glide, is_calm, is_full, live_events, told_fills, wake
+from autotrader.backtest.feed import care, glide, is_calm, is_full, live_events, told_fills, wake
 from autotrader.backtest.marks import keep_sample, look_up_open, passed, told, unmoved, valued
 from autotrader.backtest.turns import (
-    cared,
     closed,
     heard,
     next_settlement,
@@ -227,13 +226,7 @@ def _decide(
                 w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, event, about
             )  # fmt: skip
     for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
-        series = lists[place]
-        for owned in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-            leg = lists[owned]
-            resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
-            held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
-            if w[leg, c.EXIT_REASON] != 0 or resting or held:
-                cared(w, f, staged, recent, leg)
+        care(w, f, lists, staged, recent, lists[place])
 
 
 def _ready(w: Any, lists: Any, due: int) -> int:
