@@ -60,6 +60,7 @@ def folded(program, bars: dict[SeriesKey, Columns], block: int) -> np.ndarray:
     folder = Folder(program, bars)
     count = len(bars[program.own].ts)
     out, made = np.empty((count, folder.width)), np.empty((folder.width, block))
+    folder.prepare(made)
     for start in range(0, count, block):
         stop = min(start + block, count)
         folder.rows(start, stop, made)

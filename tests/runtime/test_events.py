@@ -48,6 +48,10 @@ def features(_p: Params) -> Mapping[str, str]:
     return {"price": "close"}
 
 
+def lets(_p: Params) -> Mapping[str, str]:
+    return {}
+
+
 def slots(_p: Params) -> int:
     return 0
 

@@ -83,6 +83,10 @@ def features(_p: Params) -> Mapping[str, str]:
     return {"price": "close"}
 
 
+def lets(_p: Params) -> Mapping[str, str]:
+    return {}
+
+
 def slots(_p: Params) -> int:
     return 3
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from autotrader.core.events import Bar
 from autotrader.features.program import compile_program
 from autotrader.strategies.contract import BAR, ENDED, FILL, HELD, NO_ENTRY, TIMER, WORKING, fresh_out
 from autotrader.strategies.registry import kinds
@@ -123,6 +124,38 @@ def test_what_is_wanted_can_be_written_again_from_the_state(kind, raw, view):
         assert again == out
 
 
+def walked(kind, p, count=400):
+    """Return what a kind's columns are over the bars of a random walk."""
+    own = kind.instruments(p)[0][0].feed.timeframe
+    program = compile_program(kind.features(p), kind.lets(p), own)
+    live, rng, price = program.live(), random.Random(5), 100.0
+    found = []
+    for at in range(count):
+        open_, price = price, price * (1.0 + rng.uniform(-0.01, 0.01))
+        bar = Bar(at * 60_000, open_, max(open_, price), min(open_, price), price, rng.uniform(1.0, 9.0))
+        for key in program.series:
+            live.update(key, bar)
+        found.append([list(live.values())])
+    return found
+
+
+@pytest.mark.parametrize(("kind", "raw"), CASES)
+def test_a_bar_that_does_not_stir_a_kind_changes_nothing(kind, raw, view):
+    p = declared(kind, raw)
+    c, state = kind.constants(p), kind.State()
+    out = fresh_out(len(kind.instruments(p)[0]), kind.slots(p))
+    columns = walked(kind, p)
+    for seen, shown, later in zip(random_views(view, kind, p, 14, 399), columns, columns[1:], strict=False):
+        before = seen._replace(event=BAR, features=shown)
+        state = kind.step(c, state, before, out)
+        place = out.stirred_by[0]
+        if place and later[0][place - 1] != 1.0:
+            again = copy.deepcopy(out)
+            after = before._replace(now_ms=before.now_ms + 60_000, features=later)
+            assert kind.step(c, state, after, again) == state
+            assert again == out
+
+
 @pytest.mark.parametrize(("kind", "raw"), CASES)
 def test_a_kind_says_what_it_reads(kind, raw):
     p = declared(kind, raw)
@@ -132,7 +165,9 @@ def test_a_kind_says_what_it_reads(kind, raw):
     assert kind.wakes(p) <= set(range(6))
     assert kind.wakes(p)
     assert kind.slots(p) >= 0
-    assert compile_program(kind.features(p), {}, groups[0][0].feed.timeframe).columns == tuple(kind.features(p))
+    assert compile_program(kind.features(p), kind.lets(p), groups[0][0].feed.timeframe).columns == tuple(
+        kind.features(p)
+    )
 
 
 @pytest.mark.parametrize(("kind", "raw"), CASES)

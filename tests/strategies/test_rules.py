@@ -25,8 +25,8 @@ BASE = {
 LONG = {"enter_long": "close > open", "exit_long": "close < open"}
 UNDEFINED = math.nan
 EMPTY = State()
-BY_CONDITIONS = Constants(0)
-BY_EXPOSURE = Constants(1)
+BY_CONDITIONS = Constants(0, 0)
+BY_EXPOSURE = Constants(1, 0)
 
 
 def problems(**changes):
@@ -229,7 +229,7 @@ def test_the_contract_s_trend_is_accepted_but_for_what_comes_later():
     )
     assert rules.wakes(p) == {BAR}
     assert not p.wants_shorts()
-    assert compile_program(rules.features(p), {}, "5m").series == (SeriesKey("", "1d"), SeriesKey("", "5m"))
+    assert compile_program(rules.features(p), rules.lets(p), "5m").series == (SeriesKey("", "1d"), SeriesKey("", "5m"))
 
 
 @given(st.one_of(st.integers(-(10**18), 10**18), st.decimals(-(10**9), 10**9, places=8)))
@@ -253,10 +253,14 @@ def test_the_columns_that_step_reads_come_first_and_in_its_order():
         ("exit_short", "1 < 0"),
         ("exposure", "0"),
         ("filters", "filter_1 and filter_2"),
-        ("filter_1", "a > 1"),
-        ("filter_2", "volume > 2"),
-        ("a", "close"),
+        ("enter_long or enter_short", "1 < 0"),
     ]
+    assert rules.lets(p) == {"filter_1": "a > 1", "filter_2": "volume > 2", "a": "close"}
+
+
+def test_two_entries_have_a_column_together():
+    p = Params.model_validate({**BASE, **LONG, "enter_short": "close < 1", "exit_short": "close > 1"})
+    assert rules.features(p)["enter_long or enter_short"] == "enter_long or enter_short"
 
 
 def test_the_program_compiled_by_the_check_is_the_one_that_runs():

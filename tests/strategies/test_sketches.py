@@ -91,7 +91,7 @@ def trade(view, **changes):
 def test_an_arbitrage_sends_both_legs_in_one_group(sketch, fold, view):
     arbitrage = sketch("arbitrage")
     ((_, out),) = fold(arbitrage, arbitrage.Constants(), [trade(view)], 2)
-    _, _, leg, side, ticks, lots, _, group, wake_ms, _, _ = out
+    _, _, leg, side, ticks, lots, _, group, wake_ms, *_ = out
     assert (leg, side, ticks, lots, group, wake_ms) == ([0, 1], [-1, 1], [10_050, 10_000], [3, 3], [1, 1], [2_000])
 
 

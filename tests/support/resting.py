@@ -64,6 +64,10 @@ def features(_p: Params) -> Mapping[str, str]:
     return {"price": "close", "slow": "ema(close, 7)"}
 
 
+def lets(_p: Params) -> Mapping[str, str]:
+    return {}
+
+
 def slots(p: Params) -> int:
     return 2 * p.rungs
 

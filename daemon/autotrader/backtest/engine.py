@@ -154,6 +154,8 @@ class _Run:
                 self.features[at : at + size].reshape(widths[number], height) for at in (offset, offset + size)
             )
             folder = Folder(leg.program, leg.bars)
+            folder.prepare(first_half)
+            folder.prepare(second_half)
             for start in range(0, leg.warm_rows, block):
                 folder.rows(start, min(start + block, leg.warm_rows), first_half)
             row[c.HEIGHT] = height

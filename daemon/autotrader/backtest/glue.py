@@ -124,6 +124,7 @@ def _step(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
     yield "    first, now_ms = w[part, PART_FIRST_LEG], w[RUN, NOW_MS]"
     yield _PLACES
     yield "    target, entry = column(f, first, TARGET), column(w, first, WANT_ID)"
+    yield "    stirred_by = column(w, first, STIRRED_BY)"
     for at, kind in enumerate(kinds):
         yield f"    if w[part, KIND] == {at}:"
         if sees_money(kind):
@@ -152,9 +153,10 @@ def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
     yield _PLACES
     yield "    quiet, lots, entry_id = quiet_of(w, f, bars, series, first), w[first, LOTS], w[first, ENTRY_ID]"
     yield "    w[first, ENTRY_STATE] = entry_state(w, first)"
-    yield "    target, entry = spare(f), spare(w)"
-    yield "    target[0], entry[0] = f[first, TARGET], w[first, WANT_ID]"
+    yield "    target, entry, stirred_by = spare(f), spare(w), spare(w)"
+    yield "    target[0], entry[0], stirred_by[0] = f[first, TARGET], w[first, WANT_ID], 0"
     yield "    begin, height = w[first, FEATURES] - w[first, ROW_0], w[first, HEIGHT]"
+    yield "    stirs = begin"
     for at, kind in enumerate(kinds):
         if sees_money(kind):
             continue
@@ -173,13 +175,15 @@ def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
 def _bars(at: int, goes_on: str, after_bar: str) -> Iterator[str]:
     """Yield the fold of bars one by one; where nothing but the step can end it, nothing else is looked at."""
     yield f"while row < last and {goes_on}:"
-    yield "    now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
-    yield "    target_before, entry_before = target[0], entry[0]"
-    yield f"    after = step{at}(constants, state, {_VIEW}, {_OUT})"
-    yield "    if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
-    yield "        target[0], entry[0] = target_before, entry_before"
-    yield "        break"
-    yield f"    state, quiet = after, {after_bar}"
+    yield "    if stirred_by[0] == 0 or features[stirs + row] == 1.0:"
+    yield "        now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
+    yield "        target_before, entry_before = target[0], entry[0]"
+    yield f"        after = step{at}(constants, state, {_VIEW}, {_OUT})"
+    yield "        if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
+    yield "            target[0], entry[0] = target_before, entry_before"
+    yield "            break"
+    yield "        state, stirs = after, begin + (stirred_by[0] - 1) * height"
+    yield f"    quiet = {after_bar}"
     yield "    row += 1"
 
 
@@ -208,7 +212,7 @@ _OUT = (
     + _columns("w", "slot", "SLOT_LEG", "SLOT_SIDE", "SLOT_TICKS", "SLOT_LOTS", "SLOT_POST_ONLY", "SLOT_GROUP")
     + ", column(w, part, WAKE_MS), "
     + _columns("f", "first", "CALM_BELOW", "CALM_ABOVE")
-    + ")"
+    + ", stirred_by)"
 )
 
 

@@ -44,6 +44,7 @@ def _passed_by_one(
     idle_until_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS]) if bounded else until_ms
     first = row = w[clock, c.MARKED]
     now_ms = ts[row] + length_ms
+    fell = False
     while now_ms < until_ms:
         if now_ms > sample_ms:
             if w[c.RUN, c.POINTS] >= w[c.RUN, c.POINT_ROOM]:
@@ -57,14 +58,16 @@ def _passed_by_one(
         equity = worth
         row += 1
         if equity >= peak:
-            peak = equity
+            drawdown = 1.0 - deepest / peak if fell else drawdown
+            peak, fell = equity, False
             deepest = equity * (1.0 - drawdown)
-        elif equity < deepest:
-            drawdown = 1.0 - equity / peak
-            deepest = equity
+        else:  # the fall is weighed when it is over, for a new bottom comes often and a division takes long
+            fell = fell or equity < deepest
+            deepest = min(deepest, equity)
         if held == 0 and row < rows:
             row = _last_before(ts, row, rows, length_ms, min(idle_until_ms, sample_ms + 1))
         now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
+    drawdown = 1.0 - deepest / peak if fell else drawdown
     w[clock, c.MARKED], w[clock, c.MARK_MS] = row, now_ms
     if row > first:
         w[c.RUN, c.NOW_MS] = ts[row - 1] + length_ms

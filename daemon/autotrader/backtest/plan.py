@@ -137,7 +137,7 @@ def make_plan(
             columns[ATR] = f"atr({window})"
         finer = getattr(one.params, "resolution", None) or ""
         for declared in one.kind.instruments(one.params):
-            program = compile_program(columns, {}, declared[0].feed.timeframe)
+            program = compile_program(columns, one.kind.lets(one.params), declared[0].feed.timeframe)
             parts.append((number, len(legs), len(declared)))
             for leg in declared:
                 own = Key(leg.exchange, leg.symbol, leg.feed.timeframe)

@@ -75,8 +75,14 @@ class Folder:
         self._loop = _Loop(program, own, bars[own.key], self._seen)
         self.width = own.width
 
+    def prepare(self, out: Floats) -> None:
+        """Write the columns that never change into a buffer, (columns, room) float64, before its first rows."""
+        for place, index in self._parts[-1].outputs:
+            if _never_changes(self._program.nodes, index):
+                out[place] = self._program.nodes[index].params[0]
+
     def rows(self, start: int, stop: int, out: Floats) -> None:
-        """Write the columns of own bars `start` to `stop` into the first places of `out`, (columns, room) float64.
+        """Write the columns of own bars `start` to `stop` into the first places of a prepared `out`.
 
         Blocks come in order, each bar once.
         """
@@ -154,9 +160,13 @@ def _parts(program: Program) -> tuple[_Part, ...]:
     return tuple(parts)
 
 
+def _never_changes(nodes: tuple[GraphNode, ...], index: int) -> bool:
+    return nodes[index].series is None
+
+
 def _constants(nodes: tuple[GraphNode, ...], part: _Part) -> list[int]:
     read = [arg for index in part.nodes for arg in nodes[index].args] + [node for _, node in part.outputs]
-    return sorted({index for index in read if nodes[index].series is None})
+    return sorted({index for index in read if _never_changes(nodes, index)})
 
 
 def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]:
@@ -213,7 +223,8 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
         loop.append(f"            at{at} += 1")
     for index, (at, column) in part.borrowed.items():
         loop.append(f"        v{index} = values{at}[{column}, at{at} - 1] if at{at} > 0 else nan")
-    rows = [f"        out[{place} * height + i - start] = v{index}" for place, index in part.outputs]
+    changing = [(place, index) for place, index in part.outputs if not _never_changes(nodes, index)]
+    rows = [f"        out[{place} * height + i - start] = v{index}" for place, index in changing]
     tail += [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 

@@ -74,6 +74,6 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
     if window:
         columns[ATR] = f"atr({window})"
     for number, declared in enumerate(kind.instruments(params)):
-        program = compile_program(columns, {}, declared[0].feed.timeframe)
+        program = compile_program(columns, kind.lets(params), declared[0].feed.timeframe)
         strategy.parts.append(Part(name, number, kind, params, declared, program))
     return strategy

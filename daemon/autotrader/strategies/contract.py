@@ -9,7 +9,8 @@ A kind is one module of this package with
     constants(p)              Params -> Constants
     instruments(p)            the groups that are folded apart; each a tuple of legs (one, a pair, one a venue)
     wakes(p)                  which events call `step`: a subset of BAR, TRADE, QUOTE, BOOK, FILL, TIMER
-    features(p)               name -> expression: the causal columns that `step` reads, by leg; one may name another
+    features(p)               name -> expression: the causal columns that `step` reads by place; one may name another
+    lets(p)                   name -> expression: what the columns are made of and `step` does not read
     slots(p)                  how many orders it may want at once; 0 means targets only
     step(c, state, view, out) -> State; pure: no clock, no I/O, no randomness
 
@@ -100,6 +101,8 @@ class Out(NamedTuple):
     What a slot wants is ordered once: only another wish orders again. `wake_ms[0]` is when TIMER is due (0: never).
     By leg: what it reads need not wake it while its price stays between `calm_below` and `calm_above` (both 0: always
     does), which spares a strategy that waits for prices most of its steps.
+    By leg: `stirred_by`, the place of a column counted from 1. While what the strategy owns and has under way stays as
+    it is, a bar at which that column is not 1 leaves its State and its wishes alone (0: any bar may change them).
     """
 
     target: list[float]
@@ -113,12 +116,13 @@ class Out(NamedTuple):
     wake_ms: list[int]
     calm_below: list[float]
     calm_above: list[float]
+    stirred_by: list[int]
 
 
 def fresh_out(legs: int, slots: int) -> Out:
     """Return an Out that wants nothing."""
     by_slot = [[0] * slots for _ in range(6)]
-    return Out._make(([0.0] * legs, [0] * legs, *by_slot, [0], [0.0] * legs, [0.0] * legs))
+    return Out._make(([0.0] * legs, [0] * legs, *by_slot, [0], [0.0] * legs, [0.0] * legs, [0] * legs))
 
 
 class Kind(Protocol):
@@ -132,5 +136,6 @@ class Kind(Protocol):
     def instruments(self, p: Any, /) -> tuple[tuple[Leg, ...], ...]: ...
     def wakes(self, p: Any, /) -> frozenset[int]: ...
     def features(self, p: Any, /) -> Mapping[str, str]: ...
+    def lets(self, p: Any, /) -> Mapping[str, str]: ...
     def slots(self, p: Any, /) -> int: ...
     def step(self, c: Any, state: Any, view: View, out: Out, /) -> Any: ...

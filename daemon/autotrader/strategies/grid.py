@@ -187,6 +187,10 @@ def features(p: Params) -> Mapping[str, str]:
     return {"price": "close", "filters": " and ".join(f"({text})" for text in p.filters) or "0 < 1"}
 
 
+def lets(_p: Params) -> Mapping[str, str]:
+    return {}
+
+
 def step(c: Constants, state: State, view: View, out: Out) -> State:
     """Lay the grid at the first price, and answer each fill with an order one level away."""
     if view.event <= BOOK:

@@ -17,7 +17,7 @@ from autotrader.strategies.contract import Kind
 PLANNED = frozenset({"arbitrage", "scalping", "mean_reversion", "momentum", "volume_weighted", "pairs_trading"})
 """Kinds that are known and not built yet."""
 
-_MEMBERS = ("Params", "Constants", "State", "constants", "instruments", "wakes", "features", "slots", "step")
+_MEMBERS = ("Params", "Constants", "State", "constants", "instruments", "wakes", "features", "lets", "slots", "step")
 
 
 @cache

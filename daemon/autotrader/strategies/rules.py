@@ -19,9 +19,12 @@ from autotrader.config.strategy import ExpressionStr, NamedExpressionStr, Read, 
 from autotrader.strategies.contract import BOOK, HELD, WAKES, WORKING, Feed, Leg, Out, View
 from autotrader.strategies.declared import Expression, let_problem, problems, reads, validated
 
-ENTER_LONG, EXIT_LONG, ENTER_SHORT, EXIT_SHORT, EXPOSURE, FILTERS = range(6)
+ENTER_LONG, EXIT_LONG, ENTER_SHORT, EXIT_SHORT, EXPOSURE, FILTERS, ENTERS = range(7)
 _COLUMNS = ("enter_long", "exit_long", "enter_short", "exit_short", "exposure", "filters")
 _CONDITIONS = _COLUMNS[:4]
+_ENTRIES = {"enter_long": ENTER_LONG, "enter_short": ENTER_SHORT}
+_EITHER = " or ".join(_ENTRIES)
+"""The column of both entries, under a name that no let can have."""
 _PROTECTION = ("stop_loss", "take_profit", "trailing_stop", "max_holding")
 _MAX_FILTERS = 32
 _RESERVED = frozenset({*_COLUMNS, *(f"filter_{i}" for i in range(1, _MAX_FILTERS + 1))})
@@ -97,7 +100,8 @@ def _expressions(raw: Mapping[str, Any]) -> list[PydanticCustomError]:
     names = [problem for problem in (let_problem(name, _RESERVED) for name in lets) if problem is not None]
     lets = {name: text for name, text in lets.items() if not let_problem(name, _RESERVED)}
     written = _written(conditions, filters, lets)
-    return [*names, *problems(written, _columns(conditions, filters, lets), raw.get("timeframe") or raw.get("feed"))]
+    columns = {**_columns(conditions, filters), **_parts(filters, lets)}
+    return [*names, *problems(written, columns, raw.get("timeframe") or raw.get("feed"))]
 
 
 def _written(conditions: Mapping[str, str], filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, Expression]:
@@ -116,23 +120,30 @@ def _given(p: Params) -> dict[str, str]:
     return {name: text for name, text in given.items() if text is not None}
 
 
-def _columns(conditions: Mapping[str, str], filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, str]:
-    """Return the six columns that `step` reads by place, then the filters and lets that they are made of."""
-    each = {f"filter_{place}": text for place, text in enumerate(filters, 1)}
+def _columns(conditions: Mapping[str, str], filters: Sequence[str]) -> dict[str, str]:
+    """Return the columns that `step` reads by place."""
     never, always = "1 < 0", "0 < 1"
     return {
         **{name: conditions.get(name, never) for name in _CONDITIONS},
         "exposure": conditions.get("exposure", "0"),
-        "filters": " and ".join(each) or always,
-        **each,
-        **lets,
+        "filters": " and ".join(_parts(filters, {})) or always,
+        _EITHER: _EITHER if conditions.keys() >= _ENTRIES.keys() else never,
     }
 
 
+def _parts(filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, str]:
+    """Return what the columns are made of: each filter under a name of its own, and the lets."""
+    return {**{f"filter_{place}": text for place, text in enumerate(filters, 1)}, **lets}
+
+
 class Constants(NamedTuple):
-    """`by_exposure` is 1 where the file writes an exposure instead of conditions."""
+    """`by_exposure` is 1 where the file writes an exposure instead of conditions.
+
+    `enters` is the column without which nothing is entered, counted from 1; 0 with an exposure.
+    """
 
     by_exposure: int
+    enters: int
 
 
 class State(NamedTuple):
@@ -144,7 +155,10 @@ class State(NamedTuple):
 
 
 def constants(p: Params) -> Constants:
-    return Constants(int(p.exposure is not None))
+    if p.exposure is not None:
+        return Constants(1, 0)
+    written = [place for name, place in _ENTRIES.items() if getattr(p, name) is not None]
+    return Constants(0, 1 + (written[0] if len(written) == 1 else ENTERS))
 
 
 def instruments(p: Params) -> tuple[tuple[Leg, ...], ...]:
@@ -161,8 +175,11 @@ def slots(_p: Params) -> int:
 
 
 def features(p: Params) -> Mapping[str, str]:
-    """Return the six columns that `step` reads by place, then the filters and lets that they are made of."""
-    return _columns(_given(p), p.filters, p.let)
+    return _columns(_given(p), p.filters)
+
+
+def lets(p: Params) -> Mapping[str, str]:
+    return _parts(p.filters, p.let)
 
 
 def step(c: Constants, state: State, view: View, out: Out) -> State:
@@ -174,7 +191,18 @@ def step(c: Constants, state: State, view: View, out: Out) -> State:
         state = _by_exposure(state, view) if c.by_exposure == 1 else _by_conditions(state, view)
     out.target[0] = state.target
     out.entry[0] = state.entry
+    out.stirred_by[0] = _stirred_by(c, state, view)
     return state
+
+
+def _stirred_by(c: Constants, state: State, view: View) -> int:
+    """Return the column, counted from 1, without which a bar says nothing as things stand; 0 if any may."""
+    if c.by_exposure == 1:
+        return 0
+    if not _busy(view):
+        return c.enters if state.target == 0.0 else 0
+    lots = view.lots[0]
+    return 1 + (EXIT_LONG if lots > 0 or (lots == 0 and state.target > 0.0) else EXIT_SHORT)
 
 
 def _busy(view: View) -> bool:
