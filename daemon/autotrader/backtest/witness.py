@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from autotrader.backtest import book, decide, loop
 from autotrader.backtest import glue as steps_of
@@ -83,22 +85,24 @@ class Witness:
     fills: list[SeenFill] = field(default_factory=list)
     _legs: dict[int, _Leg] = field(default_factory=dict)
     _filling: bool = False
+    _breached: Any = None
 
     def watch(self, progress: Progress | None = None) -> Outcome:
         """Run the plan in plain Python, and write down what it does."""
         names: dict[str, Any] = {}
         for function, hook in (
             (decide.stage, self._stage),
+            (decide.leave_all, self._leave_all),
+            (decide.go_out, self._go_out),
             (book.submit, self._submit),
             (book.end_entry, self._end_entry),
             (book.fill_entry, self._fill_entry),
             (book.fill_exit, self._fill_exit),
             (book.record_fill, self._record_fill),
         ):
-            names[function.__name__] = _Hook(hook)
-        for name, hook in names.items():
-            original = getattr(decide if name == "stage" else book, name)
-            hook.original = jit.linked(original, names, compiled=False)
+            names[function.__name__] = _Hook(hook, cast("FunctionType", function))
+        for hook in names.values():
+            hook.original = jit.linked(hook.original, names, compiled=False)
         names |= steps_of.steps(self.plan.kinds, compiled=False)[0]
         enter = loop.enter
         assert isinstance(enter, FunctionType)
@@ -138,6 +142,21 @@ class Witness:
         identity = client_id(own.group, "e" if entry else "x", own.sent)
         own.staged = self._new(w, leg, identity, "limit" if ticks else "market", side, lots, ticks)
         call(w, *rest)
+
+    def _leave_all(self, call: Callable[..., Any], w: Any, *rest: Any) -> None:
+        self._breached = w.copy()  # every entry of this moment is sent before the first of them is taken back
+        call(w, *rest)
+        self._breached = None
+
+    def _go_out(self, call: Callable[..., Any], w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
+        own, _ = self._leg(w, leg)
+        if own.staged is not None and w[leg, c.N_SIDE] != 0 and w[leg, c.N_PURPOSE] == c.ENTRY_ORDER:
+            # The loop forgets an entry of this very moment; the daemon sends it, and takes it back in the same turn.
+            before = w if self._breached is None else self._breached
+            _end(own.staged, OrderState.CANCELED if _taken(before, f, staged, leg) else OrderState.REJECTED, w)
+            own.staged = None
+        call(w, f, staged, recent, leg)
+        self._rest(w, leg)
 
     def _submit(self, call: Callable[..., Any], w: Any, f: Any, queue: Any, leg: int) -> None:
         own, _ = self._leg(w, leg)
@@ -226,12 +245,21 @@ class Witness:
 class _Hook:
     """Stands in the loop for one of its functions."""
 
-    def __init__(self, hook: Callable[..., Any]) -> None:
+    def __init__(self, hook: Callable[..., Any], original: FunctionType) -> None:
         self.hook = hook
-        self.original: Any = None
+        self.original = original
 
     def __call__(self, *arguments: Any) -> Any:
         return self.hook(self.original, *arguments)
+
+
+def _taken(w: Any, f: Any, staged: Any, leg: int) -> bool:
+    """Tell whether the exchange takes a leg's staged entry: everything staged is sent, but in a copy of the account."""
+    w = w.copy()
+    before = int(w[c.RUN, c.SEQ])
+    room = np.zeros((w[c.RUN, c.QUEUED] + w[c.RUN, c.STAGED], c.QUEUE_WIDTH), dtype=np.int64)
+    decide.send(w, f.copy(), room, staged)
+    return bool(w[leg, c.E_SIDE] != 0 and w[leg, c.E_SEQ] > before)
 
 
 def _state_of(order: Seen) -> OrderState:
