@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from autotrader.backtest import glue, loop
@@ -16,7 +21,11 @@ from autotrader.backtest.decide import equity_of
 from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.run import fills_of
 from autotrader.core import jit
+from conftest import data_folder
+from support import resting
 from support.drawn_feeds import FeedWorld, feed_worlds
+from support.feeds import books, quotes, replayed, trades
+from support.folders import write
 from support.lived import lived, outcome, plan_of, told, written
 from support.moments import same
 
@@ -45,6 +54,52 @@ def test_events_passed_over_leave_what_the_general_loop_leaves(world: FeedWorld)
         compared(outcome(root), one_by_one(root))
 
 
+@pytest.mark.parametrize("feed", ["trades", "quotes", "book"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
+def test_a_step_sees_the_same_levels_in_the_daemon_and_in_the_backtest(tmp_path, monkeypatch, feed, compiled) -> None:
+    # only steps of the package are compiled, and kept under the name of their module
+    name = f"autotrader.tests.{hashlib.blake2b(Path(resting.__file__).read_bytes()).hexdigest()}"
+    monkeypatch.setattr(resting.step, "__module__", name)
+    monkeypatch.setattr(resting.Params, "__module__", name)
+    made = {"trades": trades(5, 200), "quotes": quotes(5, 200), "book": books(5, 200)}
+    text = f"kind: resting\nexchange: paper\nsymbols: [BTC/USDT]\nfeed: {feed}\ncapital: 50%\non_remove: hold\n"
+    root = replayed(tmp_path, {"a": f"{text}wake_after: 1500\nremembers: 1\n"}, {"BTC/USDT": made})
+    daemon = told(asyncio.run(lived(root, more_kinds={"resting": resting})))
+    ended = simulate(plan_of(root, more_kinds={"resting": resting}), compiled=compiled)
+    assert told(fills_of(ended)) == daemon
+    ((state,),) = rows(root, "SELECT state FROM states")
+    assert ended.tables.whole[0].tolist() == json.loads(state)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "binance-perp"])
+def test_on_a_recorded_book_the_daemon_and_the_backtest_fill_the_same(tmp_path, exchange) -> None:
+    if not (data_folder() / "book" / exchange).is_dir():
+        pytest.skip("no recorded book here")
+    market = "swap" if exchange == "binance-perp" else "spot"
+    crossing = (
+        "enter_long: crosses_above(ema(close, 5), ema(close, 20))\nexits: {stop_loss: 0.02%, take_profit: 0.03%}\n"
+    )
+    common = "exchange: paper\nsymbols: [BTC/USDT]\nfeed: book\ncapital: 40%\non_remove: hold\n"
+    limit = "execution: {kind: limit, timeout: 20s}\n"
+    grid = "size: {kind: percent, percent: 95%}\nparams: {levels: 8, step: 0.02%}\n"
+    paper = (
+        f"kind: simulated\nmarket: {market}\nbalances: {{USDT: 10000}}\nfees: {{maker: 0.02%, taker: 0.05%}}\n"
+        f"latency: 50ms\nreplay: {{data: {data_folder()}, exchange: {exchange}, speed: max}}\n"
+    )
+    root = write(
+        tmp_path,
+        {
+            "autotrader.yaml": "dashboard: {port: 0}\n",
+            "exchanges.d/paper.yaml": paper,
+            "strategies.d/a.yaml": f"kind: rules\n{common}{crossing}{limit}",
+            "strategies.d/b.yaml": f"kind: grid\n{common}{grid}",
+        },
+    )
+    daemon = told(asyncio.run(lived(root)))
+    assert len(daemon) > 20
+    assert told(fills_of(outcome(root))) == daemon
+
+
 @FEW
 @given(feed_worlds())
 def test_accounts_balance_to_the_last_digit(world: FeedWorld) -> None:
@@ -68,6 +123,11 @@ def test_accounts_balance_to_the_last_digit(world: FeedWorld) -> None:
     if w[exchange, c.SWAP] == 0:
         assert w[exchange, c.BALANCE] >= 0
     assert abs(equity_of(w, f, exchange) * 1e-8 - f[c.RUN, c.EQUITY]) < 1e-6 * max(1.0, abs(f[c.RUN, c.EQUITY]))
+
+
+def rows(root: Path, query: str) -> list[tuple]:
+    with closing(sqlite3.connect(root / "var" / "autotrader.db")) as db:
+        return db.execute(query).fetchall()
 
 
 def one_by_one(root: Path) -> Outcome:

@@ -110,3 +110,9 @@ def test_a_currency_without_a_listed_price_gets_one_of_its_own():
     made = Generated(1, ["AAA/USDT", "BBB/USDT"])
     first, second = (made.after(symbol, "1m", BEGIN_MS, 1).close[0] for symbol in made.symbols())
     assert first != second
+
+
+@pytest.mark.parametrize("feed", ["quotes", "book"])
+def test_a_generated_market_has_no_levels(market, feed):
+    with pytest.raises(HistoryError, match=f"has no {feed}"):
+        market.levels("BTC/USDT", feed, 0, 1)

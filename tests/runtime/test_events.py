@@ -11,6 +11,7 @@ import pytest
 
 from autotrader.config.strategy import SingleExchange
 from autotrader.core.events import BookChanged, QuoteChanged, TradePrinted
+from autotrader.market.book import NO_LEVEL
 from autotrader.strategies.contract import BAR, BOOK, QUOTE, TIMER, TRADE, Feed, Leg, Out, View
 from support.feeds import START_MS, replayed
 from support.folders import rules
@@ -80,6 +81,7 @@ async def listening(tmp_path: Path):
         text = f"kind: listener\nlistens: {listens}\nexchange: paper\nsymbols: [BTC/USDT]\ntimeframe: 1m\n"
         never = rules(symbols="BTC/USDT", timeframe="1m", enter_long="close < 0", exit_long="close < 0")
         feeds = {"bars": BARS, "trades": LATE, "quotes": [(LATE[0][0], 99.0, 1.0, 101.0, 1.0)]}
+        feeds["book"] = [(LATE[0][0], {99.0: 1.0}, {101.0: 1.0})]
         root = replayed(
             tmp_path,
             {"a": never, "listener": f"{text}capital: 5%\non_remove: close\n"},
@@ -102,7 +104,7 @@ async def test_a_book_is_shown_to_its_depth_with_the_age_of_the_data(listening) 
     await loop.handle(
         "paper", BookChanged(now_ms, "paper", "BTC/USDT", ((9.0, 1.0), (8.0, 1.0), (7.0, 1.0)), ((11.0, 1.0),))
     )
-    assert [(BOOK, now_ms, (((9.0, 1.0), (8.0, 1.0)), ((11.0, 1.0),), 0, 10.0))] == SEEN
+    assert [(BOOK, now_ms, (((9.0, 1.0), (8.0, 1.0)), ((11.0, 1.0), NO_LEVEL), 0, 10.0))] == SEEN
     assert loop.accounts["paper"].prices["BTC/USDT"] == 10
 
 

@@ -1,4 +1,4 @@
-"""Trades and quotes in the living daemon: rules and resting orders on them, stops, restarts inside a millisecond."""
+"""Events in the living daemon: rules and resting orders on them, stops, restarts inside a millisecond."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from autotrader.core.units import FEEDS
 from autotrader.market.instrument import STEP
 from support import resting
-from support.feeds import bars, quotes, replayed, trades
+from support.feeds import bars, books, quotes, replayed, trades
 from support.harness import Harness
 
 KINDS = {"resting": resting}
@@ -35,7 +36,7 @@ def cross(feed: str, **keys: str) -> str:
 
 
 def rests(feed: str, **keys: str) -> str:
-    series = f"feed: {feed}" if feed in {"trades", "quotes"} else f"timeframe: {feed}"
+    series = f"feed: {feed}" if feed in FEEDS else f"timeframe: {feed}"
     more = "".join(f"{key}: {value}\n" for key, value in keys.items())
     return f"kind: resting\nexchange: paper\nsymbols: [BTC/USDT]\n{series}\ncapital: 50%\non_remove: hold\n{more}"
 
@@ -80,10 +81,10 @@ async def lived(root: Path) -> dict[str, list[tuple]]:
     return told(root)
 
 
-@pytest.mark.parametrize("feed", ["trades", "quotes"])
+@pytest.mark.parametrize("feed", ["trades", "quotes", "book"])
 @pytest.mark.parametrize("execution", ["{kind: market}", "{kind: limit, timeout: 20s}"], ids=["market", "limit"])
 async def test_rules_on_a_feed_enter_leave_and_stop(tmp_path, feed, execution) -> None:
-    made = {"trades": trades(3, 500), "quotes": quotes(3, 500)}
+    made = {"trades": trades(3, 500), "quotes": quotes(3, 500), "book": books(3, 500)}
     run = await lived(replayed(tmp_path, {"a": cross(feed, execution=execution)}, {"BTC/USDT": made}))
     assert {row[5] for row in run["trades"]} >= {"exit", "stop_loss"}
     assert len(run["trades"]) > 5
@@ -96,11 +97,12 @@ STRATEGIES = {
     "quoted": cross("quotes", capital="20%"),
     "rests": rests("trades", wake_after="1500"),
     "rests-quoted": rests("quotes", rungs="3", post_only="1"),
+    "rests-booked": rests("book", rungs="1"),
 }
 
 
 async def test_a_run_that_was_stopped_again_and_again_ends_as_one_that_was_not(tmp_path) -> None:
-    made = {"BTC/USDT": {"trades": trades(2, 120), "quotes": quotes(2, 120)}}
+    made = {"BTC/USDT": {"trades": trades(2, 120), "quotes": quotes(2, 120), "book": books(2, 120)}}
     whole = await lived(replayed(tmp_path / "whole", STRATEGIES, made))
     root = replayed(tmp_path / "cut", STRATEGIES, made)
     one, inside = Harness(root, more_kinds=KINDS), 0
@@ -119,9 +121,9 @@ async def test_a_run_that_was_stopped_again_and_again_ends_as_one_that_was_not(t
     assert cut["states"] == whole["states"]
 
 
-@pytest.mark.parametrize("series", ["trades", "quotes", "1m"])
+@pytest.mark.parametrize("series", ["trades", "quotes", "book", "1m"])
 async def test_resting_orders_fill_and_are_moved(tmp_path, series) -> None:
-    made = {"trades": trades(5, 200), "quotes": quotes(5, 200), "bars": bars(5, 100)}
+    made = {"trades": trades(5, 200), "quotes": quotes(5, 200), "book": books(5, 200), "bars": bars(5, 100)}
     root = replayed(tmp_path, {"a": rests(series)}, {"BTC/USDT": made})
     run = await lived(root)
     assert {row[3] for row in run["fills"]} == {1, -1}
@@ -147,7 +149,7 @@ def consistent(one: Harness, root: Path) -> None:
 
 
 async def test_dying_at_any_write_loses_no_fill_and_leaves_no_order_alone(tmp_path) -> None:
-    made = {"BTC/USDT": {"trades": trades(2, 150), "quotes": quotes(2, 150)}}
+    made = {"BTC/USDT": {"trades": trades(2, 150), "quotes": quotes(2, 150), "book": books(2, 150)}}
     root = replayed(tmp_path, STRATEGIES, made)
     one, deaths = Harness(root, more_kinds=KINDS), 0
     await one.start()

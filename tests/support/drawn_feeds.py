@@ -1,4 +1,4 @@
-"""Small worlds of recorded trades and quotes for parity properties: drawn tapes, and strategies that live on them."""
+"""Small worlds of recorded events for parity properties: drawn tapes, and strategies that live on them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from support.drawn import BEGIN_MS, EXPOSURES, RISKS, bars, save
+from support.feeds import changes
 from support.folders import write
 
 FEED_SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -47,6 +48,18 @@ def tape(feed: str, seed: int, count: int, price: float, decimals: int) -> dict[
         side = rng.choice(["buy", "sell"], count)
         return {"ts": ts, "price": np.round(ticks * least, decimals), "amount": amounts[0], "side": side.tolist()}
     ask = ticks + rng.choice([1, 1, 2, 7], count)
+    if feed == "book":
+        sides = (
+            [
+                {
+                    round((best + sign * level) * least, decimals): round(rng.uniform(0.001, 3), 3)
+                    for level in range(deep)
+                }
+                for best, deep in zip(bests.tolist(), rng.integers(1, 5, count).tolist(), strict=True)
+            ]
+            for bests, sign in ((ticks, -1), (ask, 1))
+        )
+        return changes(list(zip(ts.tolist(), *sides, strict=True)))
     sides = {"bid": np.round(ticks * least, decimals), "ask": np.round(ask * least, decimals)}
     return {"ts": ts, **sides, "bid_size": amounts[0], "ask_size": amounts[1]}
 
@@ -130,7 +143,8 @@ def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedW
     swap = draw(st.sampled_from([False, False, True]))
     symbols = FEED_SYMBOLS[: 1 if alone else draw(st.sampled_from([1, 2]))]
     price, decimals = draw(st.sampled_from([(100.0, 2), (30_000.0, 1), (0.0312, 6), (0.0003, 8), (2.5, 3)]))
-    feeds = [draw(st.sampled_from(["trades", "quotes"]))] if alone else ["trades", "quotes"]
+    all_feeds = ["trades", "quotes", "book"]
+    feeds = draw(st.lists(st.sampled_from(all_feeds), min_size=1, max_size=1 if alone else 2, unique=True))
     tapes = tuple(
         (symbol, feed, draw(st.integers(0, 2**31)), draw(st.integers(20, 250)), price, decimals)
         for symbol in symbols

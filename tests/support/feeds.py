@@ -1,4 +1,4 @@
-"""Recorded trades and quotes for tests: written as they are kept on disk, and an exchange that replays them."""
+"""Recorded events for tests: written as they are kept on disk, and an exchange that replays them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,33 @@ FIELDS = {"trades": ("price", "amount"), "quotes": ("bid", "bid_size", "ask", "a
 Rows = Sequence[Sequence[float]]
 
 
-def record(data: Path, feed: str, rows: Rows, symbol: str = "BTC/USDT") -> None:
-    """Write events of one symbol of `made`: (ms, price, amount), or (ms, bid, bid size, ask, ask size)."""
+Books = Sequence[tuple[int, Mapping[float, float], Mapping[float, float]]]
+"""What stood at some times: (ms, bids, asks), each side from price to amount."""
+
+
+def changes(books: Books) -> dict[str, Any]:
+    """Return the columns of a recording of books: a snapshot, then what each message changes."""
+    rows: list[tuple[int, int, bool, str, float, float]] = []
+    before: dict[str, Mapping[float, float]] = {"bid": {}, "ask": {}}
+    for msg, (ms, bids, asks) in enumerate(books):
+        for side, now in (("bid", bids), ("ask", asks)):
+            gone = dict.fromkeys(before[side].keys() - now.keys(), 0.0)
+            moved = {price: amount for price, amount in now.items() if before[side].get(price) != amount}
+            # a level that stays is told again where nothing changed, for a message has rows
+            told = {**gone, **moved} or dict([next(iter(now.items()))])
+            rows += [(ms, msg, msg == 0, side, price, amount) for price, amount in told.items()]
+            before[side] = now
+    names = ("ts", "msg", "is_snapshot", "side", "price", "amount")
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def record(data: Path, feed: str, rows: Rows | Books, symbol: str = "BTC/USDT") -> None:
+    """Write events of one symbol of `made`: (ms, price, amount), or (ms, bid, bid size, ask, ask size), or books."""
     path = data / feed / "made" / f"{symbol.replace('/', '-')}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
+    if feed == "book":
+        pq.write_table(pa.table(changes(rows)), path)  # type: ignore[arg-type]
+        return
     columns = {"ts": pa.array([int(row[0]) for row in rows], pa.int64())}
     for place, name in enumerate(FIELDS[feed], 1):
         columns[name] = pa.array([float(row[place]) for row in rows], pa.float64())
@@ -60,6 +83,20 @@ def quotes(seed: int, count: int, price: float = 100.0) -> list[tuple[int, float
     return [(ms, one, 1.0, round(one + rng.randint(1, 4) / 100, 2), 1.0) for ms, one in wandering(seed, count, price)]
 
 
+def books(seed: int, count: int, price: float = 100.0) -> list[tuple[int, dict[float, float], dict[float, float]]]:
+    """Return made-up books of one to five levels a side, one to four cents wide."""
+    rng = random.Random(seed + 2)
+    made = []
+    for ms, one in wandering(seed, count, price):
+        ask = one + rng.randint(1, 4) / 100
+        bids, asks = (
+            {round(best + sign * level / 100, 2): rng.randint(1, 9) / 4 for level in range(rng.randint(1, 5))}
+            for best, sign in ((one, -1), (ask, 1))
+        )
+        made.append((ms, bids, asks))
+    return made
+
+
 def bars(seed: int, count: int, price: float = 100.0) -> list[tuple[int, float, float, float, float]]:
     """Return made-up one-minute bars."""
     prices = [one for _, one in wandering(seed, 4 * count, price)]
@@ -70,7 +107,7 @@ def bars(seed: int, count: int, price: float = 100.0) -> list[tuple[int, float, 
 def replayed(
     root: Path,
     strategies: Mapping[str, str],
-    feeds: Mapping[str, Mapping[str, Rows]],
+    feeds: Mapping[str, Mapping[str, Any]],
     *,
     speed: str = "max",
     market: str = "spot",

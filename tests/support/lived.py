@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from autotrader.app import Loader, backtest_plan
 from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.plan import Plan
 from autotrader.backtest.run import fills_of
+from autotrader.strategies import registry
 from support.harness import Harness
 
 KEYS = ("strategy", "symbol", "ts", "side", "price", "amount", "cost", "fee", "reason")
@@ -27,9 +30,9 @@ def told(rows: list[dict[str, Any]], until_ms: int = 2**62) -> list[tuple[Any, .
     return sorted(tuple(row[key] for key in KEYS) for row in rows if row["ts"] < until_ms)
 
 
-async def lived(root: Path, until_ms: int = 2**62) -> list[dict[str, Any]]:
+async def lived(root: Path, until_ms: int = 2**62, more_kinds: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Run the real daemon until a moment of the market, or to its end, and return the fills of its journal."""
-    harness = Harness(root)
+    harness = Harness(root, more_kinds=more_kinds)
     daemon = await harness.start()
     wanted = daemon.loop.wanted_series()
     accounts = [account for name, account in daemon.loop.accounts.items() if wanted[name]]
@@ -54,11 +57,14 @@ def journalled(root: Path) -> list[dict[str, Any]]:
     ]
 
 
-def plan_of(root: Path, to_ms: int | None = None) -> Plan:
+def plan_of(root: Path, to_ms: int | None = None, more_kinds: Mapping[str, Any] | None = None) -> Plan:
     """Return the plan of a folder's backtest."""
-    loaded = Loader(root)()
+    kinds = {**registry.kinds(), **(more_kinds or {})}
+    loaded = Loader(root, {name: kind.Params for name, kind in kinds.items()})()
     assert loaded.declarations is not None, [problem.render() for problem in loaded.problems]
-    return backtest_plan(root, loaded.declarations, to_ms=to_ms)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "kinds", lambda: kinds)
+        return backtest_plan(root, loaded.declarations, to_ms=to_ms)
 
 
 def outcome(root: Path, *, compiled: bool = True, to_ms: int | None = None) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from autotrader.config.strategy import SingleExchange
-from autotrader.strategies.contract import FILL, FREE, TIMER, WAKES, Feed, Leg, Out, View
+from autotrader.strategies.contract import BOOK, FILL, FREE, TIMER, WAKES, Feed, Leg, Out, View, levels_of
 
 RUNG = 3
 
@@ -26,6 +26,7 @@ class Params(SingleExchange):
     most: int = Field(default=150_000_000, ge=0)
     post_only: int = Field(default=0, ge=0, le=1)
     wake_after: int = Field(default=0, ge=0)
+    remembers: int = Field(default=0, ge=0, le=1, description="Look at levels between their events too.")
 
 
 class Constants(NamedTuple):
@@ -36,6 +37,8 @@ class Constants(NamedTuple):
     most: int
     post_only: int
     wake_after: int
+    levels: int
+    remembers: int
 
 
 class State(NamedTuple):
@@ -49,11 +52,17 @@ class State(NamedTuple):
 
 
 def constants(p: Params) -> Constants:
-    return Constants(p.rungs, p.apart, p.patience, p.lots, p.most, p.post_only, p.wake_after)
+    return Constants(
+        p.rungs, p.apart, p.patience, p.lots, p.most, p.post_only, p.wake_after, levels_of(_feed(p)), p.remembers
+    )
 
 
 def instruments(p: Params) -> tuple[tuple[Leg, ...], ...]:
-    return tuple((Leg(p.exchange, symbol, Feed(p.feed or "bars", p.series)),) for symbol in p.symbols)
+    return tuple((Leg(p.exchange, symbol, _feed(p)),) for symbol in p.symbols)
+
+
+def _feed(p: Params) -> Feed:
+    return Feed(p.feed or "bars", p.series, 3 if p.feed == "book" else 0)
 
 
 def wakes(p: Params) -> frozenset[int]:
@@ -79,6 +88,11 @@ def step(c: Constants, state: State, view: View, out: Out) -> State:
         seen = (seen * 31 + view.order_state[slot]) % 1_000_003
         seen = (seen * 31 + view.order_filled[slot] + view.order_remaining[slot]) % 1_000_003
     seen = (seen * 31 + view.lots[0] + view.event + view.last_exit[0]) % 1_000_003
+    for level in range(c.levels if c.remembers == 1 or view.event <= BOOK else 0):
+        if view.bids[0][level][1] > 0:
+            seen = (seen * 31 + math.floor((view.bids[0][level][0] + view.bids[0][level][1]) * 1e6)) % 1_000_003
+        if view.asks[0][level][1] > 0:
+            seen = (seen * 31 + math.floor((view.asks[0][level][0] + view.asks[0][level][1]) * 1e6)) % 1_000_003
     if not math.isnan(view.features[0][1]):
         seen = (seen * 31 + math.floor(view.features[0][1] * 1e6)) % 1_000_003
     if math.isnan(price):

@@ -19,6 +19,7 @@ from autotrader.core.events import BarClosed, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Guard, OrderRequest
 from autotrader.market.bars import Columns, Funding
+from autotrader.market.book import Levels
 from autotrader.market.events import of_quotes, of_trades
 from autotrader.venues.paper import PaperVenue
 from autotrader.venues.paper_state import PaperSettings
@@ -77,6 +78,11 @@ class Wild:
         rows = self._bars[symbol, timeframe]
         stop = int(np.searchsorted(rows.ts, end_ms - timeframe_ms(timeframe), side="right"))
         return rows.part(max(stop - limit, 0), stop)
+
+    def levels(self, symbol, feed, start_ms, limit):
+        rows = self.after(symbol, feed, start_ms, limit)
+        bids, asks = (np.stack([side, np.ones(len(rows.ts))], axis=1)[:, None] for side in (rows.low, rows.high))
+        return Levels(rows.ts, bids, asks)
 
     def funding(self, symbol):  # noqa: ARG002
         ts = T0 + np.arange(1, BARS // 10, dtype=np.int64) * 600_000

@@ -13,6 +13,7 @@ import numpy as np
 
 from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
+from autotrader.backtest.levels import lay_out
 from autotrader.backtest.plan import Plan, Tables, make_tables
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
@@ -145,6 +146,8 @@ class _Run:
             for number, stream in enumerate(plan.streams)
         ]
         self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
+        self.bids, self.asks, told = lay_out(plan, w, len(self.columns))
+        self.columns += told
         self.bars = memory.addresses(self.columns) if self.compiled else self.columns
         offset, height = 0, block + 1
         for number, leg in enumerate(plan.legs):
@@ -181,7 +184,6 @@ class _Run:
     def go(self, progress: Progress | None) -> Outcome:
         tables, row = self.tables, self.tables.w[c.RUN]
         states = [one.reshape(-1) for one in tables[3:7]]
-        books = np.zeros(1), np.zeros(1)
         for feed in self.feeds:
             feed.fill()
         row[c.RECENT_ROOM] = len(self.recent)
@@ -192,7 +194,7 @@ class _Run:
             row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs) - slots
             row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs) - slots
             why = self.loop(
-                tables.w, tables.f, tables.lists, self.bars, self.features, *books, *states, self.queue,
+                tables.w, tables.f, tables.lists, self.bars, self.features, self.bids, self.asks, *states, self.queue,
                 self.staged, self.recent, self.losses, tables.funding, self.fills, self.trades, self.points_ms,
                 self.points.reshape(-1), self.at_open,
             )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import entry_state
+from autotrader.backtest.levels import show_levels
 from autotrader.backtest.marks import CENT_8, keep_sample, look_up_open, unmoved, valued
 from autotrader.backtest.turns import cared, considered, happened, heard, sent, watched, wished
 from autotrader.core.memory import real_at, whole_at
@@ -76,7 +77,7 @@ def live_event(
         told_fills(
             w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
         )  # fmt: skip
-    _show(w, f, lists, bars, series)
+    _show(w, f, lists, bars, bids, asks, series)
     first = w[c.RUN, c.FIRST_PART]
     for part in range(first, first + w[c.RUN, c.PARTS]):
         if w[part, c.ON_TIMER] == 1 and 0 < w[part, c.WAKE_MS] <= w[c.RUN, c.NOW_MS] and _is_of(w, part, series):
@@ -141,8 +142,8 @@ def _meet(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades:
             heard(w)
 
 
-def _show(w: Any, f: Any, lists: Any, bars: Any, series: int) -> None:
-    """Let the daemon see an event: prices, columns and counts."""
+def _show(w: Any, f: Any, lists: Any, bars: Any, bids: Any, asks: Any, series: int) -> None:
+    """Let the daemon see an event: prices, levels, columns and counts."""
     at, of = w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
     now_ms = w[c.RUN, c.NOW_MS]
     f[w[series, c.OF_INSTRUMENT], c.LAST_PRICE] = f[series, c.LAST_CLOSE]
@@ -150,6 +151,7 @@ def _show(w: Any, f: Any, lists: Any, bars: Any, series: int) -> None:
         leg = lists[place]
         w[leg, c.ARRIVED_MS] = w[leg, c.DUE_MS] = now_ms
         w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + at - w[leg, c.ROW_0]
+        show_levels(w, bars, bids, asks, leg, at)
         strategy = w[leg, c.STRATEGY]
         w[strategy, c.BARS] += 1
         if w[leg, c.LOTS] != 0:
@@ -158,7 +160,7 @@ def _show(w: Any, f: Any, lists: Any, bars: Any, series: int) -> None:
     w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
 
 
-def glide(w: Any, f: Any, bars: Any) -> None:
+def glide(w: Any, f: Any, bars: Any, bids: Any, asks: Any) -> None:
     """Pass over the events of a run's only feed while its only leg waits: nothing fills, nobody wakes.
 
     What `live_event` does at such events and no more. It stops before an event that may matter.
@@ -213,6 +215,7 @@ def glide(w: Any, f: Any, bars: Any) -> None:
     f[series, c.LAST_CLOSE] = f[instrument, c.LAST_PRICE] = closes[row - 1]
     w[c.RUN, c.NOW_MS] = w[leg, c.ARRIVED_MS] = w[leg, c.DUE_MS] = ts[row - 1]
     w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + row - 1 - w[leg, c.ROW_0]
+    show_levels(w, bars, bids, asks, leg, row - 1)
     w[strategy, c.BARS] += row - first
     w[c.RUN, c.MOMENTS] += row - first
     if lots != 0:

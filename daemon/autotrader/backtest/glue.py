@@ -192,8 +192,8 @@ def _columns(table: str, row: str, *names: str) -> str:
 
 
 _VIEW = (
-    "View(event, leg, now_ms, shown, cube(bids, 0, w[part, DEPTH], 2), "
-    "cube(asks, 0, w[part, DEPTH], 2), "
+    "View(event, leg, now_ms, shown, cube(bids, w[part, BOOK_AT], w[part, DEPTH], 2), "
+    "cube(asks, w[part, BOOK_AT], w[part, DEPTH], 2), "
     + ", ".join(
         (
             _columns("w", "first", "AGE_MS", "LOTS"),

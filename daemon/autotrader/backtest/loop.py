@@ -59,7 +59,7 @@ def run(
     gliding = w[c.RUN, c.HAS_FEEDS] == 1 and w[c.RUN, c.SERIES] == 1 and w[c.RUN, c.LEGS] == 1
     while True:
         if gliding and w[c.RUN, c.QUEUED] == 0 and w[c.RUN, c.HAS_FUNDING] == 0:
-            glide(w, f, bars)
+            glide(w, f, bars, bids, asks)
         now_ms = passed(w, f, lists, bars, points_ms, points, _next_ms(w, funding))
         if w[c.RUN, c.TOO_LARGE] != 0:
             return c.UNCOUNTABLE

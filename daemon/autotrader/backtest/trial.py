@@ -26,6 +26,7 @@ from autotrader.core.errors import AutotraderError
 from autotrader.core.units import plain, timeframe_ms
 from autotrader.features.feature import MAX_WINDOW
 from autotrader.market.bars import BarSource, Columns, Floats, Funding
+from autotrader.market.book import Levels
 from autotrader.risk.limits import Limits
 from autotrader.strategies import registry
 
@@ -189,6 +190,9 @@ class Held:
             self._begins[key] = self._source.begin_ms(symbol, timeframe)
         return self._begins[key]
 
+    def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:
+        return self._source.levels(symbol, feed, start_ms, limit)
+
     def funding(self, symbol: str) -> Funding:
         return self._source.funding(symbol)
 
@@ -217,7 +221,7 @@ class Held:
     def _read(self, symbol: str, timeframe: str, moment_ms: int) -> Columns:
         early = self._source.before(symbol, timeframe, moment_ms, MAX_WINDOW)
         first_ms = int(early.ts[0]) if len(early.ts) else moment_ms
-        limit = MAX_BARS
-        if self._to_ms is not None:
-            limit = min(MAX_BARS, max(0, (self._to_ms - first_ms) // timeframe_ms(timeframe) + 1))
+        limit, length_ms = MAX_BARS, timeframe_ms(timeframe)
+        if self._to_ms is not None and length_ms:  # of a feed all are taken: nobody knows how many come by then
+            limit = min(MAX_BARS, max(0, (self._to_ms - first_ms) // length_ms + 1))
         return self._source.after(symbol, timeframe, first_ms, limit)

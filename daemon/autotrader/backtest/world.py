@@ -56,11 +56,12 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 ) = range(12)  # fmt: skip
 
 # a part -------------------------------------------------------------------------------------------------------------
-# ON_EVENT is the event of its feed on which it wakes, 0 if on none; MOVED whether its last step changed its State.
+# ON_EVENT is the event of its feed on which it wakes, 0 if on none; MOVED whether its last step changed its State. What
+# its legs see of the book begins at BOOK_AT among all bids and asks, DEPTH levels each (see `backtest.levels`).
 (
     KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH,
-    ON_EVENT, ON_FILL, FILLED, FILLED_LEG, MOVED,
-) = range(16)  # fmt: skip
+    ON_EVENT, ON_FILL, FILLED, FILLED_LEG, MOVED, BOOK_AT,
+) = range(17)  # fmt: skip
 
 # a leg --------------------------------------------------------------------------------------------------------------
 # IN_TICKS is the price of the first fill of a position, and IN_VALUE sums how far each lot was bought from it: sums of
@@ -74,9 +75,10 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
     FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
-    STIRRED_BY,
-) = range(74)  # fmt: skip
+    LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY,
+) = range(77)  # fmt: skip
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
+# It sees LEVELS of each side, from LEVELS_AT on; LEVELS_OF is the place of its recorded bids among the columns of bars.
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 # What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
@@ -87,7 +89,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     O_LEG, O_SIDE, O_TICKS, O_SENT, O_REDUCES, O_CROSSES, O_FROM_MS, O_CREATED_MS, O_RESERVED, O_SEQ, C_RESERVED,
 ) = range(25)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 74)
+WIDTH = max(_RUN_WIDTH, 77)
 """Columns of the table of whole numbers."""
 
 # floats -------------------------------------------------------------------------------------------------------------

@@ -164,13 +164,13 @@ class StrategyParams(Declared):
 
 
 class SingleExchange(StrategyParams):
-    """A strategy on one exchange that reads bars, or each trade or quote as it comes."""
+    """A strategy on one exchange that reads bars, or each event of a feed as it comes."""
 
     exchange: NameStr = Field(description="The name of a file in exchanges.d.")
     symbols: Symbols = Field(description="What it trades, as [BTC/USDT]; its share is split evenly.")
     timeframe: TimeframeStr | None = Field(default=None, description="The bars on whose close it decides, as 5m.")
-    feed: Literal["trades", "quotes"] | None = Field(
-        default=None, description="Instead of a timeframe: it decides on each trade or each quote."
+    feed: Literal["trades", "quotes", "book"] | None = Field(
+        default=None, description="Instead of a timeframe: it decides on each trade, quote or change of the order book."
     )
     resolution: TimeframeStr | None = Field(
         default=None, description="Shorter bars that decide what happened inside its own, as 1m."

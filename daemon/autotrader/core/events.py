@@ -94,13 +94,14 @@ class QuoteChanged(NamedTuple):
 
 
 class BookChanged(NamedTuple):
-    """The order book to the depth asked for; each level is (price, amount), best first."""
+    """The order book to the depth asked for; each level is (price, amount), best first; `row` is as a trade's."""
 
     ts_ms: int
     exchange: str
     symbol: str
     bids: tuple[tuple[float, float], ...]
     asks: tuple[tuple[float, float], ...]
+    row: int = 0
 
 
 MarketEvent = BarClosed | TradePrinted | QuoteChanged | BookChanged

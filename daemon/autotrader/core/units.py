@@ -16,6 +16,9 @@ _TIMEFRAME = re.compile(r"([1-9]\d{0,3})(s|m|h|d|w)")
 FEEDS = ("trades", "quotes", "book")
 """Streams of events; they stand where a timeframe does, and their "bars" have no length: each is one moment."""
 
+BOOK_DEPTH = 20
+"""Levels of each side that are kept of a recorded order book, and that a strategy may ask for."""
+
 DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 

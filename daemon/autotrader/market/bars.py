@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from autotrader.core.events import Bar
 from autotrader.core.units import DURATION_MS, timeframe_ms
+
+if TYPE_CHECKING:
+    from autotrader.market.book import Levels
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -81,6 +84,10 @@ class BarSource(Protocol):
 
     def before(self, symbol: str, timeframe: str, end_ms: int, limit: int) -> Columns:
         """Return the last `limit` bars that close at or before `end_ms`, oldest first."""
+        ...
+
+    def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:
+        """Return what quotes (one level) or books (BOOK_DEPTH) offer at the events that `after` returns."""
         ...
 
     def funding(self, symbol: str) -> Funding:

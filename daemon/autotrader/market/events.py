@@ -1,8 +1,9 @@
-"""Trades and quotes as bars of one moment, so that everything that meets bars meets them too.
+"""Trades, quotes and books as bars of one moment, so that everything that meets bars meets them too.
 
 `high` is what a buyer pays at that moment and `low` what a seller gets, `close` (and `open`) the last price: of a trade
-all are its price, of a quote they are the ask, the bid and the middle to the nearest tick. `volume` is the amount
-traded, 0 for a quote. Several events may share a millisecond; their order is that of the recording.
+all are its price, of a quote they are the ask, the bid and the middle to the nearest tick, and so they are of a book's
+best levels. `volume` is the amount traded, 0 for these two. Several events may share a millisecond; their order is that
+of the recording.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recorded history: Parquet candles and funding rates, as CONTRACT's "History on disk" lays them out."""
+"""Recorded history: Parquet candles, events and funding rates, as CONTRACT's "History on disk" lays them out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from autotrader.core.errors import HistoryError
 from autotrader.core.units import FEEDS, split_symbol, timeframe_ms
 from autotrader.market import events
 from autotrader.market.bars import Columns, Floats, Funding, Ints, aggregate, divides, opening
+from autotrader.market.book import Changes, Levels, replay
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,7 @@ MAX_ROWS = 20_000_000
 """Bound of one series in memory (38 years of minutes, 1 GB)."""
 
 CACHE_BYTES = 512 * 1024**2
-"""Series kept in memory; the one that was longest unused is read again when it is wanted."""
+"""Series kept in memory, and as much of levels; the one that was longest unused is read again when it is wanted."""
 
 MAX_DECIMALS = 8
 MAX_PRICE_TICKS = 10**10
@@ -38,8 +39,14 @@ _FILE = re.compile(r"([1-9]\d{0,3}[smhdw])(?:-[^/]+)?\.parquet")
 _EVENTS: Mapping[str, tuple[str, ...]] = {
     "trades": ("price", "amount"),
     "quotes": ("bid", "bid_size", "ask", "ask_size"),
+    "book": ("price", "amount"),
 }
-"""The recorded feeds and their columns besides `ts`."""
+"""The recorded feeds and their numbers."""
+
+_TYPES = {"msg": "int64", "is_snapshot": "bool", "side": "string", "final_id": "int64"}
+"""The columns of a book that are no floats, by their types."""
+
+_Arrays = TypeVar("_Arrays", Columns, Levels)
 
 _CANDLE_FIELDS = ("open", "high", "low", "close", "volume")
 
@@ -85,6 +92,7 @@ class History:
     def __init__(self, data: Path, exchange: str) -> None:
         self._data, self._exchange = data, exchange
         self._cache: OrderedDict[tuple[str, str], Columns] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], Levels] = OrderedDict()
         self._ticks: dict[str, Decimal] = {}
         self._lock = threading.Lock()  # held for the cache only, never while a file is read
 
@@ -108,7 +116,8 @@ class History:
             if not stored and not feeds:
                 raise self._unknown(symbol)
             held = [self.bars(symbol, timeframe) for timeframe in stored]
-            held = held or [self._raw(symbol, feed) for feed in feeds]
+            # a book is long to read, and its prices are those of its trades and quotes
+            held = held or [self._raw(symbol, feed) for feed in feeds if feed != "book" or len(feeds) == 1]
             places = max(decimals(one) for one in held)
             self._ticks[symbol] = Decimal(1).scaleb(-places)
         return self._ticks[symbol]
@@ -125,6 +134,11 @@ class History:
         bars = self.bars(symbol, timeframe)
         stop = int(np.searchsorted(bars.ts, end_ms - timeframe_ms(timeframe), side="right"))
         return bars.part(max(stop - limit, 0), stop)
+
+    def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:
+        told = self._levels(symbol, feed)
+        first = int(np.searchsorted(told.ts, start_ms))
+        return told.part(first, first + limit)
 
     def funding(self, symbol: str) -> Funding:
         """Return the recorded rates; none where the exchange has no file for the symbol."""
@@ -150,7 +164,7 @@ class History:
                 return self._cache[key]
         if timeframe in FEEDS:
             made = self._events(symbol, timeframe)
-            self._keep(key, made)
+            self._keep(self._cache, key, made)
             return made
         stored = self._stored(symbol)
         if not stored:
@@ -164,14 +178,14 @@ class History:
         made = _load(stored[base], base) if base == timeframe else aggregate(self.bars(symbol, base), base, timeframe)
         if not len(made.ts):
             raise HistoryError(f"{self._exchange} {symbol}: the history holds no complete {timeframe} bar")
-        self._keep(key, made)
+        self._keep(self._cache, key, made)
         return made
 
-    def _keep(self, key: tuple[str, str], made: Columns) -> None:
+    def _keep(self, cache: OrderedDict[tuple[str, str], _Arrays], key: tuple[str, str], made: _Arrays) -> None:
         with self._lock:
-            self._cache[key] = made
-            while len(self._cache) > 1 and sum(_bytes(held) for held in self._cache.values()) > CACHE_BYTES:
-                self._cache.popitem(last=False)
+            cache[key] = made
+            while len(cache) > 1 and sum(_bytes(held) for held in cache.values()) > CACHE_BYTES:
+                cache.popitem(last=False)
 
     def _stored(self, symbol: str) -> dict[str, tuple[Path, ...]]:
         return _timeframes(_pair_folder(self._data, self._exchange, symbol))
@@ -188,27 +202,83 @@ class History:
         return raw if feed == "trades" else events.of_quotes(raw.ts, raw.low, raw.high, float(1 / self.tick(symbol)))
 
     def _raw(self, symbol: str, feed: str) -> Columns:
-        """Return a feed's rows as recorded: trades, or quotes whose open and close are bid and ask too."""
+        """Return a feed's events without a middle: trades, or the best levels, whose open and close are bid and ask."""
+        if feed == "trades":
+            ts, (price, amount) = self._rows(symbol, feed)
+            return events.of_trades(ts, price, amount)
+        told = self._levels(symbol, feed)
+        (bid, size), (ask, _) = told.bids[:, 0].T.copy(), told.asks[:, 0].T.copy()
+        return Columns(told.ts, bid, ask, bid, ask, size)
+
+    def _levels(self, symbol: str, feed: str) -> Levels:
+        key = (symbol, feed)
+        with self._lock:
+            if key in self._told:
+                self._told.move_to_end(key)
+                return self._told[key]
+        if feed == "book":
+            made = _book(self._event_path(symbol, feed))
+        else:
+            ts, sides = self._rows(symbol, feed)
+            bid, bid_size, ask, ask_size = sides
+            made = Levels(ts, *(np.stack(side, axis=1)[:, None] for side in ((bid, bid_size), (ask, ask_size))))
+        self._keep(self._told, key, made)
+        return made
+
+    def _event_path(self, symbol: str, feed: str) -> Path:
         path = _event_file(self._data, self._exchange, symbol, feed)
         if feed not in _EVENTS or not path.is_file():
             known = ", ".join([*self._feeds(symbol), *self._stored(symbol)]) or "nothing"
             raise HistoryError(f"no {feed} of {symbol} in {path.parent}; recorded of it: {known}")
-        fields = _EVENTS[feed]
-        table = _read(path, fields)
-        ts, columns = _ints(table), [_floats(table, name) for name in fields]
-        if len(ts) and ts[0] >= NS_FROM:
-            ts = ts // 1_000_000
-        for rule, wrong in (
+        return path
+
+    def _rows(self, symbol: str, feed: str) -> tuple[Ints, list[Floats]]:
+        """Return the times and numbers of recorded trades or quotes."""
+        path = self._event_path(symbol, feed)
+        table = _read(path, _EVENTS[feed])
+        ts, columns = _event_ms(table), [_floats(table, name) for name in _EVENTS[feed]]
+        _demand(
+            path,
             ("times must not go back", np.concatenate(([False], np.diff(ts) < 0))),
             ("prices and amounts must be above zero", ~(np.minimum.reduce(columns) > 0)),
             ("numbers must be finite", ~np.isfinite(sum(columns, start=np.zeros(len(ts))))),
-        ):
-            if wrong.any():
-                raise HistoryError(f"{path}: {rule}; row {int(np.argmax(wrong))} is not so, repair or remove it")
-        if feed == "trades":
-            return events.of_trades(ts, *columns)
-        bid, size, ask, _ = columns
-        return Columns(ts, bid, ask, bid, ask, size)
+        )
+        return ts, columns
+
+
+def _book(path: Path) -> Levels:
+    """Return what a recorded order book offers after each of its messages."""
+    table = _read(path, _EVENTS["book"], ("msg", "is_snapshot", "side"), ("final_id",))
+    ts, msg, (price, amount) = _event_ms(table), _ints(table, "msg"), (_floats(table, one) for one in _EVENTS["book"])
+    final_id = _ints(table, "final_id") if "final_id" in table.column_names else np.full(len(ts), -1, dtype=np.int64)
+    is_bid, is_ask = (_is(table, "side", side) for side in ("bid", "ask"))
+    is_snapshot = _is(table, "is_snapshot", True)
+    _demand(
+        path,
+        ("times must not go back", np.concatenate(([False], np.diff(ts) < 0))),
+        ("prices must be above zero", ~(price > 0)),
+        ("amounts must not be below zero", ~(amount >= 0)),
+        ("numbers must be finite", ~np.isfinite(price + amount)),
+        ("a side must be bid or ask", ~(is_bid | is_ask)),
+    )
+    made = replay(Changes(ts, msg, is_snapshot, is_bid, price, amount, final_id))
+    if not len(made.ts):
+        raise HistoryError(f"{path}: no snapshot in it, or only ones with an empty side; a book begins with a snapshot")
+    crossed = made.bids[:, 0, 0] >= made.asks[:, 0, 0]
+    if crossed.any():
+        ms = int(made.ts[np.argmax(crossed)])
+        raise HistoryError(
+            f"{path}: a bid reaches the asks at ts {ms}, so a message before it is missing; "
+            "remove the rows up to the next snapshot"
+        )
+    return made
+
+
+def _demand(path: Path, *faults: tuple[str, npt.NDArray[np.bool_]]) -> None:
+    """Raise HistoryError with the first row of an event file that breaks a rule."""
+    for rule, wrong in faults:
+        if wrong.any():
+            raise HistoryError(f"{path}: {rule}; row {int(np.argmax(wrong))} is not so, repair or remove it")
 
 
 def _event_file(data: Path, exchange: str, symbol: str, feed: str) -> Path:
@@ -235,8 +305,8 @@ def _whole(prices: Floats, places: int) -> bool:
     return bool((np.abs(np.rint(prices * scale) / scale - prices) <= 1e-13 * prices).all())
 
 
-def _bytes(bars: Columns) -> int:
-    return sum(column.nbytes for column in bars)
+def _bytes(arrays: Columns | Levels) -> int:
+    return sum(array.nbytes for array in arrays)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -304,19 +374,29 @@ def opening_of(ts: Ints, length_ms: int) -> Ints:
     return ts - (ts - origin) % length_ms
 
 
-def _read(path: Path, floats: tuple[str, ...]) -> pa.Table:
-    """Read `ts` and the named columns of a file. Raises HistoryError where they are missing or of another type."""
+def _read(
+    path: Path, floats: tuple[str, ...], others: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> pa.Table:
+    """Read `ts` and the named columns of a file, the optional ones where it has them.
+
+    Raises HistoryError where they are missing or of another type.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
-        wanted = {"ts": pa.int64(), **dict.fromkeys(floats, pa.float64())}
+        there = tuple(name for name in optional if name in schema.names)
+        wanted = {
+            "ts": "int64",
+            **dict.fromkeys(floats, "double"),
+            **{name: _TYPES[name] for name in (*others, *there)},
+        }
         for name, kind in wanted.items():
             if name not in schema.names:
                 raise HistoryError(f"{path}: column '{name}' is missing; it has {', '.join(schema.names)}")
-            if schema.field(name).type != kind:
+            if str(schema.field(name).type).removeprefix("large_") != kind:
                 raise HistoryError(f"{path}: column '{name}' is {schema.field(name).type} and must be {kind}")
         if file.metadata.num_rows > MAX_ROWS:
             raise HistoryError(f"{path}: {file.metadata.num_rows} rows are more than {MAX_ROWS}; split the file")
@@ -329,8 +409,22 @@ def _read(path: Path, floats: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def _ints(table: pa.Table) -> Ints:
-    return _array(table, "ts", np.dtype(np.int64))
+def _ints(table: pa.Table, name: str = "ts") -> Ints:
+    return _array(table, name, np.dtype(np.int64))
+
+
+def _event_ms(table: pa.Table) -> Ints:
+    ts = _ints(table)
+    return ts // 1_000_000 if len(ts) and ts[0] >= NS_FROM else ts
+
+
+def _is(table: pa.Table, name: str, value: str | bool) -> npt.NDArray[np.bool_]:
+    """Return where a column has a value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.cast(pc.equal(table.column(name), pa.scalar(value)), pa.int8())
+    return _array(pa.table({name: found}), name, np.dtype(np.int8)).astype(np.bool_)
 
 
 def _floats(table: pa.Table, name: str) -> Floats:

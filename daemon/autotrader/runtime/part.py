@@ -13,8 +13,9 @@ from autotrader.execution.leg import Leg
 from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
+from autotrader.market.book import NO_LEVEL, Level
 from autotrader.market.events import as_bar
-from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out
+from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
 
 
@@ -43,8 +44,9 @@ class Part:
         self.asked = tuple(key for key in program.series if key.asked)
         self._order = {key: place for place, key in enumerate(program.series)}
         self._waiting: list[list[tuple[int, int, SeriesKey, Bar]]] = [[] for _ in self.declared]
-        self.bids: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
-        self.asks: list[tuple[tuple[float, float], ...]] = [() for _ in self.declared]
+        self._depths = [levels_of(one.feed) for one in self.declared]
+        self.bids: list[tuple[Level, ...]] = [(NO_LEVEL,) * depth for depth in self._depths]
+        self.asks = list(self.bids)
         self._told_ms = [0] * len(self.declared)
         self._price = [math.nan] * len(self.declared)
         self._heard: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
@@ -58,14 +60,9 @@ class Part:
         return Series(declared.exchange, declared.symbol, declared.feed.timeframe)
 
     def series(self) -> dict[Series, list[tuple[int, SeriesKey]]]:
-        """Return every stream of its own exchanges that the part reads, each with the legs and keys it feeds.
-
-        Books are not among them: no venue streams one yet.
-        """
+        """Return every stream of its own exchanges that the part reads, each with the legs and keys it feeds."""
         routes: dict[Series, list[tuple[int, SeriesKey]]] = {}
         for leg, declared in enumerate(self.declared):
-            if declared.feed.kind == "book":
-                continue
             routes.setdefault(self.own_series(leg), [])
             for key in self.program.series:
                 if not key.asked:
@@ -143,8 +140,9 @@ class Part:
             case QuoteChanged():
                 self.bids[leg], self.asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
             case BookChanged():
-                depth = self.declared[leg].feed.depth
-                self.bids[leg], self.asks[leg] = event.bids[:depth], event.asks[:depth]
+                self.bids[leg], self.asks[leg] = (
+                    (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]] for side in (event.bids, event.asks)
+                )
         if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
             self._price[leg] = bar.close
             self.live[leg].update(self.program.own, bar)
@@ -233,4 +231,4 @@ class Part:
 
 def mark_of(event: TradePrinted | QuoteChanged | BookChanged) -> tuple[int, int]:
     """Return what tells an event from the others of its feed; a row of 0 tells none apart."""
-    return event.ts_ms, 0 if isinstance(event, BookChanged) else event.row
+    return event.ts_ms, event.row

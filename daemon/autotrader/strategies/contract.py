@@ -24,6 +24,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from autotrader.core.errors import BrokenInvariant
+from autotrader.core.units import BOOK_DEPTH
+
 BAR, TRADE, QUOTE, BOOK, FILL, TIMER = range(6)
 
 WAKES: Mapping[str, int] = {"bars": BAR, "trades": TRADE, "quotes": QUOTE, "book": BOOK}
@@ -40,7 +43,7 @@ FREE, SENT, RESTING, FILLED, REFUSED = range(5)
 
 
 class Feed(NamedTuple):
-    """What a leg reads: bars of a timeframe, or trades, quotes, or the book to a depth.
+    """What a leg reads: bars of a timeframe, or trades, quotes, or the book to a depth of at most BOOK_DEPTH levels.
 
     Of a feed of events `timeframe` is its kind again: an event is a bar of one moment (see `market.events`).
     """
@@ -48,6 +51,13 @@ class Feed(NamedTuple):
     kind: Literal["bars", "trades", "quotes", "book"]
     timeframe: str = ""
     depth: int = 0
+
+
+def levels_of(feed: Feed) -> int:
+    """Return how many levels of each side a leg sees; of quotes it is one. Raises BrokenInvariant for too many."""
+    if feed.depth > BOOK_DEPTH:
+        raise BrokenInvariant(f"a strategy kind asks for {feed.depth} levels of a book; there are {BOOK_DEPTH}")
+    return feed.depth if feed.kind == "book" else int(feed.kind == "quotes")
 
 
 class Leg(NamedTuple):
@@ -63,10 +73,11 @@ class View(NamedTuple):
 
     `event` is BAR .. TIMER, `leg` the index of the leg it concerns (the last to arrive where several came together, 0
     for TIMER), `now_ms` the market's UTC milliseconds. Indexed by leg: `features[leg][column]` (NaN is undefined),
-    `bids`/`asks[leg][level]` as (price, amount), `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN
-    while flat), `entry_id` and `entry_state` of the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in
-    quote units, `may_short` (1, or 0 on spot), `tick` and `lot`, the steps of price and amount. Indexed by slot:
-    `order_state`, `order_filled` and `order_remaining` in lots.
+    `bids`/`asks[leg][level]` as (price, amount) of quotes and books (the best first; NaN and 0 where there is none),
+    `age_ms` of the newest data, `lots` owned (signed), `entry_price` (NaN while flat), `entry_id` and `entry_state` of
+    the last target, `last_exit` (NOT_LEFT .. BY_COMMAND), `budget` in quote units, `may_short` (1, or 0 on spot),
+    `tick` and `lot`, the steps of price and amount. Indexed by slot: `order_state`, `order_filled` and
+    `order_remaining` in lots.
     """
 
     event: int

@@ -5,7 +5,7 @@ At one moment of the market, in this order:
 1. bars that close there meet the orders that they decide; settlements are paid; all of it is one transaction;
 2. what happened is told, then the closed bars, longer ones first, and that they are complete;
 3. when the reader asks for what comes after, bars that open there meet the orders, in one more transaction;
-4. then the trades and quotes of that millisecond, one by one by symbol, feed and row: each meets the orders that were
+4. then the events of that millisecond, one by one by symbol, feed and row: each meets the orders that were
    there before it, then is told.
 
 So a decision on a closed bar fills at the open that follows and one on a trade at the next trade, however long it took,
@@ -40,7 +40,7 @@ from autotrader.venues import paper_match
 from autotrader.venues.paper_admit import Admission, admit, guard_fractions
 from autotrader.venues.paper_clock import Pace
 from autotrader.venues.paper_ledger import LIFTED, Ledger, Rates, units_of
-from autotrader.venues.paper_market import Event, Market, key_of, told
+from autotrader.venues.paper_market import Event, Market, key_of
 from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, Order, PaperSettings, Traded
 from autotrader.venues.paper_store import PaperStore
 from autotrader.venues.protocol import (
@@ -336,18 +336,18 @@ class PaperVenue:
             self._write(durable=self._ledger.dirty)  # else it is written with the event that follows
 
     def _event(self) -> Event | None:
-        """Return the trade or quote that is next within this millisecond."""
+        """Return the event of a feed that is next within this millisecond."""
         return self._market.event(self._clock, self._wanted | self._active()) if self._clock is not None else None
 
     def _meet(self, event: Event) -> None:
-        """Let one trade or quote happen. It is written before it is told, so that no restart skips or repeats it."""
+        """Let one event of a feed happen. It is written before it is told, so that no restart skips or repeats it."""
         ms = event.bar.ts_ms
         if event.key in self._active():
             paper_match.meet_event(self._ledger, event.key, self._market.candle(event.key, event.bar), ms)
         self._clock = Moment(ms, OPENED, *event.key, event.row)
         self._write(durable=self._ledger.dirty)
         if event.key in self._wanted:
-            self._pending.append(told(self.name, event))
+            self._pending.append(self._market.told(self.name, event))
 
     def _settle(self, ms: int) -> None:
         for symbol in sorted(self._symbols_held()):
@@ -370,7 +370,7 @@ class PaperVenue:
         if self._clock.phase == OPENED:
             event = self._market.again(self._clock) if self._clock.key in keys else None
             if event is not None:
-                self._pending.append(told(self.name, event))
+                self._pending.append(self._market.told(self.name, event))
             return
         for symbol, units in self._opened().funding(ms):
             self._pending.append(FundingPaid(ms, symbol, units * STEP))

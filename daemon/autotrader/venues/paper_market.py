@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from autotrader.core.events import Bar, BarClosed, QuoteChanged, TradePrinted
+from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, TradePrinted
 from autotrader.core.units import FEEDS
 from autotrader.market import fills
 from autotrader.market.bars import BarSource
@@ -17,7 +17,7 @@ from autotrader.venues.protocol import VenueEvent
 
 
 class Event(NamedTuple):
-    """One trade or quote of a feed, as a bar of one moment; `row` counts from 1 within its millisecond."""
+    """One event of a feed, as a bar of one moment; `row` counts from 1 within its millisecond."""
 
     key: Key
     row: int
@@ -86,6 +86,16 @@ class Market:
         bar = self._tape(moment.key).at(moment.ms, moment.row) if moment.row else None
         return Event(moment.key, moment.row, bar) if bar is not None else None
 
+    def told(self, exchange: str, event: Event) -> TradePrinted | QuoteChanged | BookChanged:
+        """Return an event as the protocol tells it. Of a trade nothing is kept of who took it."""
+        ts_ms, symbol, bar = event.bar.ts_ms, event.key.symbol, event.bar
+        if event.key.timeframe == "trades":
+            return TradePrinted(ts_ms, exchange, symbol, bar.close, bar.volume, 0, event.row)
+        bids, asks = self._tape(event.key).levels(ts_ms, event.row)
+        if event.key.timeframe == "quotes":
+            return QuoteChanged(ts_ms, exchange, symbol, *bids[0], *asks[0], event.row)
+        return BookChanged(ts_ms, exchange, symbol, bids, asks, event.row)
+
     def candle(self, key: Key, bar: Bar) -> Candle:
         """Return a bar, or an event, in ticks."""
         return self._tape(key).candle(bar) if key.timeframe in FEEDS else self._cursor(key).candle(bar)
@@ -131,14 +141,6 @@ class Market:
         return tape
 
 
-def told(exchange: str, event: Event) -> TradePrinted | QuoteChanged:
-    """Return an event as the protocol tells it. A recording keeps neither who took a trade nor the sizes of a quote."""
-    ts_ms, symbol, bar = event.bar.ts_ms, event.key.symbol, event.bar
-    if event.key.timeframe == "trades":
-        return TradePrinted(ts_ms, exchange, symbol, bar.close, bar.volume, 0, event.row)
-    return QuoteChanged(ts_ms, exchange, symbol, bar.low, 0.0, bar.high, 0.0, event.row)
-
-
 def key_of(event: VenueEvent) -> Key | None:
     """Return the series that an event of the market belongs to; None for what is told whoever listens."""
     match event:
@@ -148,6 +150,8 @@ def key_of(event: VenueEvent) -> Key | None:
             return Key(event.symbol, "trades")
         case QuoteChanged():
             return Key(event.symbol, "quotes")
+        case BookChanged():
+            return Key(event.symbol, "book")
     return None
 
 

@@ -62,7 +62,7 @@ class Moment(NamedTuple):
 
 
 class Key(NamedTuple):
-    """What decides a fill: a symbol's bars of a timeframe, or its trades or quotes."""
+    """What decides a fill: a symbol's bars of a timeframe, or one of its feeds."""
 
     symbol: str
     timeframe: str

@@ -1,4 +1,4 @@
-"""Reads recorded trades and quotes forward, a window at a time: each row a moment of its own within its millisecond."""
+"""Reads recorded events forward, a window at a time: each row a moment of its own within its millisecond."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from bisect import bisect_left, bisect_right
 
 from autotrader.core.events import Bar
 from autotrader.market import fills
-from autotrader.market.bars import BarSource
+from autotrader.market.bars import BarSource, Floats
+from autotrader.market.book import Level, Levels
 from autotrader.venues.paper_match import Candle
 from autotrader.venues.paper_state import Key, Traded
+
+Side = tuple[Level, ...]
 
 WINDOW = 2048
 """Events held of one feed; more only where one millisecond has more."""
@@ -24,6 +27,7 @@ class Tape:
         self._ended = False
         self._ts: list[int] = []
         self._rows: list[Bar] = []
+        self._levels: Levels | None = None  # of the same events, once somebody asks
         source.begin_ms(*key)  # says at once what it cannot give
 
     def after(self, ms: int) -> int | None:
@@ -36,6 +40,14 @@ class Tape:
         """Return an event of a moment; None where it has fewer."""
         place = self._seek(ms) + row - 1
         return self._rows[place] if place < len(self._ts) and self._ts[place] == ms else None
+
+    def levels(self, ms: int, row: int) -> tuple[Side, Side]:
+        """Return the bids and asks at an event of quotes or books, the best first."""
+        place = self._seek(ms) + row - 1
+        if self._levels is None:
+            self._levels = self._source.levels(*self._key, self._from_ms, len(self._ts))
+        told = self._levels.part(place, place + 1)
+        return _side(told.bids), _side(told.asks)
 
     def last(self, ms: int, row: int) -> Bar | None:
         """Return the last event up to the given row of a moment; with row 0 the last one before the moment."""
@@ -67,5 +79,9 @@ class Tape:
                 if self._ended or int(window.ts[-1]) > ms:
                     break
                 size *= 2
-            self._ts, self._rows = window.ts.tolist(), window.rows()
+            self._ts, self._rows, self._levels = window.ts.tolist(), window.rows(), None
         return bisect_left(self._ts, ms)
+
+
+def _side(levels: Floats) -> Side:
+    return tuple((price, amount) for price, amount in levels[0].tolist() if amount > 0)

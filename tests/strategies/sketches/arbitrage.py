@@ -30,7 +30,7 @@ class State(NamedTuple):
 def advantage(view: View, buyer: int) -> float:
     """Return what buying on one leg and selling on the other earns, as a fraction."""
     seller = 1 - buyer
-    if len(view.asks[buyer]) == 0 or len(view.bids[seller]) == 0:
+    if view.asks[buyer][0][1] == 0.0 or view.bids[seller][0][1] == 0.0:
         return -1.0
     return view.bids[seller][0][0] / view.asks[buyer][0][0] - 1.0
 

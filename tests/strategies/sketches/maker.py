@@ -29,7 +29,7 @@ def near(c: Constants, wanted: int, best: int) -> int:
 
 def step(c: Constants, state: State, view: View, out: Out) -> State:
     bid, ask = state.wanted
-    if view.age_ms[0] > c.max_age_ms or len(view.bids[0]) == 0 or len(view.asks[0]) == 0:
+    if view.age_ms[0] > c.max_age_ms or view.bids[0][0][1] == 0.0 or view.asks[0][0][1] == 0.0:
         bid, ask = 0, 0
     else:
         bid = near(c, bid, math.floor(view.bids[0][0][0] / view.tick[0] + 0.5) - c.distance)

@@ -1,0 +1,72 @@
+"""What a run's steps see of books and quotes: where it lies, and how it is shown at each event."""
+
+from __future__ import annotations
+
+import typing
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from autotrader.backtest import world as c
+from autotrader.backtest.plan import Plan
+from autotrader.core import jit
+from autotrader.core.memory import real_at
+from autotrader.features.fold import Floats, Ints
+from autotrader.market.book import NO_LEVEL
+from autotrader.strategies.contract import Kind, levels_of
+
+CELLS = 2
+"""Of a level: its price and its size."""
+
+
+@cache
+def _reads_levels(step: FunctionType) -> bool:
+    return bool({"bids", "asks"} & set(jit.reached(step)))
+
+
+def sees_levels(kind: Kind) -> bool:
+    """Tell whether a kind's step looks at bids or asks."""
+    return _reads_levels(typing.cast("FunctionType", kind.step))
+
+
+def lay_out(plan: Plan, w: Ints, first_column: int) -> tuple[Floats, Floats, list[Floats]]:
+    """Write where each leg's levels lie; return the bids and the asks that steps see, and the recorded columns.
+
+    A part's legs lie one after the other, as many levels each as the deepest of them asks for. The columns are a leg's
+    bids and its asks, an event after the other; they come to stand at `first_column` among those of the bars.
+    """
+    columns: list[Floats] = []
+    at = 0
+    sources = {one.name: one.source for one in plan.exchanges}
+    starts = {stream.key: stream.bars.ts for stream in plan.streams}
+    first_part, first_leg = int(w[c.RUN, c.FIRST_PART]), int(w[c.RUN, c.FIRST_LEG])
+    for number, (strategy, first, count) in enumerate(plan.parts):
+        if not sees_levels(plan.strategies[strategy].kind):
+            continue
+        legs = range(first, first + count)
+        part = w[first_part + number]
+        part[c.DEPTH] = max(levels_of(plan.legs[leg].declared.feed) for leg in legs)
+        part[c.BOOK_AT] = at
+        for leg in legs:
+            own, row = plan.legs[leg].own, w[first_leg + leg]
+            row[c.LEVELS], row[c.LEVELS_AT] = levels_of(plan.legs[leg].declared.feed), at
+            at += int(part[c.DEPTH]) * CELLS
+            ts = starts[own]
+            if row[c.LEVELS] and len(ts):
+                row[c.LEVELS_OF] = first_column + len(columns)
+                told = sources[own.exchange].levels(own.symbol, own.timeframe, int(ts[0]), len(ts))
+                columns += [np.ascontiguousarray(side[:, : row[c.LEVELS]]).reshape(-1) for side in told[1:]]
+    nothing = np.tile(np.array(NO_LEVEL), at // CELLS + 1)
+    return nothing, nothing.copy(), columns
+
+
+def show_levels(w: Any, bars: Any, bids: Any, asks: Any, leg: int, row: int) -> None:
+    """Show a leg the levels of an event of its feed."""
+    cells, at = w[leg, c.LEVELS] * CELLS, w[leg, c.LEVELS_AT]
+    if cells > 0:
+        told_bids, told_asks = real_at(bars, w[leg, c.LEVELS_OF]), real_at(bars, w[leg, c.LEVELS_OF] + 1)
+        for place in range(cells):
+            bids[at + place] = told_bids[row * cells + place]
+            asks[at + place] = told_asks[row * cells + place]
