@@ -241,7 +241,9 @@ def test_compiled_columns_live_values_and_plain_columns_are_the_same_bits():
         TRADES: mood(days[1:], np.sqrt(range(9))),
     }
     made = np.empty((len(program.columns), len(own.ts)))
-    Folder(program, bars).rows(0, len(own.ts), made)
+    folder = Folder(program, bars)
+    assert not folder.still
+    folder.rows(0, len(own.ts), made)
     made = made.T
     np.testing.assert_array_equal(made, batch(program, {key: table(columns) for key, columns in bars.items()}))
     assert np.isfinite(made[-30:]).all()
