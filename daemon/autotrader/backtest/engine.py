@@ -25,6 +25,11 @@ from autotrader.strategies.contract import Kind
 BLOCK = 32_768
 """Rows whose columns are computed at once: few enough to stay in the processor's cache."""
 
+APART = 72
+"""Cells left free after each column of a block. Columns a whole number of memory pages apart would hinder each other:
+to the processor a cell that is written looks like the one a page further that is read.
+"""
+
 BLOCK_CELLS = 500_000
 """Cells of all legs' columns in memory at once."""
 
@@ -150,7 +155,7 @@ class _Run:
         ]
         self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
         self.bars = memory.addresses(self.columns) if self.compiled else self.columns
-        offset, height = 0, block + 1
+        offset, height = 0, block + 1 + APART
         folders = [Folder(leg.program, leg.bars, shared) for leg in plan.legs]
         still = tuple(folder.still for folder in folders)
         size = (2 * height + 1) * sum(widths) + 1
