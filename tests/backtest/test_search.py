@@ -283,7 +283,8 @@ def test_work_on_threads_is_taken_as_it_is_needed():
 
 def test_a_changed_parameter_compiles_nothing(question):
     bench = Bench(question)
-    bench.evaluate(Task({}, question.span))
+    for _ in range(2):  # the second reads the columns that it shares with the first
+        bench.evaluate(Task({}, question.span))
     before = set(jit.code_root().iterdir())
     for n in range(4, 20):
         assert not bench.evaluate(Task({"let.n": str(n), "exits.stop_loss": f"{n}0bps"}, question.span)).refused

@@ -13,6 +13,7 @@ from autotrader.features.catalogue import CATALOGUE
 from autotrader.features.fold import Folder
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import compile_program
+from autotrader.features.shared import Shared
 from autotrader.market.bars import Columns, aggregate
 
 EXPRESSIONS = {
@@ -56,11 +57,12 @@ def streamed(program, bars: dict[SeriesKey, Columns]) -> np.ndarray:
     return np.array(found)
 
 
-def folded(program, bars: dict[SeriesKey, Columns], block: int) -> np.ndarray:
-    folder = Folder(program, bars)
+def folded(program, bars: dict[SeriesKey, Columns], block: int, shared: Shared | None = None) -> np.ndarray:
+    folder = Folder(program, bars, shared)
     count = len(bars[program.own].ts)
     out, made = np.empty((count, folder.width)), np.empty((folder.width, block))
-    folder.prepare(made)
+    for place, value in folder.still:
+        made[place] = value
     for start in range(0, count, block):
         stop = min(start + block, count)
         folder.rows(start, stop, made)

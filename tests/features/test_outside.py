@@ -242,7 +242,7 @@ def test_compiled_columns_live_values_and_plain_columns_are_the_same_bits():
     }
     made = np.empty((len(program.columns), len(own.ts)))
     folder = Folder(program, bars)
-    folder.prepare(made)
+    assert not folder.still
     folder.rows(0, len(own.ts), made)
     made = made.T
     np.testing.assert_array_equal(made, batch(program, {key: table(columns) for key, columns in bars.items()}))

@@ -13,16 +13,23 @@ import numpy as np
 
 from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
+from autotrader.backtest.common import Common, Desk
 from autotrader.backtest.levels import lay_out
 from autotrader.backtest.plan import Plan, Tables, make_tables
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
 from autotrader.features.fold import Floats, Folder, Ints, frozen
+from autotrader.features.shared import Shared
 from autotrader.strategies.contract import Kind
 
 BLOCK = 32_768
 """Rows whose columns are computed at once: few enough to stay in the processor's cache."""
+
+APART = 72
+"""Cells left free after each column of a block. Columns a whole number of memory pages apart would hinder each other:
+to the processor a cell that is written looks like the one a page further that is read.
+"""
 
 BLOCK_CELLS = 500_000
 """Cells of all legs' columns in memory at once."""
@@ -54,15 +61,17 @@ def simulate(
     *,
     compiled: bool = True,
     ahead: bool = True,
+    common: Common | None = None,
     progress: Progress | None = None,
     loop: Callable[..., int] | None = None,
 ) -> Outcome:
     """Return the outcome of a plan. `compiled` False runs the very same loop as plain Python, slowly.
 
-    With `ahead` the next columns are computed on another processor, which many runs at once have no use for.
+    With `ahead` the next columns are computed on another processor, which many runs at once have no use for. What those
+    have in common is `common`; an outcome's lists then last until the same thread's next run.
     `progress` is told the share of market time that has passed, 0 to 1. `loop` stands in for the loop itself.
     """
-    run = _Run(plan, compiled=compiled and loop is None, ahead=ahead)
+    run = _Run(plan, compiled=compiled and loop is None, ahead=ahead, common=common)
     run.loop = loop or run.loop
     try:
         return run.go(progress)
@@ -113,7 +122,7 @@ class _Feed:
 
 
 class _Run:
-    def __init__(self, plan: Plan, *, compiled: bool, ahead: bool) -> None:
+    def __init__(self, plan: Plan, *, compiled: bool, ahead: bool, common: Common | None) -> None:
         self.plan, self.compiled = plan, compiled
         self.tables = make_tables(plan)
         self.loop = compiled_loop(tuple(plan.kinds)) if compiled else plain_loop(tuple(plan.kinds))
@@ -123,8 +132,8 @@ class _Run:
         widths = [len(leg.program.columns) for leg in plan.legs]
         block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns") if ahead else None
-        self.features = np.full((2 * (block + 1) + 1) * sum(widths) + 1, np.nan)
-        self._make_feeds(block, widths)
+        self.desk = common.desk if common is not None else Desk()
+        self._make_feeds(block, widths, common.columns if common is not None else None)
         slots = int(w[c.RUN, c.SLOTS])
         self.queue = np.zeros((4 * legs + 4 + 4 * slots, 3), dtype=np.int64)
         self.staged = np.zeros(legs + 1 + 4 * slots, dtype=np.int64)
@@ -133,12 +142,12 @@ class _Run:
         self.losses = np.zeros((cooldown.losses if cooldown else 0) + 1, dtype=np.int64)
         bars = max(len(stream.bars.ts) for stream in plan.streams)
         room = min(FIRST_ROOM, bars // 16) + 64 * legs + 2 * slots
-        self.fills = np.empty((room, len(c.FILL_COLUMNS)), dtype=np.int64)
-        self.trades = np.empty((room, len(c.TRADE_COLUMNS)), dtype=np.int64)
+        self.fills = self.desk.rows("fills", room, len(c.FILL_COLUMNS), np.int64)
+        self.trades = self.desk.rows("trades", room, len(c.TRADE_COLUMNS), np.int64)
         self.at_open = np.zeros(len(plan.streams))
         self._make_points()
 
-    def _make_feeds(self, block: int, widths: list[int]) -> None:
+    def _make_feeds(self, block: int, widths: list[int], shared: Shared | None) -> None:
         plan, w = self.plan, self.tables.w
         first = int(w[c.RUN, c.FIRST_SERIES])
         self.feeds = [
@@ -149,24 +158,27 @@ class _Run:
         self.bids, self.asks, told = lay_out(plan, w, len(self.columns))
         self.columns += told
         self.bars = memory.addresses(self.columns) if self.compiled else self.columns
-        offset, height = 0, block + 1
+        offset, height = 0, block + 1 + APART
+        folders = [Folder(leg.program, leg.bars, shared) for leg in plan.legs]
+        still = tuple(folder.still for folder in folders)
+        size = (2 * height + 1) * sum(widths) + 1
+        self.features, laid_out = self.desk.features(size, (height, tuple(widths), still))
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
             size = height * widths[number]
             first_half, second_half = (
                 self.features[at : at + size].reshape(widths[number], height) for at in (offset, offset + size)
             )
-            folder = Folder(leg.program, leg.bars)
-            folder.prepare(first_half)
-            folder.prepare(second_half)
+            folder = folders[number]
+            for place, value in () if laid_out else folder.still:
+                first_half[place] = second_half[place] = value
             for start in range(0, leg.warm_rows, block):
                 folder.rows(start, min(start + block, leg.warm_rows), first_half)
             row[c.HEIGHT] = height
             row[c.TOGETHER] = 2 * height * sum(widths) + sum(widths[:number])
             # what a leg shows before the first event of its feed: the last row that warmed it up, kept below the block
             row[c.FEATURE_ROW] = offset + block
-            if leg.warm_rows:
-                first_half[:, block] = first_half[:, (leg.warm_rows - 1) % block]
+            first_half[:, block] = first_half[:, (leg.warm_rows - 1) % block] if leg.warm_rows else np.nan
             feed = self.feeds[int(row[c.OWN]) - first]
             feed.legs.append(_Block(row, folder, (first_half, second_half), offset, leg.warm_rows))
             offset += 2 * size
@@ -178,8 +190,8 @@ class _Run:
         row[c.SAMPLE_MS] = sample_ms
         row[c.NEXT_SAMPLE_MS] = (plan.start_ms // sample_ms + 1) * sample_ms
         room = span_ms // sample_ms + 8
-        self.points_ms = np.zeros(room, dtype=np.int64)
-        self.points = np.zeros((room, 1 + len(plan.strategies)))
+        self.points_ms = self.desk.rows("points_ms", room, 1, np.int64).reshape(-1)
+        self.points = self.desk.rows("points", room, 1 + len(plan.strategies), np.float64)
 
     def go(self, progress: Progress | None) -> Outcome:
         tables, row = self.tables, self.tables.w[c.RUN]
@@ -189,7 +201,7 @@ class _Run:
         row[c.RECENT_ROOM] = len(self.recent)
         slots = int(row[c.SLOTS])
         while True:
-            row[c.POINT_ROOM] = len(self.points) - 2
+            row[c.POINT_ROOM] = min(len(self.points), len(self.points_ms)) - 2
             # of the most that one moment may add: an entry, an exit and a guard a leg, and an order a slot
             row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs) - slots
             row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs) - slots
@@ -225,8 +237,10 @@ class _Run:
         row = self.tables.w[c.RUN]
         if row[c.TRADES] >= row[c.TRADE_ROOM]:
             self.trades = _grown(self.trades)
+            self.desk.keep("trades", self.trades)
         if row[c.FILLS] >= row[c.FILL_ROOM]:
             self.fills = _grown(self.fills)
+            self.desk.keep("fills", self.fills)
         if row[c.POINTS] >= row[c.POINT_ROOM]:
             self.points_ms, self.points = _grown(self.points_ms), _grown(self.points)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from autotrader.backtest.common import Common
 from autotrader.backtest.engine import simulate
 from autotrader.backtest.plan import Plan
 from autotrader.backtest.result import Result
@@ -31,7 +32,12 @@ def processors() -> int:
 
 def grid(plans: Iterable[Plan], threads: int = 0) -> Iterator[Result]:
     """Yield the result of each plan, in their order; of 0 threads, as many as there are processors."""
-    return together(lambda plan: result_of(simulate(plan, ahead=False)), plans, threads or processors())
+    common = Common()
+
+    def work(plan: Plan) -> Result:
+        return result_of(simulate(plan, ahead=False, common=common))
+
+    return together(work, plans, threads or processors())
 
 
 def together(work: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:

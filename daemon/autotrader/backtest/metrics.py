@@ -134,7 +134,7 @@ def _scanned(ts: Ints, equity: Floats) -> tuple[float, int, int, int]:
     return worst, worst_peak, worst_trough, longest
 
 
-_scan: Callable[[Ints, Floats], tuple[float, int, int, int]] = numba.njit(cache=True)(_scanned)
+_scan: Callable[[Ints, Floats], tuple[float, int, int, int]] = numba.njit(cache=True, nogil=True)(_scanned)
 
 
 def cagr(curve: Curve) -> float | None:
@@ -188,16 +188,18 @@ def measure(
     trials: int = 1,
     variance: float = 0.0,
     known: Shape | None = None,
+    tallied: Tally | None = None,
 ) -> Metrics:
     """Return the figures of a run and its trades.
 
     `trials` counts every parameter set that was tried to find this one, `variance` is that of their daily Sharpe ratios
-    (not annualised); both only move `deflated_sharpe`. `known` is the shape of the run's curve where it was asked for.
+    (not annualised); both only move `deflated_sharpe`. `known` is the shape of the run's curve and
+    `tallied` the tally of its trades, where they were asked for.
     """
     returns, daily, fall, growth = known or shape(run.curve)
     start, count = run.start_equity, len(trades.pnl)
     depth = max(fall.depth, run.drawdown) if fall else None
-    tally = _Tally(*_tally(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))
+    tallied = tallied or tally(trades, legs)
     return Metrics(
         bars=run.bars,
         trades=count,
@@ -210,23 +212,23 @@ def measure(
         sharpe=sharpe(daily),
         sortino=sortino(returns),
         calmar=_finite(growth / depth) if depth and growth is not None else None,
-        win_rate=tally.wins / count if count else None,
-        profit_factor=tally.gained / tally.lost if tally.lost else None,
+        win_rate=tallied.wins / count if count else None,
+        profit_factor=tallied.gained / tallied.lost if tallied.lost else None,
         exposure=run.exposed,
         fees=run.fees,
-        average_trade=(tally.won_share + tally.lost_share) / count if count else None,
-        best_trade=tally.best if count else None,
-        worst_trade=tally.worst if count else None,
-        average_win=tally.won_share / tally.wins if tally.wins else None,
-        average_loss=tally.lost_share / tally.losses if tally.losses else None,
-        average_holding_ms=int(tally.held_ms / count) if count else None,
-        losses_in_a_row=tally.losses_in_a_row,
+        average_trade=(tallied.won_share + tallied.lost_share) / count if count else None,
+        best_trade=tallied.best if count else None,
+        worst_trade=tallied.worst if count else None,
+        average_win=tallied.won_share / tallied.wins if tallied.wins else None,
+        average_loss=tallied.lost_share / tallied.losses if tallied.losses else None,
+        average_holding_ms=int(tallied.held_ms / count) if count else None,
+        losses_in_a_row=tallied.losses_in_a_row,
         longest_drawdown_ms=fall.longest_ms if fall else None,
         deflated_sharpe=deflated_sharpe(daily, trials, variance) if daily else None,
     )
 
 
-class _Tally(NamedTuple):
+class Tally(NamedTuple):
     """Sums over trades: `gained` and `lost` in steps of cash, the `*_share` sums and extremes as fractions."""
 
     wins: int
@@ -239,6 +241,11 @@ class _Tally(NamedTuple):
     worst: float
     held_ms: float
     losses_in_a_row: int
+
+
+def tally(trades: Trades, legs: tuple[LegInfo, ...]) -> Tally:
+    """Return the sums over some trades."""
+    return Tally(*_tally(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))
 
 
 def _tallied(
@@ -261,7 +268,7 @@ def _tallied(
 
 
 _tally: Callable[..., tuple[int, int, float, float, float, float, float, float, float, int]]
-_tally = numba.njit(cache=True)(_tallied)
+_tally = numba.njit(cache=True, nogil=True)(_tallied)
 
 
 def _finite(value: float) -> float | None:

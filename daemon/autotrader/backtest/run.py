@@ -140,7 +140,7 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _trades(outcome: Outcome) -> Trades:
-    columns = outcome.trades.T
+    columns = outcome.trades.T.copy()  # the run's own list goes to the next run
     kinds = (np.int32, np.int8, *[np.int64] * 10, np.int8)
     return Trades._make(np.ascontiguousarray(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True))
 

@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any, Final
 
-from autotrader.backtest.metrics import Metrics, measure, shape
+from autotrader.backtest.metrics import Metrics, measure, shape, tally
 from autotrader.backtest.result import REASONS, LegInfo, Result, Trades
 from autotrader.core.clock import iso
 from autotrader.core.units import plain, shown
@@ -31,14 +31,17 @@ def measured(result: Result, *, trials: int = 1, variance: float = 0.0) -> dict[
     """Return the figures of every run by name, the portfolio last; the trials are as `metrics.measure` takes them."""
     curves = {id(run.curve): run.curve for run in result.runs}  # a single strategy's is the portfolio's too
     known = {key: shape(curve) for key, curve in curves.items()}
+    trades = {run.name: result.trades_of(run.name) for run in result.runs}  # and so are its trades
+    tallies = {id(each): tally(each, result.legs) for each in {id(one): one for one in trades.values()}.values()}
     return {
         run.name: measure(
             run,
-            result.trades_of(run.name),
+            trades[run.name],
             result.legs,
             trials=trials,
             variance=variance,
             known=known[id(run.curve)],
+            tallied=tallies[id(trades[run.name])],
         )
         for run in result.runs
     }

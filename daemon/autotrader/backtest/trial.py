@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
+from autotrader.backtest.common import Common
 from autotrader.backtest.engine import simulate
-from autotrader.backtest.metrics import daily_returns, measure
+from autotrader.backtest.metrics import measure, shape
 from autotrader.backtest.plan import MAX_BARS, Exchange, Plan, Simulated, make_plan
 from autotrader.backtest.result import Result
 from autotrader.backtest.run import data_hash, result_of
@@ -82,6 +83,7 @@ class Bench:
     def __init__(self, question: Question) -> None:
         self.question = question
         self._kind = registry.kinds()[question.kind]
+        self._common = Common()
         self._exchanges = tuple(
             one._replace(source=Held(one.source, question.span.to_ms)) for one in question.exchanges
         )
@@ -101,7 +103,8 @@ class Bench:
         """Return what a task gives; a file that is refused is an answer, not an error."""
         try:
             params = self.params(task.values)
-            return tried(form_of(params), result_of(simulate(self.plan(params, task.span), ahead=False)))
+            outcome = simulate(self.plan(params, task.span), ahead=False, common=self._common)
+            return tried(form_of(params), result_of(outcome))
         except (ValidationError, AutotraderError) as error:
             return _refused(error)
 
@@ -141,10 +144,10 @@ def form_of(params: StrategyParams) -> str:
 def tried(form: str, result: Result) -> Tried:
     """Return the figures of a result with one strategy."""
     run = result.strategies[0]
-    figures = measure(run, result.trades, result.legs)._asdict()
-    daily = daily_returns(run.curve)
+    known = shape(run.curve)
+    figures = measure(run, result.trades, result.legs, known=known)._asdict()
     told = {key: plain(value) if isinstance(value, Decimal) else value for key, value in figures.items()}
-    return Tried(form, told, NO_RETURNS if daily is None else daily)
+    return Tried(form, told, NO_RETURNS if known.returns is None else known.returns)
 
 
 def _refused(error: ValidationError | AutotraderError) -> Tried:

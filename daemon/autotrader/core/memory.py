@@ -82,7 +82,7 @@ def soon(_line: Any, _index: int) -> None:
 def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     """Return where contiguous arrays lie. The caller keeps them alive."""
     assert all(array.flags.c_contiguous for array in arrays)
-    return np.array([array.ctypes.data for array in arrays], dtype=np.int64)
+    return np.array([array.__array_interface__["data"][0] for array in arrays], dtype=np.int64)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -96,6 +97,7 @@ def parse_speed(text: str) -> float:
     return float(match[1])
 
 
+@lru_cache(maxsize=256)
 def timeframe_ms(timeframe: str) -> int:
     """Return the length of a bar, `5m` or `1d`, in milliseconds; 0 for a feed. Raises ValueError for anything else."""
     if timeframe in FEEDS:

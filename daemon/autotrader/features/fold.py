@@ -3,6 +3,8 @@
 The loop's text follows from the shape of the expressions alone; every number in them is an argument, so that a changed
 parameter compiles nothing. It calls the same kernels in the same order as `Live` does, which makes its values the same
 bit for bit. A value of another series is seen from the first bar that closes with it or after it.
+
+Where many programs are folded over the same bars, features of bars alone may be read from columns that they share.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ import numpy.typing as npt
 
 from autotrader.core import jit, kept, memory
 from autotrader.core.units import timeframe_ms
-from autotrader.features.graph import GraphNode, SeriesKey
+from autotrader.features.graph import GraphNode, SeriesKey, reachable
 from autotrader.features.numeric import finite
 from autotrader.features.program import Program
+from autotrader.features.shared import Shared
 from autotrader.market.bars import Columns
 
 Floats = npt.NDArray[np.float64]
@@ -60,29 +63,28 @@ class Folder:
     """One program being folded over one set of bars: rows of its columns, block by block, in order.
 
     `bars` holds each of the program's series. A block of n bars gives (columns, n) float64, NaN where undefined.
+    Columns that never change are in `still`, (place, value), and are not written. `shared` may know features already.
     """
 
-    def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns]) -> None:
-        self._program = program
+    def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns], shared: Shared | None = None) -> None:
         self._parts = _parts(program)
+        nodes = program.nodes
+        shown = [(at, nodes[index]) for at, index in enumerate(program.outputs)]
+        self.still = tuple((at, node.params[0]) for at, node in shown if _is_still(node))
         self._seen: dict[SeriesKey, _Seen] = {}
         for part in self._parts[:-1]:
             columns = bars[part.key]
             values = np.empty((part.width, len(columns.ts)))
-            _Loop(program, part, columns, self._seen).run(0, len(columns.ts), values)
+            taken = _taken(program, part, columns, shared)
+            _Loop(nodes, part, columns, self._seen, taken).run(0, len(columns.ts), values)
             self._seen[part.key] = _Seen(columns.ts + timeframe_ms(part.key.timeframe), values)
         own = self._parts[-1]
-        self._loop = _Loop(program, own, bars[own.key], self._seen)
+        taken = _taken(program, own, bars[own.key], shared)
+        self._loop = _Loop(nodes, own, bars[own.key], self._seen, taken)
         self.width = own.width
 
-    def prepare(self, out: Floats) -> None:
-        """Write the columns that never change into a buffer, (columns, room) float64, before its first rows."""
-        for place, index in self._parts[-1].outputs:
-            if _never_changes(self._program.nodes, index):
-                out[place] = self._program.nodes[index].params[0]
-
     def rows(self, start: int, stop: int, out: Floats) -> None:
-        """Write the columns of own bars `start` to `stop` into the first places of a prepared `out`.
+        """Write the columns of own bars `start` to `stop` into the first places of `out`, (columns, room) float64.
 
         Blocks come in order, each bar once.
         """
@@ -90,15 +92,21 @@ class Folder:
 
 
 class _Loop:
-    """One series' compiled loop with its state."""
+    """One series' compiled loop with its state. `taken` are the columns of nodes that need not be computed."""
 
-    def __init__(self, program: Program, part: _Part, bars: Columns, seen: Mapping[SeriesKey, _Seen]) -> None:
-        nodes = program.nodes
+    def __init__(
+        self,
+        nodes: tuple[GraphNode, ...],
+        part: _Part,
+        bars: Columns,
+        seen: Mapping[SeriesKey, _Seen],
+        taken: Mapping[int, Floats],
+    ) -> None:
         params: list[float] = []
         offsets = [0]
         for index in part.nodes:
             node = nodes[index]
-            if node.feature is not None:
+            if node.feature is not None and index not in taken:
                 params.extend(node.params)
                 offsets.append(offsets[-1] + node.feature.size(*node.params))
         params.extend(nodes[index].params[0] for index in _constants(nodes, part))
@@ -109,13 +117,65 @@ class _Loop:
         self._state = np.full(offsets[-1], np.nan)
         self._places = np.zeros(max(len(part.seen), 1), dtype=np.int64)
         self._others = [value for key in part.seen for value in (frozen(seen[key].closes), frozen(seen[key].values))]
-        self._function = _compiled(_text(nodes, part), tuple(_names(nodes, part).items()))
+        self._others += [frozen(column) for column in taken.values()]
+        self._function = _compiled(_text(nodes, part, tuple(taken)), tuple(_names(nodes, part).items()))
 
     def run(self, start: int, stop: int, out: Floats) -> None:
         self._function(
             start, stop, *self._columns, self._length_ms, self._params, self._offsets, self._state, self._places,
             *self._others, out.reshape(-1), out.shape[1],
         )  # fmt: skip
+
+
+def _taken(program: Program, part: _Part, bars: Columns, shared: Shared | None) -> dict[int, Floats]:
+    """Return the columns of a part's innermost features, by node, where they are shared; else nothing."""
+    features = _innermost(program, part.key) if shared is not None else ()
+    if shared is None or not features:
+        return {}
+
+    def make(place: int) -> Floats:
+        nodes, mine = features[place].nodes, tuple(range(len(features[place].nodes)))
+        alone = _Part(part.key, mine, ((0, mine[-1]),), 1, (), {})
+        column: Floats = np.empty(len(bars.ts))
+        _Loop(nodes, alone, bars, {}, {}).run(0, len(column), column.reshape(1, -1))
+        return column
+
+    columns = shared.columns([one.text for one in features], bars, make)
+    return {} if columns is None else {one.node: column for one, column in zip(features, columns, strict=True)}
+
+
+class _Innermost(NamedTuple):
+    """A feature of bars of its own series and of nothing that another feature made: its node, and all it draws on.
+
+    `text` tells it from every other one; equal numbers of unlike signs are unlike.
+    """
+
+    node: int
+    nodes: tuple[GraphNode, ...]
+    text: str
+
+
+@lru_cache(maxsize=512)
+def _innermost(program: Program, key: SeriesKey) -> tuple[_Innermost, ...]:
+    found = []
+    for index, node in enumerate(program.nodes):
+        if node.feature is None or node.series != key:
+            continue
+        nodes, _ = reachable(program.nodes, (index,))
+        if all(one.series in (key, None) and one.feature is None for one in nodes[:-1]):
+            text = "; ".join(f"{_name(one)}{one.args}{one.params}{one.series is None}" for one in nodes)
+            found.append(_Innermost(index, nodes, text))
+    return tuple(found)
+
+
+def _name(node: GraphNode) -> str:
+    if node.feature is not None:
+        return node.feature.name
+    return node.function.__name__ if node.function is not None else ""
+
+
+def _is_still(node: GraphNode) -> bool:
+    return node.series is None
 
 
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -160,13 +220,8 @@ def _parts(program: Program) -> tuple[_Part, ...]:
     return tuple(parts)
 
 
-def _never_changes(nodes: tuple[GraphNode, ...], index: int) -> bool:
-    return nodes[index].series is None
-
-
 def _constants(nodes: tuple[GraphNode, ...], part: _Part) -> list[int]:
-    read = [arg for index in part.nodes for arg in nodes[index].args] + [node for _, node in part.outputs]
-    return sorted({index for index in read if _never_changes(nodes, index)})
+    return sorted({arg for index in part.nodes for arg in nodes[index].args if _is_still(nodes[arg])})
 
 
 def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]:
@@ -181,19 +236,22 @@ def _names(nodes: tuple[GraphNode, ...], part: _Part) -> dict[str, FunctionType]
     return found
 
 
-def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
+def _text(nodes: tuple[GraphNode, ...], part: _Part, taken: tuple[int, ...] = ()) -> str:
     """Return the loop as Python. The numbers of the expressions are not in it."""
     others = "".join(f"closes{at}, values{at}, " for at in range(len(part.seen)))
+    others += "".join(f"taken{index}, " for index in taken)
     given = f"start, stop, ts, {', '.join(_PRICES)}, length_ms, params, offsets, state, places, {others}out, height"
     head = [f"def fold({given}):"]
     head += [f"    {name} = line({name})" for name in ("ts", *_PRICES, "params", "offsets", "state", "places")]
-    head.append("    out = line(out)")
+    head += [f"    {name} = line({name})" for name in ("out", *(f"taken{index}" for index in taken))]
     body: list[str] = []
     tail: list[str] = []
     param = kernel = 0
     for index in part.nodes:
         node = nodes[index]
-        if node.feature is None:
+        if index in taken:
+            line = f"v{index} = taken{index}[i]"
+        elif node.feature is None:
             line = _plain_line(node, index)
         else:
             count = len(node.params)
@@ -223,8 +281,8 @@ def _text(nodes: tuple[GraphNode, ...], part: _Part) -> str:
         loop.append(f"            at{at} += 1")
     for index, (at, column) in part.borrowed.items():
         loop.append(f"        v{index} = values{at}[{column}, at{at} - 1] if at{at} > 0 else nan")
-    changing = [(place, index) for place, index in part.outputs if not _never_changes(nodes, index)]
-    rows = [f"        out[{place} * height + i - start] = v{index}" for place, index in changing]
+    changing = [(place, index) for place, index in part.outputs if not _is_still(nodes[index])]
+    rows = [f"        out[{place} * height + i - start] = v{index}" for place, index in changing] or ["        pass"]
     tail += [f"    places[{at}] = at{at}" for at in range(len(part.seen))]
     return "\n".join([*head, *loop, *body, *rows, *tail, ""])
 

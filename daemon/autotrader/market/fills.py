@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from autotrader.core.whole import quotient, remainder
@@ -44,6 +45,7 @@ def cash_unit(tick: Decimal, lot: Decimal, cash: Decimal) -> int:
     return int(unit)
 
 
+@lru_cache(maxsize=1_024)
 def scaled(fraction: Decimal | None) -> int:
     """Return a fraction in parts of RATE, 0 for None. Raises ValueError where it is not one."""
     if fraction is None:
