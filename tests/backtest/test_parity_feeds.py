@@ -137,7 +137,7 @@ def one_by_one(root: Path) -> Outcome:
         return
 
     plan = plan_of(root)
-    steps, _ = glue.steps(plan.kinds, compiled=False)
+    steps = glue.steps(plan.kinds, compiled=False)
     return simulate(plan, loop=jit.linked(loop.enter, {**steps, "glide": nothing}, compiled=False))
 
 

@@ -23,6 +23,16 @@ assert made(10_000, 100, 10, 1) == fills.affordable(10_000, 100, 10, 1)
 print(sum(one.is_start for _, one in heard.buffer))
 """
 
+READING = """
+import sys
+from autotrader.core import jit
+from autotrader.market import fills
+asked = []
+made = jit.outer(fills.affordable, lambda: asked.append("asked") or {}, "reading")
+assert made(10_000, 100, 10, 1) == fills.affordable(10_000, 100, 10, 1)
+print(*asked, "numba.np.linalg" in sys.modules)
+"""
+
 KEEPING = """
 from numba import int64
 from autotrader.core import jit
@@ -73,6 +83,11 @@ def run(code: str, cache: Path, **more: str) -> str:
 def test_a_second_process_compiles_nothing(tmp_path) -> None:
     assert int(run(COUNTING, tmp_path)) > 0
     assert run(COUNTING, tmp_path) == "0"
+
+
+def test_what_is_read_back_asks_for_no_names_and_loads_nothing_that_only_compiling_needs(tmp_path) -> None:
+    assert run(READING, tmp_path) == "asked True"
+    assert run(READING, tmp_path) == "False"
 
 
 def test_what_is_compiled_once_and_for_all_is_known_to_be_kept(tmp_path) -> None:

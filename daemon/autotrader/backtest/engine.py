@@ -272,16 +272,19 @@ def _grown(array: Any) -> Any:
 @lru_cache(maxsize=64)
 def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the loop with the steps of some kinds, as machine code."""
-    steps, text = glue.steps(kinds, compiled=True)
-    key = "\n".join(("loop", text, *(kind.Params.__module__ for kind in kinds)))
-    return jit.outer(_function(loop.enter), {**steps, **memory.compiled(), **turns.compiled()}, key)
+    key = "\n".join(("loop", glue.text(kinds), *(kind.Params.__module__ for kind in kinds)))
+    ready = turns.compiled()
+
+    def names() -> dict[str, Any]:
+        return {**glue.steps(kinds, compiled=True), **memory.compiled(), **ready}
+
+    return jit.outer(_function(loop.enter), names, key)
 
 
 @lru_cache(maxsize=64)
 def plain_loop(kinds: tuple[Kind, ...]) -> Any:
     """Return the same loop as plain Python."""
-    steps, _ = glue.steps(kinds, compiled=False)
-    return jit.linked(_function(loop.enter), steps, compiled=False)
+    return jit.linked(_function(loop.enter), glue.steps(kinds, compiled=False), compiled=False)
 
 
 def _function(function: Any) -> FunctionType:

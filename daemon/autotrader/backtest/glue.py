@@ -244,9 +244,8 @@ def _read(shape: Layout, whole: tuple[str, int], floats: tuple[str, int]) -> str
     return ", ".join(fields)
 
 
-def steps(kinds: Sequence[Kind], *, compiled: bool) -> tuple[dict[str, Any], str]:
-    """Return the `step` of a plan's kinds and its fold `ahead` for the loop, and the text that they were made of."""
-    made = text(kinds)
+def steps(kinds: Sequence[Kind], *, compiled: bool) -> dict[str, Any]:
+    """Return the `step` of a plan's kinds and its fold `ahead` for the loop, made of their text."""
     scope: dict[str, Any] = {
         name: number for name, number in vars(c).items() if name.isupper() and isinstance(number, int)
     }
@@ -256,5 +255,5 @@ def steps(kinds: Sequence[Kind], *, compiled: bool) -> tuple[dict[str, Any], str
     scope |= memory.compiled() if compiled else plain
     for at, kind in enumerate(kinds):
         scope |= {f"State{at}": kind.State, f"Constants{at}": kind.Constants, f"step{at}": kind.step}
-    exec(compile(made, "<glue>", "exec"), scope)  # noqa: S102 - the text holds names of ours and numbers alone
-    return {"step": scope["step"], "ahead": scope["ahead"]}, made
+    exec(compile(text(kinds), "<glue>", "exec"), scope)  # noqa: S102 - the text holds names of ours and numbers alone
+    return {"step": scope["step"], "ahead": scope["ahead"]}

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cache
+from types import FunctionType
+from typing import Any, NamedTuple, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from autotrader.backtest.overfit import Moments, deflated_sharpe, moments
 from autotrader.backtest.result import Curve, LegInfo, StrategyRun, Trades, units
+from autotrader.core import jit
 from autotrader.core.clock import DAY_MS
 from autotrader.market.bars import Floats, Ints
 
@@ -107,7 +109,7 @@ def drawdown(curve: Curve) -> Drawdown | None:
     """Return the deepest and the longest fall over every point; None without a point or without money to lose."""
     if not len(curve.ts) or not curve.equity[0] > 0.0:
         return None
-    depth, peak, trough, longest_ms = _scan(curve.ts, curve.equity)
+    depth, peak, trough, longest_ms = _scan()(curve.ts, curve.equity)
     return Drawdown(float(depth), int(curve.ts[peak]), int(curve.ts[trough]), int(longest_ms))
 
 
@@ -134,7 +136,10 @@ def _scanned(ts: Ints, equity: Floats) -> tuple[float, int, int, int]:
     return worst, worst_peak, worst_trough, longest
 
 
-_scan: Callable[[Ints, Floats], tuple[float, int, int, int]] = numba.njit(cache=True, nogil=True)(_scanned)
+@cache
+def _scan() -> Callable[[Ints, Floats], tuple[float, int, int, int]]:
+    scan: Callable[[Ints, Floats], tuple[float, int, int, int]] = _compiled(_scanned)
+    return scan
 
 
 def cagr(curve: Curve) -> float | None:
@@ -245,7 +250,7 @@ class Tally(NamedTuple):
 
 def tally(trades: Trades, legs: tuple[LegInfo, ...]) -> Tally:
     """Return the sums over some trades."""
-    return Tally(*_tally(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))
+    return Tally(*_tally()(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))
 
 
 def _tallied(
@@ -267,8 +272,14 @@ def _tallied(
     return wins, losses, gained, lost, won_share, lost_share, best, worst, held_ms, longest
 
 
-_tally: Callable[..., tuple[int, int, float, float, float, float, float, float, float, int]]
-_tally = numba.njit(cache=True, nogil=True)(_tallied)
+@cache
+def _tally() -> Callable[..., tuple[int, int, float, float, float, float, float, float, float, int]]:
+    tally: Callable[..., tuple[int, int, float, float, float, float, float, float, float, int]] = _compiled(_tallied)
+    return tally
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    return jit.outer(cast("FunctionType", function), {}, f"metrics {function.__name__}")
 
 
 def _finite(value: float) -> float | None:

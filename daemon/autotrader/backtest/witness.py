@@ -103,7 +103,7 @@ class Witness:
             names[function.__name__] = _Hook(hook, cast("FunctionType", function))
         for hook in names.values():
             hook.original = jit.linked(hook.original, names, compiled=False)
-        names |= steps_of.steps(self.plan.kinds, compiled=False)[0]
+        names |= steps_of.steps(self.plan.kinds, compiled=False)
         enter = loop.enter
         assert isinstance(enter, FunctionType)
         return simulate(self.plan, loop=jit.linked(enter, names, compiled=False), progress=progress)

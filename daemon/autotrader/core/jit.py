@@ -23,6 +23,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+Names = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 PACKAGE = "autotrader"
 MAX_KEPT = 256
@@ -68,19 +69,32 @@ def native(make: Callable[[], Any]) -> Callable[[F], F]:
     return mark
 
 
-def outer(function: FunctionType, names: Mapping[str, Any], key: str, *, inlined: Inlining = Inlining.OFTEN) -> Any:
+def outer(function: FunctionType, names: Names, key: str, *, inlined: Inlining = Inlining.OFTEN) -> Any:
     """Return a function compiled for calls from Python, with what it calls made a part of it.
 
-    `names` replaces global names in it and in what it calls. `key` is what besides the sources decides the machine code
-    (the replaced functions' texts, the constants): equal keys share it, across processes.
+    `names` replaces global names in it and in what it calls, or makes what does, where code is compiled instead of read
+    back. `key` is what besides the sources decides the machine code (the replaced functions' texts, the constants):
+    equal keys share it, across processes.
     """
+    copied = _copied(function, dict(function.__globals__))
+    made = _dispatcher(copied, called_from_python=True)
+    vars(made)["_cache"] = _kept_code(copied, key, names, inlined)
+    return made
+
+
+def _kept_code(function: FunctionType, key: str, names: Names, inlined: Inlining) -> Any:
+    """Return the kept code of a function, which is linked in place where it has to be compiled."""
     from numba.core import config
 
-    folder = code_folder(key)
-    vars(config)["CACHE_DIR"] = str(folder)
-    made = _dispatcher(linked(function, names, compiled=True, inlined=inlined), called_from_python=True)
-    made.enable_caching()
-    return made
+    from autotrader.core.read_back import KeptCode
+
+    def link() -> None:
+        found = names() if callable(names) else names
+        function.__globals__.update(linked(function, found, compiled=True, inlined=inlined).__globals__)
+
+    with _ONE_AT_A_TIME:
+        vars(config)["CACHE_DIR"] = str(code_folder(key))
+        return KeptCode(function, link)
 
 
 def external(function: FunctionType, result: Any, arguments: Sequence[Any], key: str) -> Any:
@@ -89,14 +103,16 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     `result` and `arguments` are its numba types. It is called as C calls; what it calls often is a part of it.
     """
     import llvmlite.binding
-    from numba import cfunc
-    from numba.core import config, types
+    from numba.core import types
+    from numba.core.ccallback import CFunc
 
     signature = result(*arguments)
-    vars(config)["CACHE_DIR"] = str(code_folder(_key_of(function, key)))
-    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
     options["forceinline"] = True  # into what C calls: one call less
-    made = cfunc(signature, **options)(linked(function, {}, compiled=True, inlined=Inlining.OFTEN))
+    copied = _copied(function, dict(function.__globals__))
+    made = CFunc(copied, (signature.args, result), {}, options)
+    vars(made)["_cache"] = _kept_code(copied, _key_of(function, key), {}, Inlining.OFTEN)
+    made.compile()
     symbol = f"{PACKAGE}.{function.__module__}.{function.__qualname__}"
     llvmlite.binding.add_symbol(symbol, made.address)
     _KEPT.append(made)
@@ -132,6 +148,11 @@ def linked(
             scope[name] = _dispatcher(copied, inlined=inlined) if compiled else copied
         else:
             scope[name] = inner(value, inlined=inlined) if compiled else value
+    return _copied(function, scope)
+
+
+def _copied(function: FunctionType, scope: dict[str, Any]) -> FunctionType:
+    """Return a copy of a function with globals of its own."""
     copied = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
     copied.__qualname__ = function.__qualname__
     copied.__module__ = function.__module__

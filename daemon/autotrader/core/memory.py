@@ -88,17 +88,15 @@ def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
 @cache
 def compiled() -> dict[str, Any]:
     """Return the same functions for compiled code, by name."""
-    from autotrader.core import memory_types
-
-    _register(memory_types)
-    return _functions(memory_types)
+    return _functions(kinds())
 
 
+@cache
 def kinds() -> Any:
     """Return the module of the types of tables and lines, to write signatures with."""
     from autotrader.core import memory_types
 
-    compiled()
+    _register(memory_types)
     return memory_types
 
 

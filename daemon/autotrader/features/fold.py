@@ -303,6 +303,9 @@ def _compiled(text: str, names: tuple[tuple[str, FunctionType], ...]) -> Any:
         path.write_text(text, encoding="utf-8")
     scope: dict[str, Any] = {"nan": np.nan, "__name__": __name__}
     exec(compile(text, str(path), "exec"), scope)  # noqa: S102 - made above from checked nodes, no text of a user in it
-    compiled = {**dict(names), **memory.compiled(), **kept.compiled()}
+
+    def compiled() -> dict[str, Any]:
+        return {**dict(names), **memory.compiled(), **kept.compiled()}
+
     # What is held has no address to hand to a function that stays apart, so that none does.
     return jit.outer(scope["fold"], compiled, key, inlined=jit.Inlining.ALL)

@@ -40,10 +40,17 @@ class Engine(NamedTuple):
         return [str(self.interpreter()), str(HERE / self.program), workload, *self.words, *more]
 
     def surroundings(self) -> dict[str, str]:
-        """Return the environment variables of a run; each environment keeps compiled code of its own."""
+        """Return the environment variables of a run; each environment keeps compiled code of its own.
+
+        Python's too, whatever the shell says: an installed program has it.
+        """
         paths = [HERE, REPOSITORY / "daemon"] if self.environment == PRODUCT else [HERE]
-        compiled = CACHE / "numba" / self.environment
-        return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "NUMBA_CACHE_DIR": str(compiled)}
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return inherited | {
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "NUMBA_CACHE_DIR": str(CACHE / "numba" / self.environment),
+            "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode" / self.environment),
+        }
 
 
 OURS = "autotrader"

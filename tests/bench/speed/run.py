@@ -17,7 +17,7 @@ from typing import Any
 
 from engines import ENGINES, FUSED, OURS, Engine
 from harness import RUNS
-from measure import measure
+from measure import Measured, measure
 from workloads import AVERAGES, AVERAGES_MUST, WORKLOADS, Workload
 
 import market
@@ -107,12 +107,13 @@ def whole(engines: list[Engine], runs: int) -> None:
     for engine in engines:
         if "W1" not in engine.workloads:
             continue
-        done = [measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S, market.CACHE)]
-        while len(done) < runs and done[0].status == 0 and sum(one.seconds for one in done) < LIMIT_S / 10:
-            done.append(measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S, market.CACHE))
-        if done[0].status:
+        filled = measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S, market.CACHE)
+        if filled.status:
             print(f"{engine.name:<20} failed", flush=True)
             continue
+        done: list[Measured] = []
+        while not done or (len(done) < runs and sum(one.seconds for one in done) < LIMIT_S / 10):
+            done.append(measure(engine.command("W1", "--once"), engine.surroundings(), LIMIT_S, market.CACHE))
         seconds, peak_mb = statistics.median(one.seconds for one in done), max(one.peak_mb for one in done)
         bound = ""
         if engine.name == OURS:

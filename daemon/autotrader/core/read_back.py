@@ -1,0 +1,36 @@
+"""numba's cache of machine code, read back without what only compiling needs.
+
+Imported where numba is, never at start-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from numba.core.caching import FunctionCache
+
+
+class KeptCode(FunctionCache):
+    """The machine code of one function, in the folder that numba's settings name as this is made.
+
+    `prepare` makes the function fit to be compiled; it is called where no code is kept.
+    """
+
+    def __init__(self, function: FunctionType, prepare: Callable[[], None]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._prepare = prepare
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the kept code of a signature, None where there is none.
+
+        numba would load all its implementations first, linear algebra with them. What is read back calls none of them,
+        and a compilation loads them by itself.
+        """
+        load: Callable[..., Any] = self._load_overload
+        with self._guard_against_spurious_io_errors():
+            found = load(sig, target_context)
+        if found is None:
+            self._prepare()
+        return found
