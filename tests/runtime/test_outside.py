@@ -34,7 +34,7 @@ async def trading(tmp_path: Path):
 
     async def start(speed: str = "1x", begin: str = "2024-01-02", perp: str = "2024-01-02", **rules: str) -> Harness:
         lines = {"kind": "rules", "exchange": "spot", "symbols": "[BTC/USDT]", "timeframe": "1h", "capital": "10%"}
-        lines |= {"on_remove": "close", "exit_long": "close < 0"} | rules
+        lines |= {"on_remove": "close", **({} if "exposure" in rules else {"exit_long": "close < 0"})} | rules
         files = {
             "autotrader.yaml": "dashboard: {port: 0}\n",
             "exchanges.d/spot.yaml": EXCHANGE.format(market="spot", name="spot", speed="1x", start=begin),
@@ -56,8 +56,8 @@ def part(one: Harness) -> Any:
     return one.daemon.loop.strategies["a"].parts[0]
 
 
-def value(one: Harness, column: str) -> float:
-    return part(one).live[0].values()[part(one).program.columns.index(column)]
+def exposure(one: Harness) -> float:
+    return part(one).live[0].values()[part(one).program.columns.index("exposure")]
 
 
 def entered_ms(one: Harness) -> list[int]:
@@ -105,10 +105,10 @@ async def test_a_row_that_is_written_while_the_daemon_runs_is_seen_at_the_next_c
 
 async def test_a_metric_that_breaks_while_the_daemon_runs_keeps_what_was_read(trading, tmp_path) -> None:
     path = metric(tmp_path / "data", "onchain/btc", DAYS[:2], fees=[1.0, 2.0])
-    one = await trading(enter_long='onchain("btc", "fees") > 5', let='{fees: \'onchain("btc", "fees")\'}')
+    one = await trading(exposure='onchain("btc", "fees")')
     path.write_bytes(b"broken")
     await hours(one, 24)
-    assert value(one, "fees") == 2.0
+    assert exposure(one) == 2.0
 
 
 async def test_a_strategy_whose_metric_is_missing_does_not_start_and_says_which(trading, tmp_path) -> None:
@@ -132,26 +132,23 @@ async def test_another_exchange_is_read_as_of_the_own_close(trading) -> None:
 
 @pytest.mark.parametrize(("speed", "perp"), [("60x", "2024-01-02"), ("1x", "2024-01-04")])
 async def test_an_exchange_whose_clock_is_ahead_shows_nothing_of_the_future(trading, speed, perp) -> None:
-    one = await trading(speed, perp=perp, enter_long="close < 0", let="{far: 'close(exchange=\"perp\")'}")
+    one = await trading(speed, perp=perp, exposure='close(exchange="perp")')
     await hours(one, 20)
     now_ms, there_ms = (one.daemon.loop.accounts[name].market_ms for name in ("spot", "perp"))
     assert there_ms > now_ms + 12 * HOUR_MS
-    assert value(one, "far") == (PRICES + np.arange(len(PRICES)) / 8)[(now_ms - T0) // HOUR_MS - 1]
+    assert exposure(one) == (PRICES + np.arange(len(PRICES)) / 8)[(now_ms - T0) // HOUR_MS - 1]
 
 
 async def test_an_exchange_whose_clock_is_behind_shows_its_last_bar(trading) -> None:
-    one = await trading(
-        "1x", begin="2024-01-04", perp="2024-01-02", enter_long="close < 0", let="{far: 'close(exchange=\"perp\")'}"
-    )
+    one = await trading("1x", begin="2024-01-04", perp="2024-01-02", exposure='close(exchange="perp")')
     await hours(one, 20)
     there_ms = one.daemon.loop.accounts["perp"].market_ms
-    assert value(one, "far") == (PRICES + np.arange(len(PRICES)) / 8)[(there_ms - T0) // HOUR_MS - 1]
+    assert exposure(one) == (PRICES + np.arange(len(PRICES)) / 8)[(there_ms - T0) // HOUR_MS - 1]
 
 
 async def test_another_symbol_of_the_same_close_is_seen_by_what_is_made_of_it(trading) -> None:
     """ETH is told after BTC; what compares the two must see both."""
-    ratio = "{ratio: 'sma(close / close(symbol=\"ETH/USDT\"), 3)'}"
-    one = await trading(enter_long="close < 0", let=ratio)
+    one = await trading(exposure='sma(close / close(symbol="ETH/USDT"), 3)')
     for _ in range(10):
         await hours(one, 1)
         assert list(part(one).live[0].values()) == await whole(one, one.daemon.loop.accounts["spot"].market_ms)
@@ -159,11 +156,11 @@ async def test_another_symbol_of_the_same_close_is_seen_by_what_is_made_of_it(tr
 
 async def test_a_rate_is_seen_from_its_settlement_on(trading, tmp_path) -> None:
     settled(tmp_path / "data", "perp", np.arange(27) / 1e4)
-    one = await trading(enter_long="rate > 0.00055", let="{rate: 'funding(exchange=\"perp\")'}")
+    one = await trading(exposure="if(rate > 0.00055, rate, -rate)", let="{rate: 'funding(exchange=\"perp\")'}")
     for _ in range(40):
         await hours(one, 1)
         now_ms = one.daemon.loop.accounts["spot"].market_ms
-        assert value(one, "rate") == ((now_ms - T0) // (8 * HOUR_MS)) / 1e4
+        assert abs(exposure(one)) == ((now_ms - T0) // (8 * HOUR_MS)) / 1e4
     assert entered_ms(one)[:1] == [T0 + 6 * 8 * HOUR_MS]
 
 

@@ -55,6 +55,9 @@ def batch(program: Program, bars: Mapping[SeriesKey, np.ndarray]) -> np.ndarray:
             0, len(array), *columns, timeframe_ms(part.key.timeframe), params, offsets, Cells(), places, *others,
             flat, len(array),
         )  # fmt: skip
+        for place, index in part.outputs:
+            if fold._is_still(nodes[index]):
+                out[:, place] = nodes[index].params[0]
         closes = (array[:, 0].astype(np.int64) + timeframe_ms(part.key.timeframe)).tolist()
         seen[part.key] = closes, Rows(out.T)
     return out

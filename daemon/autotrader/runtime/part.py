@@ -18,6 +18,9 @@ from autotrader.market.events import as_bar
 from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
 
+KEPT = Out._fields.index("stirred_by")
+"""How much of Out the journal keeps: which column stirs a kind is for backtests, and is no wish."""
+
 
 class Part:
     """Folds events into what one group of legs wants. Touched by the trading loop alone."""
@@ -193,9 +196,9 @@ class Part:
             [one.filled for one in asked],
             [one.remaining for one in asked],
         )
-        before = [list(values) for values in self.out]
+        before = [list(values) for values in self.out[:KEPT]]
         state = self.kind.step(self.constants, self.state, view, self.out)
-        changed = state != self.state or before != list(self.out)
+        changed = state != self.state or before != list(self.out[:KEPT])
         self.wanted = wishes(self.out, len(legs))
         self.state = state
         if changed and event != FILL:
@@ -208,7 +211,7 @@ class Part:
 
     def plain(self) -> tuple[list[Any], list[list[float]]]:
         """Return State and Out as the journal keeps them."""
-        return list(self.state), [list(values) for values in self.out]
+        return list(self.state), [list(values) for values in self.out[:KEPT]]
 
     def asked_for(self) -> list[list[Any]]:
         """Return what the slots asked for, and their orders' ids, as the journal keeps them."""
@@ -217,8 +220,8 @@ class Part:
     def restore(self, state: list[Any], out: list[list[float]], ts_ms: int) -> None:
         """Take State and Out back from the journal."""
         self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
-        calm = fresh_out(len(self.declared), 0)[len(out) :]  # a journal from before there was any
-        self.out = Out._make([*kept] for kept in (*out, *calm))
+        fresh = fresh_out(len(self.declared), 0)[len(out) :]  # what is not kept, or was not when this was written
+        self.out = Out._make([*kept] for kept in (*out, *fresh))
         self.ts_ms = ts_ms
 
     def adopt_legs(self) -> None:
