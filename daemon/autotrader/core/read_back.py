@@ -6,6 +6,7 @@ Imported where numba is, never at start-up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -26,10 +27,12 @@ class KeptCode(FunctionCache):
         """Return the kept code of a signature, None where there is none.
 
         numba would load all its implementations first, linear algebra with them. What is read back calls none of them,
-        and a compilation loads them by itself.
+        and a compilation loads them by itself. Code that was kept from a module which is none here, as a test's own
+        functions are, is compiled again.
         """
         load: Callable[..., Any] = self._load_overload
-        with self._guard_against_spurious_io_errors():
+        found = None
+        with self._guard_against_spurious_io_errors(), suppress(ModuleNotFoundError):
             found = load(sig, target_context)
         if found is None:
             self._prepare()
