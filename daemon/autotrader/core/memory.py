@@ -82,7 +82,13 @@ def soon(_line: Any, _index: int) -> None:
 def addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     """Return where contiguous arrays lie. The caller keeps them alive."""
     assert all(array.flags.c_contiguous for array in arrays)
-    return np.array([array.__array_interface__["data"][0] for array in arrays], dtype=np.int64)
+    return np.array([address(array) for array in arrays], dtype=np.int64)
+
+
+def address(array: npt.NDArray[Any]) -> int:
+    """Return where an array lies."""
+    at: int = array.__array_interface__["data"][0]
+    return at
 
 
 @cache

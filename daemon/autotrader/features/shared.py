@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
+from autotrader.core.memory import address
 from autotrader.market.bars import Columns, Floats
 
 MAX_BYTES = 256 * 2**20
@@ -38,7 +38,7 @@ class Shared:
 
         `make` returns the column of the expression at a place. Two threads may make the same one, which are equal.
         """
-        ground = tuple((_address(column), len(column)) for column in bars)
+        ground = tuple((address(column), len(column)) for column in bars)
         keys: list[tuple[Hashable, Hashable]] = [(one, ground) for one in expressions]
         with self._lock:
             found = [self._columns.get(key) for key in keys]
@@ -74,11 +74,6 @@ class Shared:
         self._bytes -= column.nbytes + (0 if count > 1 else _size(held))
         if count > 1:
             self._bars[ground] = held, count - 1
-
-
-def _address(column: Any) -> int:
-    address: int = column.__array_interface__["data"][0]
-    return address
 
 
 def _size(bars: Columns) -> int:

@@ -201,20 +201,23 @@ def _stirred_by(c: Constants, state: State, view: View) -> int:
         return 0
     if not _busy(view):
         return c.enters if state.target == 0.0 else 0
-    lots = view.lots[0]
-    return 1 + (EXIT_LONG if lots > 0 or (lots == 0 and state.target > 0.0) else EXIT_SHORT)
+    return 1 + _exit(state, view)
 
 
 def _busy(view: View) -> bool:
     return view.lots[0] != 0 or view.entry_state[0] == WORKING or view.entry_state[0] == HELD
 
 
+def _exit(state: State, view: View) -> int:
+    """Return the column whose truth leaves what is held, or what an entry works for."""
+    lots = view.lots[0]
+    return EXIT_LONG if lots > 0 or (lots == 0 and state.target > 0.0) else EXIT_SHORT
+
+
 def _by_conditions(state: State, view: View) -> State:
     columns = view.features[0]
     if _busy(view):
-        lots = view.lots[0]
-        long = lots > 0 or (lots == 0 and state.target > 0.0)
-        if columns[EXIT_LONG if long else EXIT_SHORT] == 1.0:
+        if columns[_exit(state, view)] == 1.0:
             return _left(state, view)
         return state
     buy = columns[ENTER_LONG] == 1.0
