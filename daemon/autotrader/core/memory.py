@@ -110,6 +110,7 @@ def _register(kinds: Any) -> None:
     """Teach the compiler how the kinds lie in memory and what `x[i]`, `x[i] = v` and `len(x)` do."""
     import operator
 
+    from llvmlite import ir
     from numba.core import cgutils, types
     from numba.core.datamodel import models
     from numba.core.extending import lower_builtin, register_model
@@ -173,13 +174,33 @@ def _register(kinds: Any) -> None:
             offset = builder.mul(row, row.type(kind.stride))
         return builder.gep(data, [offset])
 
+    def _told_apart(builder: Any, access: Any, dtype: Any, stride: int = 1, column: Any = None) -> Any:
+        """Tell the compiler what an access cannot touch: lines of another stride or kind, other columns of a table."""
+        names = ["autotrader", f"{dtype} {stride}"]
+        if isinstance(column, ir.Constant):
+            names.append(f"{dtype} {stride} {column.constant}")
+        add, zero = builder.module.add_metadata, ir.Constant(ir.IntType(64), 0)
+        node = add(names[:1])
+        for name in names[1:]:
+            node = add([name, node, zero])
+        access.set_metadata("tbaa", add([node, node, zero]))
+        return access
+
+    def _flat(builder: Any, access: Any, kind: Any, index: Any) -> Any:
+        if isinstance(kind, kinds.Table):
+            column = index.operands[1] if isinstance(index, ir.instructions.InsertValue) else None
+            return _told_apart(builder, access, kind.dtype, kind.width, column)
+        return _told_apart(builder, access, kind.dtype, kind.stride)
+
     def _get_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
         kind = of.args[0]
-        return builder.load(_place(context, builder, kind, of.args[1], args[0], args[1]))
+        place = _place(context, builder, kind, of.args[1], args[0], args[1])
+        return _flat(builder, builder.load(place), kind, args[1])
 
     def _set_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
         kind = of.args[0]
-        builder.store(args[2], _place(context, builder, kind, of.args[1], args[0], args[1]))
+        place = _place(context, builder, kind, of.args[1], args[0], args[1])
+        _flat(builder, builder.store(args[2], place), kind, args[1])
         return context.get_dummy_value()
 
     def _get_sheet(context: Any, builder: Any, of: Any, args: Any) -> Any:
@@ -205,7 +226,8 @@ def _register(kinds: Any) -> None:
     def _get_lane(context: Any, builder: Any, of: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
         at = context.cast(builder, args[1], of.args[1], types.intp)
-        return builder.load(builder.gep(source.data, [builder.mul(at, source.stride)]))
+        load = builder.load(builder.gep(source.data, [builder.mul(at, source.stride)]))
+        return _told_apart(builder, load, of.args[0].dtype)
 
     def _length(context: Any, builder: Any, of: Any, args: Any) -> Any:
         return cgutils.create_struct_proxy(of.args[0])(context, builder, args[0]).rows
