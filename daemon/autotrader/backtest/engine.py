@@ -125,7 +125,9 @@ class _Run:
     def __init__(self, plan: Plan, *, compiled: bool, ahead: bool, common: Common | None) -> None:
         self.plan, self.compiled = plan, compiled
         self.tables = make_tables(plan)
-        self.loop = compiled_loop(tuple(plan.kinds)) if compiled else plain_loop(tuple(plan.kinds))
+        self.loop = (
+            compiled_loop(tuple(plan.kinds), c.shape_of(self.tables.w)) if compiled else plain_loop(tuple(plan.kinds))
+        )
         w = self.tables.w
         self.first_leg = int(w[c.RUN, c.FIRST_LEG])
         legs = len(plan.legs)
@@ -270,13 +272,13 @@ def _grown(array: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
-    """Return the loop with the steps of some kinds, as machine code."""
-    key = "\n".join(("loop", glue.text(kinds), *(kind.Params.__module__ for kind in kinds)))
+def compiled_loop(kinds: tuple[Kind, ...], shape: tuple[tuple[int, int], ...]) -> Any:
+    """Return the loop with the steps of some kinds, as machine code for plans of a shape (see `world.shape_of`)."""
+    key = "\n".join(("loop", str(shape), glue.text(kinds), *(kind.Params.__module__ for kind in kinds)))
     ready = turns.compiled()
 
     def names() -> dict[str, Any]:
-        return {**glue.steps(kinds, compiled=True), **memory.compiled(), **ready}
+        return {**glue.steps(kinds, compiled=True), **memory.compiled(shape), **ready}
 
     return jit.outer(_function(loop.enter), names, key)
 
