@@ -80,6 +80,11 @@ def simulate(
             run.pool.shutdown(wait=True, cancel_futures=True)
 
 
+def prepare(plan: Plan, told: Callable[[float], None] | None = None) -> None:
+    """Have compiled what is compiled once for runs like a plan's; see `turns.compiled` for what is told."""
+    turns.compiled(c.shape_of(make_tables(plan).w), told)
+
+
 class _Block:
     """One leg's columns, a block at a time: while the loop reads one block, the next is computed beside it."""
 
@@ -272,10 +277,10 @@ def _grown(array: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def compiled_loop(kinds: tuple[Kind, ...], shape: tuple[tuple[int, int], ...]) -> Any:
+def compiled_loop(kinds: tuple[Kind, ...], shape: turns.Shape) -> Any:
     """Return the loop with the steps of some kinds, as machine code for plans of a shape (see `world.shape_of`)."""
     key = "\n".join(("loop", str(shape), glue.text(kinds), *(kind.Params.__module__ for kind in kinds)))
-    ready = turns.compiled()
+    ready = turns.compiled(shape)
 
     def names() -> dict[str, Any]:
         return {**glue.steps(kinds, compiled=True), **memory.compiled(shape), **ready}
