@@ -122,3 +122,14 @@ def test_the_price_of_what_is_only_read_is_nobodys_equity() -> None:
     series = {"X/USDT": walk(1, 60, 0.0), "B/USDT": candles([(90_000.0, 90_000.0, 90_000.0, 90_000.0)] * 60)}
     outcome = run(series, CROSS | {"enter_long": 'close > ema(close, 3, symbol="B/USDT")'})
     assert outcome.tables.f[c.RUN, [c.PEAK_EQUITY, c.DRAWDOWN]].tolist() == [10_000.0, 0.0]
+
+
+def test_a_run_of_one_market_knows_its_shape_and_is_what_it_would_be_without(monkeypatch) -> None:
+    guarded = CROSS | {"exits": {"stop_loss": "0.5%", "trailing_stop": "0.4%"}}
+    many = run({name: walk(4, 40, 0.0) for name in NAMES[:2]}, CROSS | {"symbols": list(NAMES[:2])})
+    assert c.shape_of(many.tables.w) == ()
+    known = run(walk(3, 400, 0.05), guarded)
+    assert dict(c.shape_of(known.tables.w))[c.LEGS] == 1
+    monkeypatch.setattr(c, "shape_of", lambda _: ())
+    assert len(known.trades) > 20
+    same(known, run(walk(3, 400, 0.05), guarded))

@@ -11,7 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
-from autotrader.backtest.rows import leg_at
+from autotrader.backtest.rows import leg_at, next_at
 from autotrader.core.eights import first_outside
 from autotrader.core.memory import real_at, soon, whole_at
 from autotrader.market.fills import in_ticks, moved_best, stop_level
@@ -69,16 +69,17 @@ def run_ahead(
         return
     w[series, c.CURSOR] = row
     if row == w[series, c.ROWS]:
-        w[series, c.OPENED], w[series, c.NEXT_MS] = 0, c.MS_MAX
+        w[series, c.OPENED], lists[next_at(w, series)] = 0, c.MS_MAX
         return
     ts, of = times(w, bars, series), (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
     lows, highs, opens = real_at(bars, of + 3), real_at(bars, of + 2), real_at(bars, of + 1)
     touched = w[series, c.OWNED] == 1 and (ends_at(w, f, leg, lows[row]) or ends_at(w, f, leg, highs[row]))
     if touched and ends_at(w, f, leg, opens[row]):
-        w[series, c.OPENED], w[series, c.NEXT_MS] = 0, ts[row]
+        w[series, c.OPENED], lists[next_at(w, series)] = 0, ts[row]
         return
     # its opening is over already, and has ended nothing
-    w[series, c.OPENED], w[series, c.OPENED_AT_MS], w[series, c.NEXT_MS] = 1, 0, ts[row] + w[series, c.LENGTH_MS]
+    w[series, c.OPENED], w[series, c.OPENED_AT_MS] = 1, 0
+    lists[next_at(w, series)] = ts[row] + w[series, c.LENGTH_MS]
     # the others go first, and then this bar's close and an order's fill at the next open are wanted at once
     soon(real_at(bars, of + 4), row)
     soon(opens, row + 1)

@@ -70,6 +70,7 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     full = cost(lots, expected, unit, 1)
     reserved = min(margin(full, w[exchange, c.LEVERAGE]) + fee(full, w[exchange, c.TAKER]), free_cash(w, exchange))
     w[exchange, c.RESERVED] += reserved
+    w[c.RUN, c.WORKING_ENTRIES] += 1
     w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
     w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
     w[leg, c.E_CROSSES] = taking
@@ -115,6 +116,7 @@ def end_entry(w: Any, leg: int) -> None:
     """End a working entry without a fill."""
     if w[leg, c.E_SIDE] != 0:
         w[w[leg, c.LEG_EXCHANGE], c.RESERVED] -= w[leg, c.E_RESERVED]
+        w[c.RUN, c.WORKING_ENTRIES] -= 1
         w[leg, c.E_SIDE] = 0
         w[leg, c.E_RESERVED] = 0
 

@@ -10,6 +10,7 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_entry, rest, submit
 from autotrader.backtest.result import REASONS
+from autotrader.backtest.rows import is_idle, looked_up, open_leg
 from autotrader.backtest.slots import (
     adding,
     differs,
@@ -44,8 +45,9 @@ def last_ticks(f: Any, instrument: int) -> int:
 def equity_of(w: Any, f: Any, exchange: int) -> int:
     """Return an exchange's money and what is owned there at the last prices, in steps of cash."""
     total = w[exchange, c.CASH]
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.LOTS] != 0 and w[leg, c.LEG_EXCHANGE] == exchange:
+    for place in range(looked_up(w)):
+        leg = open_leg(w, place)
+        if w[leg, c.LEG_EXCHANGE] == exchange:
             instrument = w[leg, c.INSTRUMENT]
             total += value(w[leg, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
     return total
@@ -107,7 +109,11 @@ def available(w: Any, f: Any, exchange: int, without: int) -> int:
     """Return what a new entry may be worth (see `runtime.account.Account.available`). One leg's entry is left out."""
     leverage = w[exchange, c.LEVERAGE]  # 1 on spot
     total = w[exchange, c.CASH] * leverage
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+    idle = is_idle(w)
+    if idle and w[exchange, c.SWAP] == 0:
+        return total
+    for place in range(looked_up(w) if idle else w[c.RUN, c.LEGS]):
+        leg = open_leg(w, place) if idle else w[c.RUN, c.FIRST_LEG] + place
         if w[leg, c.LEG_EXCHANGE] != exchange:
             continue
         instrument = w[leg, c.INSTRUMENT]
@@ -174,7 +180,9 @@ def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
     stamp = w[c.RUN, c.STAMP]
     w[w[entering, c.INSTRUMENT], c.SEEN] = stamp
     symbols = 1
-    for other in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+    idle = is_idle(w)
+    for place in range(looked_up(w) if idle else w[c.RUN, c.LEGS]):
+        other = open_leg(w, place) if idle else w[c.RUN, c.FIRST_LEG] + place
         staged = w[other, c.N_SIDE] != 0 and w[other, c.N_PURPOSE] == c.ENTRY_ORDER
         if w[other, c.LOTS] == 0 and w[other, c.E_SIDE] == 0 and not staged and w[other, c.SLOT_ORDERS] == 0:
             continue

@@ -228,9 +228,9 @@ class _Run:
             if why == c.NEEDS_ROOM:
                 self._make_room()
                 continue
-            now_ms = min(int(feed.row[c.NEXT_MS]) for feed in self.feeds)
-            for feed in self.feeds:
-                if feed.row[c.CURSOR] >= feed.row[c.READY] and feed.row[c.NEXT_MS] == now_ms:
+            now_ms = min(next_ms := tables.lists[row[c.NEXT_MS] :][: len(self.feeds)].tolist())
+            for feed, own_ms in zip(self.feeds, next_ms, strict=True):
+                if feed.row[c.CURSOR] >= feed.row[c.READY] and own_ms == now_ms:
                     feed.fill()
             if progress is not None:
                 span_ms = max(1, self.plan.end_ms - self.plan.start_ms)

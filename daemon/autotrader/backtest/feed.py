@@ -11,8 +11,8 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import entry_state
 from autotrader.backtest.levels import show_levels
-from autotrader.backtest.marks import keep_sample, look_up_open, unmoved, valued
-from autotrader.backtest.rows import leg_at
+from autotrader.backtest.marks import keep_sample, unmoved, valued
+from autotrader.backtest.rows import leg_at, next_at
 from autotrader.backtest.turns import cared, considered, happened, heard, sent, watched, wished
 from autotrader.core.eights import CENT_8
 from autotrader.core.memory import real_at, whole_at
@@ -96,7 +96,7 @@ def live_event(
                     w[part, c.ON_EVENT], leg - w[part, c.PART_FIRST_LEG],
                 )  # fmt: skip
     care(w, f, lists, staged, recent, series)
-    weigh(w, f, lists, staged, recent, points_ms, points)
+    weigh(w, f, staged, recent, points_ms, points)
     if w[c.RUN, c.STAGED] > 0:
         sent(w, f, queue, staged)
 
@@ -159,10 +159,10 @@ def _show(w: Any, f: Any, lists: Any, bars: Any, bids: Any, asks: Any, series: i
         if w[leg, c.LOTS] != 0:
             w[strategy, c.EXPOSED_BARS] += 1
     w[series, c.CURSOR] = at + 1
-    w[series, c.NEXT_MS] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+    lists[next_at(w, series)] = whole_at(bars, of)[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
 
 
-def glide(w: Any, f: Any, bars: Any, bids: Any, asks: Any) -> None:
+def glide(w: Any, f: Any, lists: Any, bars: Any, bids: Any, asks: Any) -> None:
     """Pass over the events of a run's only feed while its only leg waits: nothing fills, nobody wakes.
 
     What `live_event` does at such events and no more. It stops before an event that may matter.
@@ -224,7 +224,7 @@ def glide(w: Any, f: Any, bars: Any, bids: Any, asks: Any) -> None:
         w[strategy, c.EXPOSED_BARS] += row - first
         w[c.RUN, c.EXPOSED_MOMENTS] += row - first
     w[series, c.CURSOR] = row
-    w[series, c.NEXT_MS] = ts[row] if row < w[series, c.ROWS] else c.MS_MAX
+    lists[next_at(w, series)] = ts[row] if row < w[series, c.ROWS] else c.MS_MAX
 
 
 def first_from(ts: Any, start: int, stop: int, ms: int) -> int:
@@ -239,12 +239,11 @@ def first_from(ts: Any, start: int, stop: int, ms: int) -> int:
     return low
 
 
-def weigh(w: Any, f: Any, lists: Any, staged: Any, recent: Any, points_ms: Any, points: Any) -> None:
+def weigh(w: Any, f: Any, staged: Any, recent: Any, points_ms: Any, points: Any) -> None:
     """Mark what everything is worth at a moment, and show it to the loss locks; each sample keeps its last value."""
     if w[c.RUN, c.NOW_MS] > w[c.RUN, c.NEXT_SAMPLE_MS]:
         keep_sample(w, f, points_ms, points)
-    look_up_open(w, lists)
-    valued(w, f, lists)
+    valued(w, f)
     if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, w[c.RUN, c.NOW_MS], f[c.RUN, c.EQUITY]):
         watched(w, f, staged, recent)
 
@@ -256,7 +255,7 @@ def live_events(
 ) -> None:  # fmt: skip
     """Live through the feeds' events of this moment, one after the other, as far as their columns and the lists go."""
     for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
-        while w[series, c.LENGTH_MS] == 0 and w[series, c.NEXT_MS] == w[c.RUN, c.NOW_MS]:
+        while w[series, c.LENGTH_MS] == 0 and lists[next_at(w, series)] == w[c.RUN, c.NOW_MS]:
             if w[series, c.CURSOR] >= w[series, c.READY] or is_full(w):
                 return
             live_event(

@@ -13,8 +13,8 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import ends_at, run_ahead, times
 from autotrader.backtest.feed import care, glide, is_calm, is_full, live_events, told_fills, wake
-from autotrader.backtest.marks import keep_sample, look_up_open, passed, told, unmoved, valued
-from autotrader.backtest.rows import leg_at, part_at, series_at
+from autotrader.backtest.marks import keep_sample, passed, told, unmoved, valued
+from autotrader.backtest.rows import leg_at, next_at, part_at, series_at
 from autotrader.backtest.turns import (
     closed,
     heard,
@@ -60,8 +60,8 @@ def run(
     gliding = w[c.RUN, c.HAS_FEEDS] == 1 and w[c.RUN, c.SERIES] == 1 and w[c.RUN, c.LEGS] == 1
     while True:
         if gliding and w[c.RUN, c.QUEUED] == 0 and w[c.RUN, c.HAS_FUNDING] == 0:
-            glide(w, f, bars, bids, asks)
-        now_ms = passed(w, f, lists, bars, points_ms, points, _next_ms(w, funding))
+            glide(w, f, lists, bars, bids, asks)
+        now_ms = passed(w, f, lists, bars, points_ms, points, _next_ms(w, lists, funding))
         if w[c.RUN, c.TOO_LARGE] != 0:
             return c.UNCOUNTABLE
         if now_ms == c.MS_MAX:
@@ -91,8 +91,7 @@ def run(
                 )  # fmt: skip
             if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:  # the last value of each sample is kept
                 keep_sample(w, f, points_ms, points)
-            look_up_open(w, lists)
-            valued(w, f, lists)
+            valued(w, f)
             if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms, f[c.RUN, c.EQUITY]):
                 watched(w, f, staged, recent)
             if w[c.RUN, c.STAGED] > 0:
@@ -115,14 +114,14 @@ def run(
             )  # fmt: skip
 
 
-def _next_ms(w: Any, funding: Any) -> int:
+def _next_ms(w: Any, lists: Any, funding: Any) -> int:
     """Return the next moment at which a series or a settlement has something to tell; MS_MAX if none has.
 
     A settlement after the last bar has closed is none of the run's.
     """
     next_ms = c.MS_MAX
     for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
-        next_ms = min(next_ms, w[series, c.NEXT_MS])
+        next_ms = min(next_ms, lists[next_at(w, series)])
     if w[c.RUN, c.HAS_FUNDING] == 1:
         settles_ms = next_settlement(w, funding)
         next_ms = min(next_ms, settles_ms) if settles_ms <= w[c.RUN, c.END_MS] else next_ms
@@ -133,7 +132,7 @@ def _closing(w: Any, lists: Any, now_ms: int) -> int:
     """List the series whose bar closes now, and return how many; -1 if the columns of one are not known yet."""
     count, first = 0, w[c.RUN, c.FIRST_DUE]
     for series in range(w[c.RUN, c.FIRST_SERIES], w[c.RUN, c.FIRST_SERIES] + w[c.RUN, c.SERIES]):
-        if w[series, c.NEXT_MS] == now_ms and (w[series, c.OPENED] == 1 or w[series, c.LENGTH_MS] == 0):
+        if lists[next_at(w, series)] == now_ms and (w[series, c.OPENED] == 1 or w[series, c.LENGTH_MS] == 0):
             if w[series, c.CURSOR] >= w[series, c.READY]:
                 return -1
             if w[series, c.LENGTH_MS] == 0:
@@ -179,7 +178,7 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
         w[strategy, c.EXPOSED_BARS] += 1 if w[leg, c.LOTS] != 0 else 0
     w[series, c.CURSOR] = at + 1
     w[series, c.OPENED] = 0
-    w[series, c.NEXT_MS] = ts[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+    lists[next_at(w, series)] = ts[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
 
 
 def _trail(w: Any, f: Any, lists: Any, first: int, last: int, high: int, low: int) -> None:
@@ -263,13 +262,13 @@ def _open(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades:
     matters = w[c.RUN, c.QUEUED] > 0  # else only positions that can end care where a bar opens
     passes = False
     for series in range(first_series, first_series + w[c.RUN, c.SERIES]):
-        if w[series, c.NEXT_MS] != now_ms or w[series, c.LENGTH_MS] == 0:
+        if lists[next_at(w, series)] != now_ms or w[series, c.LENGTH_MS] == 0:
             continue
         lists[first + count] = series
         count += 1
         w[series, c.OPENED] = 1
         w[series, c.OPENED_AT_MS] = now_ms
-        w[series, c.NEXT_MS] = now_ms + w[series, c.LENGTH_MS]
+        lists[next_at(w, series)] = now_ms + w[series, c.LENGTH_MS]
         number = series - first_series
         open_ = real_at(bars, number * c.BAR_COLUMNS + 1)
         if matters:

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.rows import leg_at, series_at
+from autotrader.backtest.rows import looked_up, open_leg, series_at
 from autotrader.core.eights import CENT_8, EIGHT, worth_of_eight
 from autotrader.core.jit import seldom
 from autotrader.core.memory import real_at, whole_at
@@ -20,23 +20,20 @@ INFINITE = math.inf
 
 def passed(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, until_ms: int) -> int:
     """Pass over the moments before `until_ms` while they need no more; return it, or the moment that does."""
-    look_up_open(w, lists)
-    if w[c.RUN, c.CLOCKS] != 1 or w[c.RUN, c.OPEN] > 1 or w[c.RUN, c.STRATEGIES] > 1:
+    if w[c.RUN, c.CLOCKS] != 1 or looked_up(w) > 1 or w[c.RUN, c.STRATEGIES] > 1:
         return _passed_by_many(w, f, lists, bars, points_ms, points, until_ms)
     clock = series_at(w, lists, w[c.RUN, c.FIRST_CLOCK])
     if w[clock, c.MARK_MS] >= until_ms:
         return until_ms
-    return _passed_by_one(w, f, lists, bars, points_ms, points, clock, until_ms)
+    return _passed_by_one(w, f, bars, points_ms, points, clock, until_ms)
 
 
 @seldom
-def _passed_by_one(
-    w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, clock: int, until_ms: int
-) -> int:
+def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock: int, until_ms: int) -> int:
     """Pass over moments of one strategy on one clock that holds one position, or none: they are rows of a column."""
     first_series, rows, length_ms = w[c.RUN, c.FIRST_SERIES], w[clock, c.ROWS], w[clock, c.LENGTH_MS]
     held = w[c.RUN, c.OPEN]
-    leg = leg_at(w, lists, w[c.RUN, c.FIRST_OPEN]) if held == 1 else w[c.RUN, c.FIRST_LEG]
+    leg = open_leg(w, 0) if held == 1 else w[c.RUN, c.FIRST_LEG]
     series, lots = w[leg, c.OWN], w[leg, c.LOTS]
     ts = whole_at(bars, (clock - first_series) * c.BAR_COLUMNS)
     closes = real_at(bars, (series - first_series) * c.BAR_COLUMNS + 4)
@@ -118,13 +115,13 @@ def _passed_by_many(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, point
             w[c.RUN, c.NOW_MS] = now_ms
             keep_sample(w, f, points_ms, points)
         told(w, f, lists, bars, now_ms)
-        if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms, equity_now(w, f, lists)):
+        if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms, equity_now(w, f)):
             for place in range(first, last):
                 if w[lists[place], c.MARKED] > 0:
                     _turn_back(w, bars, lists[place], now_ms)
             return now_ms
         w[c.RUN, c.NOW_MS] = now_ms
-        valued(w, f, lists)
+        valued(w, f)
 
 
 def told(w: Any, f: Any, lists: Any, bars: Any, now_ms: int) -> bool:
@@ -140,8 +137,8 @@ def told(w: Any, f: Any, lists: Any, bars: Any, now_ms: int) -> bool:
             w[clock, c.MARKED] = row
             w[clock, c.MARK_MS] = ts[row] + w[clock, c.LENGTH_MS] if row < w[clock, c.ROWS] else c.MS_MAX
     if any_closes:
-        for place in range(w[c.RUN, c.FIRST_OPEN], w[c.RUN, c.FIRST_OPEN] + w[c.RUN, c.OPEN]):
-            leg = leg_at(w, lists, place)
+        for place in range(looked_up(w)):
+            leg = open_leg(w, place)
             series = w[leg, c.OWN]
             if w[series, c.RUNS_AHEAD] == 1:
                 row = w[w[series, c.CLOCK], c.MARKED]
@@ -159,32 +156,20 @@ def _turn_back(w: Any, bars: Any, clock: int, now_ms: int) -> None:
         w[clock, c.MARKED], w[clock, c.MARK_MS] = row, now_ms
 
 
-def look_up_open(w: Any, lists: Any) -> None:
-    """List the legs that hold something, in their order, if there was a fill since."""
-    if w[c.RUN, c.OPEN_SINCE] == w[c.RUN, c.FILLS]:
-        return
-    count, first = 0, w[c.RUN, c.FIRST_OPEN]
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
-        if w[leg, c.LOTS] != 0:
-            lists[first + count] = leg
-            count += 1
-    w[c.RUN, c.OPEN], w[c.RUN, c.OPEN_SINCE] = count, w[c.RUN, c.FILLS]
-
-
-def equity_now(w: Any, f: Any, lists: Any) -> float:
+def equity_now(w: Any, f: Any) -> float:
     """Return the money of all strategies and what they hold at the last prices, in quote units."""
     equity: float = f[c.RUN, c.START]
     for strategy in range(w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]):
         equity += w[strategy, c.MONEY] * CENT_8
-    for place in range(w[c.RUN, c.FIRST_OPEN], w[c.RUN, c.FIRST_OPEN] + w[c.RUN, c.OPEN]):
-        leg = leg_at(w, lists, place)
+    for place in range(looked_up(w)):
+        leg = open_leg(w, place)
         equity += w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
     return equity
 
 
-def valued(w: Any, f: Any, lists: Any) -> None:
+def valued(w: Any, f: Any) -> None:
     """Note what everything is worth at this moment, of the whole and of each of several strategies."""
-    f[c.RUN, c.EQUITY] = equity_now(w, f, lists)
+    f[c.RUN, c.EQUITY] = equity_now(w, f)
     fallen(f, c.RUN)
     w[c.RUN, c.MOMENTS] += 1
     w[c.RUN, c.EXPOSED_MOMENTS] += 1 if w[c.RUN, c.OPEN] > 0 else 0
@@ -193,8 +178,8 @@ def valued(w: Any, f: Any, lists: Any) -> None:
         return
     for strategy in range(first, last):
         f[strategy, c.EQUITY] = f[strategy, c.START] + w[strategy, c.MONEY] * CENT_8
-    for place in range(w[c.RUN, c.FIRST_OPEN], w[c.RUN, c.FIRST_OPEN] + w[c.RUN, c.OPEN]):
-        leg = leg_at(w, lists, place)
+    for place in range(looked_up(w)):
+        leg = open_leg(w, place)
         f[w[leg, c.STRATEGY], c.EQUITY] += w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
     for strategy in range(first, last):
         fallen(f, strategy)

@@ -130,7 +130,7 @@ def open_bars(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, 
         queue[kept, 0], queue[kept, 1], queue[kept, 2] = row, purpose, seq
         kept += 1
     w[c.RUN, c.QUEUED] = kept
-    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS] * w[c.RUN, c.ANY_CAN_END]):
         series = w[leg, c.MATCH]
         if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1 and w[series, c.OPENED_AT_MS] == now_ms:
             price = in_ticks(opens[series - w[c.RUN, c.FIRST_SERIES]], f[w[leg, c.INSTRUMENT], c.PER_PRICE])

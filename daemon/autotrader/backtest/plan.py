@@ -351,10 +351,8 @@ def _series_rows(plan: Plan, w: Ints, places: Mapping[str, int]) -> Ints:
     for stream in plan.streams:
         row = w[rows[stream.key]]
         row[c.LENGTH_MS] = timeframe_ms(stream.key.timeframe)
-        row[c.NEXT_MS] = c.MS_MAX
         if len(stream.bars.ts):
             row[c.OPENED] = int(stream.opened)
-            row[c.NEXT_MS] = int(stream.bars.ts[0]) + (int(row[c.LENGTH_MS]) if stream.opened else 0)
         key = (stream.key.exchange, stream.key.symbol)
         # what nobody trades has no row of its own among the instruments, and keeps its price in its own
         traded = key in plan.instruments
@@ -382,10 +380,17 @@ def _work_lists(plan: Plan, w: Ints, places: Mapping[str, int], lists: Ints) -> 
     run[c.FIRST_CLOCK], run[c.CLOCKS] = len(lists), len(clocks)
     run[c.FIRST_DUE] = run[c.FIRST_CLOCK] + len(clocks)
     run[c.FIRST_READY] = run[c.FIRST_DUE] + len(plan.streams)
-    run[c.FIRST_OPEN] = run[c.FIRST_READY] + len(plan.parts)
+    run[c.NEXT_MS] = run[c.FIRST_READY] + len(plan.parts)
     found = np.array([places["series"] + number for number in clocks], dtype=np.int64)
-    room = np.zeros(len(plan.streams) + len(plan.parts) + len(plan.legs), dtype=np.int64)
-    return np.concatenate((lists, found, room))
+    room = np.zeros(len(plan.streams) + len(plan.parts), dtype=np.int64)
+    return np.concatenate((lists, found, room, np.array([_first_ms(stream) for stream in plan.streams])))
+
+
+def _first_ms(stream: Stream) -> int:
+    """Return when a series first has something to tell: its first bar opens, or closes if it is open already."""
+    if not len(stream.bars.ts):
+        return c.MS_MAX
+    return int(stream.bars.ts[0]) + (timeframe_ms(stream.key.timeframe) if stream.opened else 0)
 
 
 def _on_one_clock(one: Stream, other: Stream) -> bool:
@@ -467,6 +472,7 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     row[c.STOP], row[c.TAKE], row[c.TRAIL] = (fills.scaled(fraction) for fraction in guard)
     row[c.GUARDED] = int(any(fraction is not None for fraction in guard))
     row[c.CAN_END] = int(row[c.GUARDED] or row[c.MAY_SHORT])
+    w[c.RUN, c.ANY_CAN_END] |= row[c.CAN_END]
     row[c.MAX_HOLDING_MS] = one.params.exits.max_holding or 0
     policy: Policy = declared_policy(one.params)
     row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms

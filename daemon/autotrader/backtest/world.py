@@ -26,10 +26,11 @@ LOSS_BOUND_0 = BOUND_0 + BOUNDS
 LOSS_BOUNDS = 4
 (
     FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP,
-    LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS, BARS_OPENED, OPEN, OPEN_SINCE, END_MS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 16)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 16
-# OPEN legs hold something, which was looked up when there were OPEN_SINCE fills.
+    LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS, BARS_OPENED, OPEN, OPEN_SINCE, WORKING_ENTRIES, ANY_CAN_END,
+    END_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 18)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 18
+# OPEN legs hold something, which was looked up when there were OPEN_SINCE fills (see `backtest.rows`).
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
@@ -43,7 +44,7 @@ UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(4)
 # that RUNS_AHEAD may have its cursor beyond the present moment: nothing happens at the bars between.
 # Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
 # A feed of events is a series whose bars have no length.
-LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, MARKED, MARK_MS = range(9)
+LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, MARKED, MARK_MS = range(8)
 
 # a strategy ---------------------------------------------------------------------------------------------------------
 (
@@ -68,9 +69,9 @@ WAKE_MS, LAST_LEG, DEPTH, FILLED, FILLED_LEG, MOVED, BOOK_AT = range(7)
     SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
     FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
-    LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY,
-) = range(71)  # fmt: skip
-_LEG_WIDTH = 71
+    LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY, OPEN_LEG,
+) = range(72)  # fmt: skip
+_LEG_WIDTH = 72
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 # It sees LEVELS of each side, from LEVELS_AT on; LEVELS_OF is the place of its recorded bids among the columns of bars.
 
@@ -93,14 +94,15 @@ _FACTS = 46
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, HAS_FEEDS, TIMERS,
-    FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN,
+    FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, NEXT_MS,
     EXCHANGE,
     OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED, OWNED, RUNS_AHEAD, CLOCK,
     KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, NUMBER, ON_BAR, ON_TIMER, ON_EVENT, ON_FILL,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH,
 ) = range(SHAPE, SHAPE + _FACTS)  # fmt: skip
-# Of the run, then of an instrument, a series, a part and a leg. Lists of the run: its clocks, and room for the series
-# that close, the parts that decide, the legs that hold something. TIMERS is 1 where a part may ask to be woken.
+# Of the run, then of an instrument, a series, a part and a leg. Lists of the run: its clocks, room for the series that
+# close and the parts that decide, and from NEXT_MS on when each series has something to tell. TIMERS is 1 where a part
+# may ask to be woken.
 
 WIDTH = SHAPE + _FACTS
 """Columns of the table of whole numbers."""
