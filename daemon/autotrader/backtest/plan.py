@@ -18,6 +18,7 @@ from autotrader.core.units import timeframe_ms
 from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size
 from autotrader.execution.leg import Policy
 from autotrader.execution.orders import Guard
+from autotrader.execution.sizing import Size
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Program, compile_program
 from autotrader.market import fills
@@ -31,6 +32,8 @@ from autotrader.strategies.contract import Leg as DeclaredLeg
 
 MAX_BARS = 20_000_000
 """Bound of one series."""
+
+NO_GUARD = Guard()
 
 
 class Exchange(NamedTuple):
@@ -124,20 +127,22 @@ def make_plan(
     HistoryError where bars cannot be had, or none lie between.
     """
     ordered = tuple(sorted(strategies, key=lambda one: one.name))
-    used = tuple(one for one in exchanges if any(one.name in _exchanges_of(each) for each in ordered))
+    each = [one.kind.instruments(one.params) for one in ordered]
+    traded = {leg.exchange for declared in each for part in declared for leg in part}
+    used = tuple(one for one in exchanges if one.name in traded)
     kinds: list[Kind] = []
     legs: list[LegPlan] = []
     parts: list[tuple[int, int, int]] = []
-    for number, one in enumerate(ordered):
+    for number, (one, instruments) in enumerate(zip(ordered, each, strict=True)):
         if one.kind not in kinds:
             kinds.append(one.kind)
         columns = dict(one.kind.features(one.params))
         _, window = declared_size(one.params)
         if window:
             columns[ATR] = f"atr({window})"
-        finer = getattr(one.params, "resolution", None) or ""
-        for declared in one.kind.instruments(one.params):
-            program = compile_program(columns, one.kind.lets(one.params), declared[0].feed.timeframe)
+        finer, lets = getattr(one.params, "resolution", None) or "", one.kind.lets(one.params)
+        for declared in instruments:
+            program = compile_program(columns, lets, declared[0].feed.timeframe)
             parts.append((number, len(legs), len(declared)))
             for leg in declared:
                 own = Key(leg.exchange, leg.symbol, leg.feed.timeframe)
@@ -149,47 +154,42 @@ def make_plan(
     return plan
 
 
-def _exchanges_of(one: Simulated) -> set[str]:
-    return {leg.exchange for part in one.kind.instruments(one.params) for leg in part}
-
-
 def _load(plan: Plan, from_ms: int | None, to_ms: int | None) -> None:
     """Read every series, and cut it to what the run needs."""
-    keys: dict[Key, None] = {}
+    readers: dict[Key, list[LegPlan]] = {}
     for leg in plan.legs:
         streamed = (_named(leg, key) for key in leg.program.series if not key.asked)
-        for key in (leg.own, leg.match, *streamed):
-            keys[key] = None
-    sources = {one.name: one for one in plan.exchanges}
+        for key in dict.fromkeys((leg.own, leg.match, *streamed)):
+            readers.setdefault(key, []).append(leg)
+    sources = {one.name: one.source for one in plan.exchanges}
     begins: dict[str, int] = {}
     for exchange in plan.exchanges:
         given = from_ms if from_ms is not None else exchange.start_ms
-        firsts = [exchange.source.begin_ms(key.symbol, key.timeframe) for key in keys if key.exchange == exchange.name]
+        mine = (key for key in readers if key.exchange == exchange.name)
+        firsts = [exchange.source.begin_ms(key.symbol, key.timeframe) for key in mine]
         begins[exchange.name] = given if given is not None else max(firsts)
     whole: dict[Key, Columns] = {}
-    for key in keys:
-        source = sources[key.exchange].source
-        need = max(
-            leg.program.history.get(_local(leg, key), 1) for leg in plan.legs if leg.declared.exchange == key.exchange
-        )
-        whole[key] = _span(source, key, begins[key.exchange], to_ms, need)
+    closed: dict[Key, int] = {}
+    for key, legs in readers.items():
+        need = max([1, *(leg.program.history.get(_local(leg, key), 1) for leg in legs)])
+        begin_ms = begins[key.exchange]
+        whole[key] = _span(sources[key.exchange], key, begin_ms, to_ms, need)
+        closed[key] = over_by(whole[key], timeframe_ms(key.timeframe), begin_ms)
     for leg in plan.legs:
         leg.begin_ms = begins[leg.declared.exchange]
-        _show(leg, whole)
-    for key in sorted(keys, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe), one.timeframe)):
-        bars, length_ms, begin_ms = whole[key], timeframe_ms(key.timeframe), begins[key.exchange]
-        first = over_by(bars, length_ms, begin_ms)
-        rest = bars.part(first, len(bars.ts))
-        plan.streams.append(Stream(key, rest, bool(len(rest.ts)) and int(rest.ts[0]) < begin_ms))
-    own = [stream for stream in plan.streams if any(leg.own == stream.key for leg in plan.legs)]
-    if not any(len(stream.bars.ts) for stream in own):
+        _show(leg, whole, closed)
+    for key in sorted(readers, key=lambda one: (one.exchange, one.symbol, -timeframe_ms(one.timeframe), one.timeframe)):
+        rest = _rest(whole[key], closed[key])
+        plan.streams.append(Stream(key, rest, bool(len(rest.ts)) and int(rest.ts[0]) < begins[key.exchange]))
+    own = {leg.own for leg in plan.legs}
+    if not any(len(stream.bars.ts) for stream in plan.streams if stream.key in own):
         raise HistoryError("there are no bars between --from and --to; `autotrader data list` shows what there is")
     plan.start_ms = min(begins.values())
     plan.end_ms = max(  # of all series: one that is only read may go on after the others
         int(stream.bars.ts[-1]) + timeframe_ms(stream.key.timeframe) for stream in plan.streams if len(stream.bars.ts)
     )
     plan.instruments = sorted({(leg.declared.exchange, leg.declared.symbol) for leg in plan.legs})
-    plan.ticks = {key: sources[key[0]].source.tick(key[1]) for key in plan.instruments}
+    plan.ticks = {key: sources[key[0]].tick(key[1]) for key in plan.instruments}
 
 
 def _named(leg: LegPlan, key: SeriesKey) -> Key:
@@ -217,21 +217,24 @@ def _span(source: BarSource, key: Key, begin_ms: int, to_ms: int | None, need: i
 def over_by(bars: Columns, length_ms: int, begin_ms: int) -> int:
     """Return how many bars have closed by the beginning; an event at that very moment is still to come."""
     if length_ms == 0:
-        return int(np.searchsorted(bars.ts, begin_ms, side="left"))
-    return int(np.searchsorted(bars.ts, begin_ms - length_ms, side="right"))
+        return int(bars.ts.searchsorted(begin_ms, side="left"))
+    return int(bars.ts.searchsorted(begin_ms - length_ms, side="right"))
 
 
-def _show(leg: LegPlan, whole: Mapping[Key, Columns]) -> None:
+def _show(leg: LegPlan, whole: Mapping[Key, Columns], closed: Mapping[Key, int]) -> None:
     """Give a leg the bars of its columns, as many before the beginning as a daemon loads."""
     for key in leg.program.series:
         if key.asked:
             continue
-        bars, length_ms = whole[_named(leg, key)], timeframe_ms(key.timeframe)
-        closed = over_by(bars, length_ms, leg.begin_ms)
-        start = max(0, closed - leg.program.warmup(key))
-        leg.bars[key] = bars.part(start, len(bars.ts))
+        named = _named(leg, key)
+        start = max(0, closed[named] - leg.program.warmup(key))
+        leg.bars[key] = _rest(whole[named], start)
         if key == leg.program.own:
-            leg.warm_rows = closed - start
+            leg.warm_rows = closed[named] - start
+
+
+def _rest(bars: Columns, start: int) -> Columns:
+    return bars.part(start, len(bars.ts)) if start else bars
 
 
 def _ask(plan: Plan, exchanges: Mapping[str, Elsewhere]) -> None:
@@ -256,10 +259,10 @@ class Tables(NamedTuple):
     funding: Ints
 
 
-def make_tables(plan: Plan) -> Tables:
-    """Return a plan's tables, before the first moment."""
+def bare_tables(plan: Plan) -> Tables:
+    """Return a plan's tables before the first moment, without what `write_params` writes."""
     counts = (1, len(plan.exchanges), len(plan.instruments), len(plan.streams), len(plan.strategies), len(plan.parts))
-    slots = [part.kind.slots(part.params) for part in (plan.strategies[number] for number, _, _ in plan.parts)]
+    slots = slots_of(plan)
     firsts = np.cumsum((*counts, len(plan.legs), sum(slots))).tolist()
     w = np.zeros((firsts[-1], c.WIDTH), dtype=np.int64)
     f = np.zeros((firsts[-1], c.FLOAT_WIDTH), dtype=np.float64)
@@ -268,19 +271,21 @@ def make_tables(plan: Plan) -> Tables:
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
     lists = _work_lists(plan, w, places, _series_rows(plan, w, places))
-    for number, one in enumerate(plan.strategies):
-        size, _ = declared_size(one.params)
-        if size.kelly is not None:
-            w[places["strategy"] + number, c.KELLY_FRACTION : c.KELLY_LEAST + 1] = size.kelly.counted()
+    for number in range(len(plan.strategies)):
         cash = plan.exchanges[names.index(plan.legs[_first_leg(plan, number)].declared.exchange)].cash
         f[places["strategy"] + number, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(cash)
-    whole, floats, const_whole, const_floats = _part_rows(plan, w, places, slots)
+    records = _part_rows(plan, w, places, slots)
     for number, leg in enumerate(plan.legs):
         _leg_row(plan, w, f, places, number, leg)
-    _let_run_ahead(plan, w, places)
     start = sum((one.cash for one in plan.exchanges), Decimal(0))
     f[c.RUN, [c.EQUITY, c.PEAK_EQUITY, c.START, c.DEEPEST]] = float(start)
-    return Tables(w, f, lists, whole, floats, const_whole, const_floats, funding)
+    return Tables(w, f, lists, *records, funding)
+
+
+def slots_of(plan: Plan) -> list[int]:
+    """Return how many slots each part of a plan has."""
+    strategies = (plan.strategies[number] for number, _, _ in plan.parts)
+    return [one.kind.slots(one.params) for one in strategies]
 
 
 def _first_leg(plan: Plan, strategy: int) -> int:
@@ -398,58 +403,22 @@ def _on_one_clock(one: Stream, other: Stream) -> bool:
     return int(a[-1] - a[0]) == (len(a) - 1) * length_ms or bool(np.array_equal(a, b))
 
 
-def _let_run_ahead(plan: Plan, w: Ints, places: Mapping[str, int]) -> None:
-    """Mark the series that depend on nothing but themselves while their legs are at rest (see `backtest.ahead`).
-
-    One leg decides and is filled on such a series, alone in its part, and no other series tells its price. Its step
-    sees no money, which moves with everybody's positions. A timer, or a breach that closes, may come at any moment.
-    """
-    run = w[c.RUN]
-    parts = w[places["part"] : places["part"] + len(plan.parts)]
-    run[c.TIMERS] = int(parts[:, c.ON_TIMER].any())
-    if run[c.TIMERS] or run[c.HAS_FEEDS] or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH]):
-        return
-    series = w[places["series"] : places["series"] + len(plan.streams)]
-    for stream, row in zip(plan.streams, series, strict=True):
-        alone = np.count_nonzero(series[:, c.OF_INSTRUMENT] == row[c.OF_INSTRUMENT]) == 1
-        legs = [leg for leg in plan.legs if stream.key in (leg.own, leg.match)]
-        row[c.RUNS_AHEAD] = int(alone and len(legs) <= 1 and all(_may_run_ahead(plan, leg, parts) for leg in legs))
-
-
-def _may_run_ahead(plan: Plan, leg: LegPlan, parts: Ints) -> bool:
-    part = parts[leg.part]
-    kind = plan.strategies[leg.strategy].kind
-    steady = part[c.ON_BAR] == 1 and part[c.PART_LEGS] == 1 and part[c.PART_SLOTS] == 0 and part[c.ON_FILL] == 0
-    return bool(leg.own == leg.match and steady and not sees_money(kind) and not may_be_calm(kind))
-
-
 def _part_rows(plan: Plan, w: Ints, places: Mapping[str, int], slots: Sequence[int]) -> tuple[Any, Any, Any, Any]:
-    states = [layout(kind.State) for kind in plan.kinds]
-    constants = [layout(kind.Constants) for kind in plan.kinds]
-    many = len(plan.parts)
-    wide = widths(plan.kinds)
+    many, wide, slot = len(plan.parts), widths(plan.kinds), places["slot"]
     whole, const_whole = np.zeros((many, wide.whole), np.int64), np.zeros((many, wide.const_whole), np.int64)
     floats, const_floats = np.zeros((many, wide.floats)), np.zeros((many, wide.const_floats))
-    slot = places["slot"]
     for number, (strategy, first, count) in enumerate(plan.parts):
-        one = plan.strategies[strategy]
+        kind = plan.strategies[strategy].kind
         row = w[places["part"] + number]
-        kind = plan.kinds.index(one.kind)
-        row[c.KIND], row[c.NUMBER] = kind, number
+        row[c.KIND], row[c.NUMBER] = plan.kinds.index(kind), number
         row[c.PART_FIRST_LEG], row[c.PART_LEGS] = places["leg"] + first, count
         row[c.PART_FIRST_SLOT], row[c.PART_SLOTS] = slot, slots[number]
         slot += slots[number]
-        wakes = one.kind.wakes(one.params)
-        row[c.ON_BAR], row[c.ON_TIMER], row[c.ON_FILL] = int(BAR in wakes), int(TIMER in wakes), int(FILL in wakes)
-        event = WAKES[plan.legs[first].declared.feed.kind]
-        row[c.ON_EVENT] = event if event != BAR and event in wakes else 0
-        put(one.kind.State(), states[kind], whole[number], floats[number])
-        put(one.kind.constants(one.params), constants[kind], const_whole[number], const_floats[number])
+        put(kind.State(), layout(kind.State), whole[number], floats[number])
     return whole, floats, const_whole, const_floats
 
 
 def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: int, leg: LegPlan) -> None:
-    one = plan.strategies[leg.strategy]
     row, floats = w[places["leg"] + number], f[places["leg"] + number]
     keys = [stream.key for stream in plan.streams]
     exchanges = [each.name for each in plan.exchanges]
@@ -458,22 +427,70 @@ def _leg_row(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int], number: 
     row[c.LEG_PART], row[c.STRATEGY] = places["part"] + leg.part, places["strategy"] + leg.strategy
     row[c.LEG_EXCHANGE], row[c.INSTRUMENT] = places["exchange"] + exchange, places["instrument"] + instrument
     row[c.OWN], row[c.MATCH] = places["series"] + keys.index(leg.own), places["series"] + keys.index(leg.match)
-    size, _ = declared_size(one.params)
-    row[c.SIZE_KIND], row[c.SIZE_VALUE] = size.code, steps(size.value)
-    row[c.CAPITAL] = steps(one.params.capital)
     row[c.SHARES] = sum(count for strategy, _, count in plan.parts if strategy == leg.strategy)
     row[c.MAY_SHORT] = int(plan.exchanges[exchange].market == "swap")
-    guard: Guard = declared_guard(one.params)
-    row[c.STOP], row[c.TAKE], row[c.TRAIL] = (fills.scaled(fraction) for fraction in guard)
-    row[c.GUARDED] = int(any(fraction is not None for fraction in guard))
-    row[c.CAN_END] = int(row[c.GUARDED] or row[c.MAY_SHORT])
-    row[c.MAX_HOLDING_MS] = one.params.exits.max_holding or 0
-    policy: Policy = declared_policy(one.params)
-    row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms
-    columns = leg.program.columns
-    row[c.COLUMNS] = len(columns)
-    row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
     floats[c.RESTS_BELOW], floats[c.RESTS_ABOVE] = -np.inf, np.inf
     floats[c.ENTRY_PRICE] = float("nan")
     floats[c.TICK] = float(plan.ticks[plan.instruments[instrument]])
     floats[c.LOT] = float(STEP)
+
+
+def write_params(plan: Plan, tables: Tables) -> None:
+    """Write what the parameters of a plan's strategies say."""
+    w, run = tables.w, tables.w[c.RUN]
+    sizes = [declared_size(one.params)[0] for one in plan.strategies]
+    for row, size in zip(w[run[c.FIRST_STRATEGY] :], sizes, strict=False):
+        if size.kelly is not None:
+            row[c.KELLY_FRACTION : c.KELLY_LEAST + 1] = size.kelly.counted()
+    parts = w[run[c.FIRST_PART] : run[c.FIRST_LEG]]
+    for number, (strategy, first, _) in enumerate(plan.parts):
+        one, row = plan.strategies[strategy], parts[number]
+        wakes, event = one.kind.wakes(one.params), WAKES[plan.legs[first].declared.feed.kind]
+        row[c.ON_BAR], row[c.ON_TIMER], row[c.ON_FILL] = int(BAR in wakes), int(TIMER in wakes), int(FILL in wakes)
+        row[c.ON_EVENT] = event if event != BAR and event in wakes else 0
+        constants = one.kind.constants(one.params)
+        put(constants, layout(one.kind.Constants), tables.const_whole[number], tables.const_floats[number])
+    for row, leg in zip(w[run[c.FIRST_LEG] :], plan.legs, strict=False):
+        _write_leg(row, plan.strategies[leg.strategy].params, sizes[leg.strategy], leg.program.columns)
+    _let_run_ahead(plan, w, parts)
+
+
+def _write_leg(row: Ints, params: StrategyParams, size: Size, columns: Sequence[str]) -> None:
+    row[c.SIZE_KIND], row[c.SIZE_VALUE] = size.code, steps(size.value)
+    row[c.CAPITAL] = steps(params.capital)
+    guard: Guard = declared_guard(params)
+    guarded = guard != NO_GUARD
+    row[c.STOP], row[c.TAKE], row[c.TRAIL] = (fills.scaled(fraction) for fraction in guard) if guarded else (0, 0, 0)
+    row[c.GUARDED] = int(guarded)
+    row[c.CAN_END] = int(guarded or row[c.MAY_SHORT])
+    row[c.MAX_HOLDING_MS] = params.exits.max_holding or 0
+    policy: Policy = declared_policy(params)
+    row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms
+    row[c.COLUMNS] = len(columns)
+    row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
+
+
+def _let_run_ahead(plan: Plan, w: Ints, parts: Ints) -> None:
+    """Mark the series that depend on nothing but themselves while their legs are at rest (see `backtest.ahead`).
+
+    One leg decides and is filled on such a series, alone in its part, and no other series tells its price. Its step
+    sees no money, which moves with everybody's positions. A timer, or a breach that closes, may come at any moment.
+    """
+    run = w[c.RUN]
+    run[c.TIMERS] = int(1 in parts[:, c.ON_TIMER].tolist())
+    if run[c.TIMERS] or run[c.HAS_FEEDS] or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH]):
+        return
+    series = w[run[c.FIRST_SERIES] : run[c.FIRST_STRATEGY]]
+    told: list[int] = series[:, c.OF_INSTRUMENT].tolist()
+    for stream, row, instrument in zip(plan.streams, series, told, strict=True):
+        legs = [leg for leg in plan.legs if stream.key in (leg.own, leg.match)]
+        alone = len(legs) <= 1 and told.count(instrument) == 1
+        row[c.RUNS_AHEAD] = int(alone and all(_may_run_ahead(plan, leg, parts) for leg in legs))
+
+
+def _may_run_ahead(plan: Plan, leg: LegPlan, parts: Ints) -> bool:
+    part = parts[leg.part]
+    kind = plan.strategies[leg.strategy].kind
+    if leg.own != leg.match or sees_money(kind) or may_be_calm(kind):
+        return False
+    return bool(part[c.ON_BAR] == 1 and part[c.PART_LEGS] == 1 and part[c.PART_SLOTS] == 0 and part[c.ON_FILL] == 0)
