@@ -55,7 +55,7 @@ def optimize(question: Question, wanted: Wanted, how: How, told: Told | None = N
     bench = Bench(question)
     start = bench.params({})
     check_paths(wanted.space, question.tree, start.model_dump(by_alias=True))
-    with remembered(how.study, code()) as trials, opened(question, how.workers, how.ray) as evaluate:
+    with remembered(how.study, code()) as trials, opened(bench, how.workers, how.ray) as evaluate:
         found = search(bench, wanted, evaluate, trials, told)
         after = None if told is None else lambda done, best: told(wanted.trials + done, best)
         walked = walk(bench, wanted, how.folds, evaluate, trials, after) if how.folds else None
