@@ -44,8 +44,9 @@ def cluster(monkeypatch):
 
 
 def found(question, wanted, **where):
-    with remembered(None, code()) as trials, opened(question, **where) as evaluate:
-        one = search(Bench(question), wanted, evaluate, trials)
+    bench = Bench(question)
+    with remembered(None, code()) as trials, opened(bench, **where) as evaluate:
+        one = search(bench, wanted, evaluate, trials)
     return [(trial.values, trial.tried.form, dict(trial.tried.figures), trial.scores) for trial in one.trials]
 
 
@@ -59,5 +60,5 @@ def test_two_nodes_find_what_one_process_finds(tmp_path, cluster):
 def test_a_cluster_that_is_not_there_is_an_error(tmp_path):
     root = folder(tmp_path, {"cross": rules(symbols="BTC/USDT")}, recorded=False)
     question = optimize_question(root, "cross", to_ms=BEGIN_MS + 10 * DAY_MS)
-    with pytest.raises(AutotraderError, match="no Ray cluster at nowhere"), opened(question, ray="nowhere"):
+    with pytest.raises(AutotraderError, match="no Ray cluster at nowhere"), opened(Bench(question), ray="nowhere"):
         pass

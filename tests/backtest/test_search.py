@@ -51,8 +51,9 @@ def wanted(question, paths=LARGE, trials=40, objective="sharpe", seed=1) -> Want
 
 
 def found(question, what, *, study=None, workers=1, ray="", told=None):
-    with remembered(study, code()) as trials, opened(question, workers, ray) as evaluate:
-        return search(Bench(question), what, evaluate, trials, told)
+    bench = Bench(question)
+    with remembered(study, code()) as trials, opened(bench, workers, ray) as evaluate:
+        return search(bench, what, evaluate, trials, told)
 
 
 def outcome(one):
@@ -225,7 +226,7 @@ def test_too_few_days_are_refused():
 
 def test_a_walk_trades_the_best_of_each_search_on_days_it_has_not_seen(question):
     bench, what = Bench(question), wanted(question, SMALL)
-    with remembered(None, code()) as trials, opened(question) as evaluate:
+    with remembered(None, code()) as trials, opened(bench) as evaluate:
         walked = walk(bench, what, 4, evaluate, trials)
     assert len(walked.daily) == 8
     for fold in walked.folds:

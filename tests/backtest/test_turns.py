@@ -6,7 +6,7 @@ import pytest
 
 from autotrader.app import backtest_plan, compare_backtests, declared, run_backtest, run_optimize
 from autotrader.backtest import turns
-from autotrader.backtest.plan import make_tables
+from autotrader.backtest.ground import Ground
 from autotrader.backtest.world import shape_of
 from autotrader.core import jit
 from autotrader.core.clock import DAY_MS
@@ -25,7 +25,8 @@ def root(tmp_path):
 @pytest.fixture
 def installed_now(root, monkeypatch):
     """Let nothing be kept, without compiling all of it again."""
-    for shape in ((), shape_of(make_tables(backtest_plan(root, declared(root), **SPAN)).w)):
+    plan = backtest_plan(root, declared(root), **SPAN)
+    for shape in ((), shape_of(Ground(plan).tables(plan).w)):
         turns.compiled(shape)
     monkeypatch.setattr(jit, "is_kept", lambda *_: False)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autotrader.backtest.engine import Outcome, simulate
-from autotrader.backtest.plan import Exchange, Simulated, make_plan
+from autotrader.backtest.plan import Exchange, Plan, Simulated, make_plan
 from autotrader.core.units import timeframe_ms
 from autotrader.market.bars import Columns, Funding, aggregate
 from autotrader.risk.limits import Limits
@@ -68,16 +68,15 @@ def candles(rows: Sequence[tuple[float, float, float, float]], minutes: Sequence
     return Columns(ts, *(np.ascontiguousarray(prices[:, n]) for n in range(4)), np.ones(len(rows)))
 
 
-def run(
+def planned(
     series: Mapping[str, Columns] | Columns,
     strategies: Mapping[str, Mapping[str, Any]] | Mapping[str, Any],
     *,
     limits: Limits = Limits(),  # noqa: B008 - a NamedTuple cannot change
     rates: Sequence[tuple[int, float]] = (),
-    compiled: bool = True,
     **exchange: Any,
-) -> Outcome:
-    """Run strategies (or one, as `a`) over bars (or those of X/USDT alone), for 10,000 USDT without fees."""
+) -> Plan:
+    """Return the plan of strategies (or one, as `a`) over bars (or those of X/USDT alone), for 10,000 USDT, no fees."""
     bars = {"X/USDT": series} if isinstance(series, Columns) else dict(series)
     named = {"a": strategies} if "enter_long" in strategies or "exposure" in strategies else strategies
     kind = registry.kinds()["rules"]
@@ -115,4 +114,15 @@ def run(
         terms["leverage"],
         Memory(bars, rates=rates),
     )
-    return simulate(make_plan([venue], simulated, limits), compiled=compiled)
+    return make_plan([venue], simulated, limits)
+
+
+def run(
+    series: Mapping[str, Columns] | Columns,
+    strategies: Mapping[str, Mapping[str, Any]] | Mapping[str, Any],
+    *,
+    compiled: bool = True,
+    **more: Any,
+) -> Outcome:
+    """Run what `planned` takes."""
+    return simulate(planned(series, strategies, **more), compiled=compiled)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from autotrader.backtest.ground import Ground
+from autotrader.backtest.plan import Plan
 from autotrader.features.shared import Shared
 from autotrader.market.bars import Floats
 
@@ -43,10 +45,11 @@ class Desk:
 
 
 class Common:
-    """What runs on several threads share: columns, and a desk for each thread."""
+    """What runs on several threads share: columns, the ground that they stand on, and a desk for each thread."""
 
     def __init__(self) -> None:
         self.columns = Shared()
+        self._ground: Ground | None = None
         self._threads = threading.local()
 
     @property
@@ -56,3 +59,10 @@ class Common:
             self._threads.desk = Desk()
         desk: Desk = self._threads.desk
         return desk
+
+    def ground(self, plan: Plan) -> Ground:
+        """Return the ground of a plan: that of the run before, where it is the same."""
+        known = self._ground
+        if known is None or not known.bears(plan):
+            known = self._ground = Ground(plan)
+        return known

@@ -14,12 +14,13 @@ import numpy as np
 from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
 from autotrader.backtest.common import Common, Desk
-from autotrader.backtest.levels import lay_out
-from autotrader.backtest.plan import Plan, Tables, make_tables
+from autotrader.backtest.ground import Ground
+from autotrader.backtest.plan import Plan
+from autotrader.backtest.tables import Tables
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
-from autotrader.features.fold import Floats, Folder, Ints, frozen
+from autotrader.features.fold import Floats, Folder, Ints
 from autotrader.features.shared import Shared
 from autotrader.strategies.contract import Kind
 
@@ -82,7 +83,7 @@ def simulate(
 
 def prepare(plan: Plan, told: Callable[[float], None] | None = None) -> None:
     """Have compiled what is compiled once for runs like a plan's; see `turns.compiled` for what is told."""
-    turns.compiled(c.shape_of(make_tables(plan).w), told)
+    turns.compiled(c.shape_of(Ground(plan).tables(plan).w), told)
 
 
 class _Block:
@@ -119,7 +120,7 @@ class _Feed:
 
     def fill(self) -> None:
         """Bring the next columns; called when the open bar is past the ready ones."""
-        at = int(self.row[c.CURSOR])
+        at = self.row.item(c.CURSOR)
         ready = min(at + self._block, self._total)
         self.row[c.READY] = ready
         for leg in self.legs:
@@ -128,11 +129,14 @@ class _Feed:
 
 class _Run:
     def __init__(self, plan: Plan, *, compiled: bool, ahead: bool, common: Common | None) -> None:
-        self.plan, self.compiled = plan, compiled
-        self.tables = make_tables(plan)
-        self.loop = (
-            compiled_loop(tuple(plan.kinds), c.shape_of(self.tables.w)) if compiled else plain_loop(tuple(plan.kinds))
-        )
+        self.plan = plan
+        ground = common.ground(plan) if common is not None else Ground(plan)
+        self.tables = ground.tables(plan)
+        self.columns = ground.columns  # kept alive
+        self.bars = ground.bars if compiled else ground.columns
+        self.bids, self.asks = ground.levels()
+        kinds = tuple(plan.kinds)
+        self.loop = compiled_loop(kinds, c.shape_of(self.tables.w)) if compiled else plain_loop(kinds)
         w = self.tables.w
         self.first_leg = int(w[c.RUN, c.FIRST_LEG])
         legs = len(plan.legs)
@@ -144,7 +148,7 @@ class _Run:
         slots = int(w[c.RUN, c.SLOTS])
         self.queue = np.zeros((4 * legs + 4 + 4 * slots, 3), dtype=np.int64)
         self.staged = np.zeros(legs + 1 + 4 * slots, dtype=np.int64)
-        self.recent = np.zeros(RECENT, dtype=np.int64)
+        self.recent = self.desk.rows("recent", RECENT, 1, np.int64).reshape(-1)
         cooldown = plan.limits.cooldown
         self.losses = np.zeros((cooldown.losses if cooldown else 0) + 1, dtype=np.int64)
         bars = max(len(stream.bars.ts) for stream in plan.streams)
@@ -161,10 +165,6 @@ class _Run:
             _Feed(len(stream.bars.ts), w[first + number], block, self.pool)
             for number, stream in enumerate(plan.streams)
         ]
-        self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
-        self.bids, self.asks, told = lay_out(plan, w, len(self.columns))
-        self.columns += told
-        self.bars = memory.addresses(self.columns) if self.compiled else self.columns
         offset, height = 0, block + 1 + APART
         folders = [Folder(leg.program, leg.bars, shared) for leg in plan.legs]
         still = tuple(folder.still for folder in folders)
@@ -201,22 +201,13 @@ class _Run:
         self.points = self.desk.rows("points", room, 1 + len(plan.strategies), np.float64)
 
     def go(self, progress: Progress | None) -> Outcome:
-        tables, row = self.tables, self.tables.w[c.RUN]
-        states = [one.reshape(-1) for one in tables[3:7]]
-        for feed in self.feeds:
+        row, feeds = self.tables.w[c.RUN], self.feeds
+        for feed in feeds:
             feed.fill()
         row[c.RECENT_ROOM] = len(self.recent)
-        slots = int(row[c.SLOTS])
+        arguments = self._arguments()
         while True:
-            row[c.POINT_ROOM] = min(len(self.points), len(self.points_ms)) - 2
-            # of the most that one moment may add: an entry, an exit and a guard a leg, and an order a slot
-            row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs) - slots
-            row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs) - slots
-            why = self.loop(
-                tables.w, tables.f, tables.lists, self.bars, self.features, self.bids, self.asks, *states, self.queue,
-                self.staged, self.recent, self.losses, tables.funding, self.fills, self.trades, self.points_ms,
-                self.points.reshape(-1), self.at_open,
-            )  # fmt: skip
+            why = self.loop(*arguments)
             if why == c.DONE:
                 break
             if why == c.UNCOUNTABLE:
@@ -227,9 +218,10 @@ class _Run:
                 )
             if why == c.NEEDS_ROOM:
                 self._make_room()
+                arguments = self._arguments()
                 continue
-            now_ms = min(next_ms := tables.lists[row[c.NEXT_MS] :][: len(self.feeds)].tolist())
-            for feed, own_ms in zip(self.feeds, next_ms, strict=True):
+            now_ms = min(next_ms := self.tables.lists[row[c.NEXT_MS] :].tolist())
+            for feed, own_ms in zip(feeds, next_ms, strict=True):
                 if feed.row[c.CURSOR] >= feed.row[c.READY] and own_ms == now_ms:
                     feed.fill()
             if progress is not None:
@@ -238,6 +230,19 @@ class _Run:
         if progress is not None:
             progress(1.0)
         return self._outcome()
+
+    def _arguments(self) -> tuple[Any, ...]:
+        """Return what the loop is called with; it is told how much the lists hold."""
+        tables, row, slots = self.tables, self.tables.w[c.RUN], int(self.tables.w[c.RUN, c.SLOTS])
+        row[c.POINT_ROOM] = min(len(self.points), len(self.points_ms)) - 2
+        # of the most that one moment may add: an entry, an exit and a guard a leg, and an order a slot
+        row[c.TRADE_ROOM] = len(self.trades) - 2 * len(self.plan.legs) - slots
+        row[c.FILL_ROOM] = len(self.fills) - 4 * len(self.plan.legs) - slots
+        return (
+            tables.w, tables.f, tables.lists, self.bars, self.features, self.bids, self.asks,
+            *(one.reshape(-1) for one in tables[3:7]), self.queue, self.staged, self.recent, self.losses,
+            tables.funding, self.fills, self.trades, self.points_ms, self.points.reshape(-1), self.at_open,
+        )  # fmt: skip
 
     def _make_room(self) -> None:
         """Double the list that is full."""

@@ -42,6 +42,8 @@ def grid(plans: Iterable[Plan], threads: int = 0) -> Iterator[Result]:
 
 def together(work: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:
     """Yield what some work makes of each thing, in their order, done on several threads; taken as they are needed."""
+    import numba  # noqa: F401 - of two threads that import it at once, one finds it half made
+
     waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="grid") as pool:
         for one in given:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from autotrader.backtest.overfit import Moments, deflated_sharpe, moments
+from autotrader.backtest.overfit import Moments, deflated_sharpe, mean, moments
 from autotrader.backtest.result import Curve, LegInfo, StrategyRun, Trades, units
 from autotrader.core import jit
 from autotrader.core.clock import DAY_MS
@@ -26,6 +26,8 @@ from autotrader.market.bars import Floats, Ints
 YEAR_DAYS = 365
 MAX_GROWTH = 1e9
 """Of equity in a day; beyond it the day before was as good as nothing."""
+
+NOTHING = np.empty(0, dtype=np.float64)
 
 
 class Drawdown(NamedTuple):
@@ -83,42 +85,57 @@ class Metrics(NamedTuple):
     deflated_sharpe: float | None
 
 
+class Walk(NamedTuple):
+    """What a curve's points tell one after the other; see `daily_equity`, `daily_returns` and `drawdown`."""
+
+    days: Floats
+    returns: Floats | None
+    fall: Drawdown | None
+
+
+def walk(curve: Curve) -> Walk:
+    """Return what a curve's points tell."""
+    ts, equity = curve
+    if not len(ts):
+        return Walk(NOTHING, NOTHING, None)
+    first, last = int(ts[0]) // DAY_MS, -(int(ts[-1]) // -DAY_MS)
+    days, returns = np.empty(last - first + 1), np.empty(last - first)
+    depth, peak, trough, longest_ms, lasts = _walk()(ts, equity, days, returns)
+    fall = Drawdown(depth, int(ts[peak]), int(ts[trough]), longest_ms) if equity[0] > 0.0 else None
+    return Walk(days, returns if lasts else None, fall)
+
+
 def daily_equity(curve: Curve) -> Floats:
     """Return the curve's first equity, then the last one known at each UTC day's end; the last day may be short.
 
     A point at midnight ends the day before it.
     """
-    if not len(curve.ts):
-        return np.empty(0, dtype=np.float64)
-    first, last = int(curve.ts[0]) // DAY_MS + 1, -(int(curve.ts[-1]) // -DAY_MS)
-    ends = np.arange(first, last + 1, dtype=np.int64) * DAY_MS
-    at = np.searchsorted(curve.ts, ends, side="right") - 1
-    return np.concatenate((curve.equity[:1], curve.equity[at]))
+    return walk(curve).days
 
 
 def daily_returns(curve: Curve) -> Floats | None:
     """Return one return a UTC day; None where the equity was gone before the end, for then returns mean nothing."""
-    days = daily_equity(curve)
-    if not np.all(days[:-1] > 0.0) or not np.all(days[1:] <= days[:-1] * MAX_GROWTH):
-        return None
-    returns: Floats = days[1:] / days[:-1] - 1.0
-    return returns
+    return walk(curve).returns
 
 
 def drawdown(curve: Curve) -> Drawdown | None:
     """Return the deepest and the longest fall over every point; None without a point or without money to lose."""
-    if not len(curve.ts) or not curve.equity[0] > 0.0:
-        return None
-    depth, peak, trough, longest_ms = _scan()(curve.ts, curve.equity)
-    return Drawdown(float(depth), int(curve.ts[peak]), int(curve.ts[trough]), int(longest_ms))
+    return walk(curve).fall
 
 
-def _scanned(ts: Ints, equity: Floats) -> tuple[float, int, int, int]:
-    """Walk the curve once: a peak's fall is measured when the next peak comes, so points cost a comparison or two."""
+def _walked(ts: Ints, equity: Floats, days: Floats, returns: Floats) -> tuple[float, int, int, int, bool]:
+    """Write daily equity and returns; return the depth of the deepest fall, its peak and trough, the longest time, and
+    whether the returns mean something. A peak's fall is measured when the next peak comes: points cost a few
+    comparisons.
+    """
     worst, worst_peak, worst_trough, longest = 0.0, 0, 0, 0
     peak, trough, peak_at, trough_at = equity[0], equity[0], 0, 0
+    day, day_ends_ms = 0, ts[0]
     for i in range(1, len(equity)):
         value = equity[i]
+        while ts[i] > day_ends_ms:
+            days[day] = equity[i - 1]
+            day, day_ends_ms = day + 1, (day_ends_ms // DAY_MS + 1) * DAY_MS
         if value >= peak:
             if trough < peak:
                 depth = (peak - trough) / peak
@@ -133,13 +150,19 @@ def _scanned(ts: Ints, equity: Floats) -> tuple[float, int, int, int]:
         if depth > worst:
             worst, worst_peak, worst_trough = depth, peak_at, trough_at
         longest = max(longest, ts[-1] - ts[peak_at])
-    return worst, worst_peak, worst_trough, longest
+    for left in range(day, len(days)):
+        days[left] = equity[-1]
+    lasts = True
+    for at in range(len(returns)):
+        lasts = lasts and days[at] > 0.0 and days[at + 1] <= days[at] * MAX_GROWTH
+        returns[at] = days[at + 1] / days[at] - 1.0
+    return worst, worst_peak, worst_trough, longest, lasts
 
 
 @cache
-def _scan() -> Callable[[Ints, Floats], tuple[float, int, int, int]]:
-    scan: Callable[[Ints, Floats], tuple[float, int, int, int]] = _compiled(_scanned)
-    return scan
+def _walk() -> Callable[[Ints, Floats, Floats, Floats], tuple[float, int, int, int, bool]]:
+    made: Callable[[Ints, Floats, Floats, Floats], tuple[float, int, int, int, bool]] = _compiled(_walked)
+    return made
 
 
 def cagr(curve: Curve) -> float | None:
@@ -166,23 +189,25 @@ def sortino(returns: Floats | None) -> float | None:
     """Return the yearly Sortino ratio against zero; None without two returns or without a loss."""
     if returns is None or len(returns) < 2:
         return None
-    downside = math.sqrt(float(np.mean(np.square(np.minimum(returns, 0.0)))))
-    return _finite(float(np.mean(returns)) / downside * math.sqrt(YEAR_DAYS)) if downside > 0.0 else None
+    downside = math.sqrt(mean(np.square(np.minimum(returns, 0.0))))
+    return _finite(mean(returns) / downside * math.sqrt(YEAR_DAYS)) if downside > 0.0 else None
 
 
 class Shape(NamedTuple):
-    """What a curve alone tells: its daily returns with their moments, its deepest fall, its yearly growth."""
+    """What a curve alone tells: its daily returns, their moments and Sortino ratio, its deepest fall, its growth."""
 
     returns: Floats | None
     daily: Moments | None
+    sortino: float | None
     fall: Drawdown | None
     growth: float | None
 
 
 def shape(curve: Curve) -> Shape:
     """Return what a curve alone tells; None is undefined."""
-    returns = daily_returns(curve)
-    return Shape(returns, None if returns is None else moments(returns), drawdown(curve), cagr(curve))
+    _, returns, fall = walk(curve)
+    daily = None if returns is None else moments(returns)
+    return Shape(returns, daily, sortino(returns), fall, cagr(curve))
 
 
 def measure(
@@ -201,7 +226,7 @@ def measure(
     (not annualised); both only move `deflated_sharpe`. `known` is the shape of the run's curve and
     `tallied` the tally of its trades, where they were asked for.
     """
-    returns, daily, fall, growth = known or shape(run.curve)
+    _, daily, downside, fall, growth = known or shape(run.curve)
     start, count = run.start_equity, len(trades.pnl)
     depth = max(fall.depth, run.drawdown) if fall else None
     tallied = tallied or tally(trades, legs)
@@ -215,7 +240,7 @@ def measure(
         volatility=daily.deviation * math.sqrt(YEAR_DAYS) if daily else None,
         max_drawdown=depth,
         sharpe=sharpe(daily),
-        sortino=sortino(returns),
+        sortino=downside,
         calmar=_finite(growth / depth) if depth and growth is not None else None,
         win_rate=tallied.wins / count if count else None,
         profit_factor=tallied.gained / tallied.lost if tallied.lost else None,
@@ -250,17 +275,20 @@ class Tally(NamedTuple):
 
 def tally(trades: Trades, legs: tuple[LegInfo, ...]) -> Tally:
     """Return the sums over some trades."""
-    return Tally(*_tally()(trades.leg, trades.pnl, trades.entered(), trades.entry_ms, trades.exit_ms, units(legs)))
+    entered = trades.in_ticks, trades.in_lots, trades.in_rest
+    return Tally(*_tally()(trades.leg, trades.pnl, *entered, trades.entry_ms, trades.exit_ms, units(legs)))
 
 
 def _tallied(
-    leg: npt.NDArray[np.int32], pnl: Ints, entered: Floats, entry_ms: Ints, exit_ms: Ints, unit: Floats
-) -> tuple[int, int, float, float, float, float, float, float, float, int]:
+    leg: npt.NDArray[np.int32], pnl: Ints, ticks: Ints, lots: Ints, rest: Ints, entry_ms: Ints, exit_ms: Ints,
+    unit: Floats,
+) -> tuple[int, int, float, float, float, float, float, float, float, int]:  # fmt: skip
     wins, losses, gained, lost, won_share, lost_share = 0, 0, 0.0, 0.0, 0.0, 0.0
     best, worst, held_ms, row, longest = -np.inf, np.inf, 0.0, 0, 0
     for i in range(len(pnl)):
         profit = float(pnl[i])
-        share = profit * unit[leg[i]] / entered[i] if entered[i] > 0 else 0.0
+        entered = float(ticks[i]) * float(lots[i]) + float(rest[i])  # as `Trades.entered`
+        share = profit * unit[leg[i]] / entered if entered > 0 else 0.0
         best, worst = max(best, share), min(worst, share)
         held_ms += exit_ms[i] - entry_ms[i]
         row = row + 1 if profit < 0.0 else 0
@@ -279,7 +307,7 @@ def _tally() -> Callable[..., tuple[int, int, float, float, float, float, float,
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
-    return jit.outer(cast("FunctionType", function), {}, f"metrics {function.__name__}")
+    return jit.outer(cast("FunctionType", function), {}, f"metrics {function.__name__}", brief=True)
 
 
 def _finite(value: float) -> float | None:

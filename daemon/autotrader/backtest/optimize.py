@@ -66,7 +66,7 @@ def optimize(
     start = bench.params({})
     check_paths(wanted.space, question.tree, start.model_dump(by_alias=True))
     prepare(bench.start, compiling)
-    with remembered(how.study, code()) as trials, opened(question, how.workers, how.ray) as evaluate:
+    with remembered(how.study, code()) as trials, opened(bench, how.workers, how.ray) as evaluate:
         found = search(bench, wanted, evaluate, trials, told)
         after = None if told is None else lambda done, best: told(wanted.trials + done, best)
         walked = walk(bench, wanted, how.folds, evaluate, trials, after) if how.folds else None

@@ -47,21 +47,26 @@ class Moments(NamedTuple):
         return self.mean / self.deviation if self.deviation > NOISE else None
 
 
+def mean(values: Floats) -> float:
+    """Return the mean of some values, at least one; NumPy's own takes longer to begin than to add up a few hundred."""
+    return float(np.add.reduce(values)) / len(values)
+
+
 def moments(returns: Floats) -> Moments | None:
     """Return the moments of some returns; None for fewer than two, or where they are too large to count with."""
     if len(returns) < 2:
         return None
-    mean = float(returns.mean())
-    apart = returns - mean
+    middle = mean(returns)
+    apart = returns - middle
     square = apart * apart
-    second = float(square.mean())
+    second = mean(square)
     if not math.isfinite(second * second):
         return None
     deviation = math.sqrt(second * len(returns) / (len(returns) - 1))
     if deviation <= NOISE:
-        return Moments(len(returns), mean, deviation, 0.0, 3.0)
-    skewness = float((square * apart).mean()) / second**1.5
-    return Moments(len(returns), mean, deviation, skewness, float((square * square).mean()) / (second * second))
+        return Moments(len(returns), middle, deviation, 0.0, 3.0)
+    skewness = mean(square * apart) / second**1.5
+    return Moments(len(returns), middle, deviation, skewness, mean(square * square) / (second * second))
 
 
 def probabilistic_sharpe(of: Moments, benchmark: float = 0.0) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -133,7 +134,12 @@ class Result:
 
 def units(legs: tuple[LegInfo, ...]) -> Floats:
     """Return how many ticks times lots make one step of cash, for each leg."""
-    return np.array([float(leg.cash / (leg.tick * leg.lot)) for leg in legs], dtype=np.float64)
+    return np.array([_unit(leg.tick, leg.lot, leg.cash) for leg in legs], dtype=np.float64)
+
+
+@lru_cache(maxsize=1_024)
+def _unit(tick: Decimal, lot: Decimal, cash: Decimal) -> float:
+    return float(cash / (tick * lot))
 
 
 def trade_returns(legs: tuple[LegInfo, ...], trades: Trades) -> Floats:

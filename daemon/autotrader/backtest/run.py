@@ -6,9 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from types import FunctionType
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from autotrader.backtest import world as c
 from autotrader.backtest.engine import Outcome, Progress, prepare, simulate
@@ -18,10 +21,11 @@ from autotrader.backtest.summary import measured
 from autotrader.config.load import Declarations
 from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
+from autotrader.core import jit
 from autotrader.core.clock import iso
 from autotrader.core.errors import AutotraderError
 from autotrader.execution.declared import limits_of
-from autotrader.market.bars import BarSource
+from autotrader.market.bars import BarSource, Ints
 from autotrader.market.fills import value
 from autotrader.market.metrics import Metrics
 from autotrader.strategies.contract import Kind
@@ -116,10 +120,11 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
         for leg in plan.legs
     )
     streams = {stream.key: stream.bars for stream in plan.streams}
-    strategies = tuple(_strategy(outcome, number) for number in range(len(plan.strategies)))
+    worth = _worth(outcome)
+    strategies = tuple(_strategy(outcome, number, worth[number]) for number in range(len(plan.strategies)))
     return Result(
         strategies=strategies,
-        portfolio=_portfolio(outcome, strategies),
+        portfolio=_portfolio(outcome, strategies, sum(worth)),
         legs=legs,
         trades=_trades(outcome),
         seconds=0.0,
@@ -139,63 +144,78 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _trades(outcome: Outcome) -> Trades:
-    columns = outcome.trades.T.copy()  # the run's own list goes to the next run
-    kinds = (np.int32, np.int8, *[np.int64] * 10, np.int8)
-    return Trades._make(np.ascontiguousarray(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True))
+    count = len(outcome.trades)
+    leg, (side, reason) = np.empty(count, np.int32), np.empty((2, count), np.int8)
+    rest = np.empty((c.TRADE_WIDTH - 3, count), np.int64)
+    _copy_trades()(outcome.trades, leg, side, rest, reason)  # the run's own list goes to the next run
+    return Trades._make((leg, side, *rest, reason))
 
 
-def _worth(outcome: Outcome, strategy: int | None) -> Decimal:
-    """Return what is still open at the last closes, in quote units; of one strategy, or of all."""
-    w, f = outcome.tables.w, outcome.tables.f
-    first = int(w[c.RUN, c.FIRST_LEG])
-    total = 0
-    for number, leg in enumerate(outcome.plan.legs):
-        row = w[first + number]
-        if int(row[c.LOTS]) and strategy in (None, leg.strategy):
-            instrument = int(row[c.INSTRUMENT])
+def _trades_copied(
+    trades: Ints, leg: npt.NDArray[np.int32], side: npt.NDArray[np.int8], rest: Ints, reason: npt.NDArray[np.int8]
+) -> None:
+    for i in range(len(trades)):
+        leg[i], side[i], reason[i] = trades[i, 0], trades[i, 1], trades[i, c.TRADE_WIDTH - 1]
+        for column in range(c.TRADE_WIDTH - 3):
+            rest[column, i] = trades[i, 2 + column]
+
+
+@cache
+def _copy_trades() -> Callable[..., None]:
+    copy: Callable[..., None] = jit.outer(cast("FunctionType", _trades_copied), {}, "trades", brief=True)
+    return copy
+
+
+def _worth(outcome: Outcome) -> list[int]:
+    """Return what each strategy has still open at the last closes, in steps of cash."""
+    plan, w, f = outcome.plan, outcome.tables.w, outcome.tables.f
+    found = [0] * len(plan.strategies)
+    for row, leg in zip(w[w.item(c.RUN, c.FIRST_LEG) :], plan.legs, strict=False):
+        lots = row.item(c.LOTS)
+        if lots:
+            instrument = row.item(c.INSTRUMENT)
             ticks = int(f[instrument, c.LAST_PRICE] * f[instrument, c.PER_PRICE] + 0.5)
-            total += value(int(row[c.LOTS]), ticks, int(w[instrument, c.UNIT]))
-    return total * CASH
+            found[leg.strategy] += value(lots, ticks, w.item(instrument, c.UNIT))
+    return found
 
 
-def _strategy(outcome: Outcome, number: int) -> StrategyRun:
-    plan, row = outcome.plan, outcome.tables.w[int(outcome.tables.w[c.RUN, c.FIRST_STRATEGY]) + number]
-    one = plan.strategies[number]
-    mine = [leg for leg in plan.legs if leg.strategy == number]
-    start = next(each.cash for each in plan.exchanges if each.name == mine[0].declared.exchange)
-    bars = int(row[c.BARS])
+def _strategy(outcome: Outcome, number: int, worth: int) -> StrategyRun:
+    plan, w = outcome.plan, outcome.tables.w
+    row, one = w[w.item(c.RUN, c.FIRST_STRATEGY) + number], plan.strategies[number]
+    mine = [leg.declared for leg in plan.legs if leg.strategy == number]
+    start = next(each.cash for each in plan.exchanges if each.name == mine[0].exchange)
+    bars = row.item(c.BARS)
     return StrategyRun(
         name=one.name,
         kind=one.params.kind,
-        symbols=tuple(dict.fromkeys(leg.declared.symbol for leg in mine)),
+        symbols=tuple(dict.fromkeys(leg.symbol for leg in mine)),
         bars=bars,
         start_equity=start,
-        final_equity=start + int(row[c.MONEY]) * CASH + _worth(outcome, number),
+        final_equity=start + row.item(c.MONEY) * CASH + worth * CASH,
         curve=_curve(outcome, 1 + number, float(start)),
-        fees=int(row[c.FEES_SUM]) * CASH,
-        exposed=int(row[c.EXPOSED_BARS]) / bars if bars else 0.0,
+        fees=row.item(c.FEES_SUM) * CASH,
+        exposed=row.item(c.EXPOSED_BARS) / bars if bars else 0.0,
         drawdown=_deepest(outcome, number),
     )
 
 
-def _portfolio(outcome: Outcome, strategies: Sequence[StrategyRun]) -> StrategyRun:
+def _portfolio(outcome: Outcome, strategies: Sequence[StrategyRun], worth: int) -> StrategyRun:
     plan, w = outcome.plan, outcome.tables.w
     alone = len(strategies) == 1 and len(plan.exchanges) == 1
-    first, count = int(w[c.RUN, c.FIRST_STRATEGY]), len(plan.strategies)
+    first, count = w.item(c.RUN, c.FIRST_STRATEGY), len(plan.strategies)
     start = sum((one.cash for one in plan.exchanges), Decimal(0))
-    money = sum(int(each) for each in w[first : first + count, c.MONEY]) * CASH
-    fees = sum(int(each) for each in w[first : first + count, c.FEES_SUM]) * CASH
-    moments = int(w[c.RUN, c.MOMENTS])
+    money, fees, bars = (sum(w[first : first + count, sums].tolist()) for sums in (c.MONEY, c.FEES_SUM, c.BARS))
+    moments = w.item(c.RUN, c.MOMENTS)
     return StrategyRun(
         name=PORTFOLIO,
         kind=PORTFOLIO,
         symbols=tuple(dict.fromkeys(symbol for _, symbol in plan.instruments)),
-        bars=sum(int(each) for each in w[first : first + count, c.BARS]),
+        bars=bars,
         start_equity=start,
-        final_equity=start + money + _worth(outcome, None),
+        final_equity=start + money * CASH + worth * CASH,
         curve=strategies[0].curve if alone else _curve(outcome, 0, float(start)),
-        fees=fees,
-        exposed=int(w[c.RUN, c.EXPOSED_MOMENTS]) / moments if moments else 0.0,
+        fees=fees * CASH,
+        exposed=w.item(c.RUN, c.EXPOSED_MOMENTS) / moments if moments else 0.0,
         drawdown=float(outcome.tables.f[c.RUN, c.DRAWDOWN]),
     )
 
@@ -206,9 +226,14 @@ def _deepest(outcome: Outcome, number: int) -> float:
 
 
 def _curve(outcome: Outcome, column: int, start: float) -> Curve:
-    ts = np.concatenate(([outcome.plan.start_ms], outcome.points_ms))
-    equity = np.concatenate(([start], outcome.points[:, column]))
-    keep = np.concatenate((ts[1:] > ts[:-1], [True]))  # of two points at one moment the later one
+    count = len(outcome.points_ms)
+    ts, equity = np.empty(count + 1, np.int64), np.empty(count + 1)
+    ts[0], equity[0] = outcome.plan.start_ms, start
+    ts[1:], equity[1:] = outcome.points_ms, outcome.points[:, column]
+    later = ts[1:] > ts[:-1]
+    if np.count_nonzero(later) == count:
+        return Curve(ts, equity)
+    keep = np.append(later, True)  # of two points at one moment the later one
     return Curve(ts[keep], equity[keep])
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any, Final
 
-from autotrader.backtest.metrics import Metrics, measure, shape, tally
+from autotrader.backtest.metrics import Metrics, Shape, Tally, measure, shape, tally
 from autotrader.backtest.result import REASONS, LegInfo, Result, Trades
 from autotrader.core.clock import iso
 from autotrader.core.units import plain, shown
@@ -29,22 +29,20 @@ PRICE_DIGITS = 12
 
 def measured(result: Result, *, trials: int = 1, variance: float = 0.0) -> dict[str, Metrics]:
     """Return the figures of every run by name, the portfolio last; the trials are as `metrics.measure` takes them."""
-    curves = {id(run.curve): run.curve for run in result.runs}  # a single strategy's is the portfolio's too
-    known = {key: shape(curve) for key, curve in curves.items()}
-    trades = {run.name: result.trades_of(run.name) for run in result.runs}  # and so are its trades
-    tallies = {id(each): tally(each, result.legs) for each in {id(one): one for one in trades.values()}.values()}
-    return {
-        run.name: measure(
-            run,
-            trades[run.name],
-            result.legs,
-            trials=trials,
-            variance=variance,
-            known=known[id(run.curve)],
-            tallied=tallies[id(trades[run.name])],
+    shapes: dict[int, Shape] = {}  # a single strategy's curve is the portfolio's too,
+    tallies: dict[int, tuple[Trades, Tally]] = {}  # and so are its trades
+    figures = {}
+    for run in result.runs:
+        curve, trades = id(run.curve), result.trades_of(run.name)
+        if curve not in shapes:
+            shapes[curve] = shape(run.curve)
+        if id(trades) not in tallies:
+            tallies[id(trades)] = trades, tally(trades, result.legs)
+        known, (_, tallied) = shapes[curve], tallies[id(trades)]
+        figures[run.name] = measure(
+            run, trades, result.legs, trials=trials, variance=variance, known=known, tallied=tallied
         )
-        for run in result.runs
-    }
+    return figures
 
 
 def document(result: Result, figures: Mapping[str, Metrics] | None = None) -> dict[str, Any]:

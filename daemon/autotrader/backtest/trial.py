@@ -33,6 +33,9 @@ from autotrader.strategies import registry
 
 NO_RETURNS = np.empty(0, dtype=np.float64)
 
+MAX_READ = 1_024
+"""Strategies that were named and are not evaluated yet which a bench remembers: several batches of a search."""
+
 
 class Span(NamedTuple):
     """From when to when a trial is simulated, UTC milliseconds; None is as far as the history goes."""
@@ -84,6 +87,7 @@ class Bench:
         self.question = question
         self._kind = registry.kinds()[question.kind]
         self._common = Common()
+        self._read: dict[tuple[tuple[str, str], ...], tuple[StrategyParams, str]] = {}
         self._exchanges = tuple(
             one._replace(source=Held(one.source, question.span.to_ms)) for one in question.exchanges
         )
@@ -102,18 +106,27 @@ class Bench:
     def evaluate(self, task: Task) -> Tried:
         """Return what a task gives; a file that is refused is an answer, not an error."""
         try:
-            params = self.params(task.values)
+            known = self._read.pop(tuple(task.values.items()), None)
+            params, form = self._validated(task.values) if known is None else known
             outcome = simulate(self.plan(params, task.span), ahead=False, common=self._common)
-            return tried(form_of(params), result_of(outcome))
+            return tried(form, result_of(outcome))
         except (ValidationError, AutotraderError) as error:
             return _refused(error)
 
     def named(self, values: Mapping[str, str]) -> Tried:
-        """Return a trial that was not run: its form, or why it is refused."""
+        """Return a trial that was not run: its form, or why it is refused. It is likely to be evaluated next."""
         try:
-            return Tried(form_of(self.params(values)), {}, NO_RETURNS)
+            found = self._validated(values)
         except (ValidationError, AutotraderError) as error:
             return _refused(error)
+        if len(self._read) >= MAX_READ:
+            self._read.clear()
+        self._read[tuple(values.items())] = found
+        return Tried(found[1], {}, NO_RETURNS)
+
+    def _validated(self, values: Mapping[str, str]) -> tuple[StrategyParams, str]:
+        params = self.params(values)
+        return params, form_of(params)
 
     @cached_property
     def start(self) -> Plan:
@@ -203,12 +216,12 @@ class Held:
         bars = self._held(symbol, timeframe, start_ms)
         if not len(bars.ts) or start_ms < bars.ts[0]:
             return self._source.after(symbol, timeframe, start_ms, limit)
-        first = int(np.searchsorted(bars.ts, start_ms))
-        return bars.part(first, first + limit)
+        first = int(bars.ts.searchsorted(start_ms))
+        return bars.part(first, first + limit) if first or limit < len(bars.ts) else bars
 
     def before(self, symbol: str, timeframe: str, end_ms: int, limit: int) -> Columns:
         bars = self._held(symbol, timeframe, end_ms)
-        stop = int(np.searchsorted(bars.ts, end_ms - timeframe_ms(timeframe), side="right"))
+        stop = int(bars.ts.searchsorted(end_ms - timeframe_ms(timeframe), side="right"))
         if stop < limit:
             return self._source.before(symbol, timeframe, end_ms, limit)
         return bars.part(stop - limit, stop)

@@ -30,21 +30,22 @@ class Evaluate(Protocol):
     def __call__(self, tasks: Sequence[Task], /) -> Iterator[Tried]: ...
 
 
-def opened(question: Question, workers: int = 0, ray: str = "") -> AbstractContextManager[Evaluate]:
+def opened(bench: Bench, workers: int = 0, ray: str = "") -> AbstractContextManager[Evaluate]:
     """Return where tasks are evaluated, to be closed at the end. Raises AutotraderError for what cannot be had.
 
-    0 workers are threads of this process, one a processor; 1 is this thread alone, more are processes.
+    0 workers are threads of this process, one a processor; 1 is this thread alone, more are processes. Threads work at
+    the bench that is given, others make one of their own for its question.
     """
+    question = bench.question
     if ray:
         return _cluster(question, ray)
     if not 0 <= workers <= MAX_WORKERS:
         raise AutotraderError(f"{workers} workers cannot be; give 1 to {MAX_WORKERS}")
-    return _processes(question, workers) if workers > 1 else _here(question, workers or processors())
+    return _processes(question, workers) if workers > 1 else _here(bench, workers or processors())
 
 
 @contextmanager
-def _here(question: Question, threads: int) -> Iterator[Evaluate]:
-    bench = Bench(question)
+def _here(bench: Bench, threads: int) -> Iterator[Evaluate]:
     yield lambda tasks: together(bench.evaluate, tasks, threads)
 
 

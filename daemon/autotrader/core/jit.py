@@ -69,15 +69,18 @@ def native(make: Callable[[], Any]) -> Callable[[F], F]:
     return mark
 
 
-def outer(function: FunctionType, names: Names, key: str, *, inlined: Inlining = Inlining.OFTEN) -> Any:
+def outer(
+    function: FunctionType, names: Names, key: str, *, inlined: Inlining = Inlining.OFTEN, brief: bool = False
+) -> Any:
     """Return a function compiled for calls from Python, with what it calls made a part of it.
 
     `names` replaces global names in it and in what it calls, or makes what does, where code is compiled instead of read
     back. `key` is what besides the sources decides the machine code (the replaced functions' texts, the constants):
-    equal keys share it, across processes.
+    equal keys share it, across processes. A `brief` one keeps the interpreter's lock: another thread that took it
+    meanwhile would keep it for longer than the function runs.
     """
     copied = _copied(function, dict(function.__globals__))
-    made = _dispatcher(copied, called_from_python=True)
+    made = _dispatcher(copied, called_from_python=True, brief=brief)
     vars(made)["_cache"] = _kept_code(copied, key, names, inlined)
     return made
 
@@ -179,7 +182,9 @@ def reached(function: FunctionType) -> set[str]:
     return found
 
 
-def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inlined: Inlining = Inlining.NONE) -> Any:
+def _dispatcher(
+    function: FunctionType, *, called_from_python: bool = False, inlined: Inlining = Inlining.NONE, brief: bool = False
+) -> Any:
     from numba import njit
 
     options: dict[str, Any] = {} if called_from_python else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -187,7 +192,7 @@ def _dispatcher(function: FunctionType, *, called_from_python: bool = False, inl
     if inlined is Inlining.ALL or (inlined is Inlining.OFTEN and often):
         options["forceinline"] = True
     # Nothing that is compiled here makes or keeps an array, so nothing needs to count references.
-    options |= {"error_model": "numpy", "nogil": True, "_nrt": False}
+    options |= {"error_model": "numpy", "nogil": not brief, "_nrt": False}
     return njit(**options)(function)
 
 

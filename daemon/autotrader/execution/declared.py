@@ -52,7 +52,8 @@ def _cap(value: Any, currency: str) -> Cap | None:
 
 def declared_policy(params: StrategyParams) -> Policy:
     """Return how a strategy's orders are sent."""
-    return Policy(params.execution.kind, getattr(params.execution, "timeout", None) or 0)
+    execution = params.execution
+    return Policy(execution.kind, execution.timeout if execution.kind == "limit" else 0)
 
 
 def declared_guard(params: StrategyParams) -> Guard:

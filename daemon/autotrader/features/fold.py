@@ -67,21 +67,20 @@ class Folder:
     """
 
     def __init__(self, program: Program, bars: Mapping[SeriesKey, Columns], shared: Shared | None = None) -> None:
-        self._parts = _parts(program)
-        nodes = program.nodes
-        shown = [(at, nodes[index]) for at, index in enumerate(program.outputs)]
-        self.still = tuple((at, node.params[0]) for at, node in shown if _is_still(node))
+        self.still = _still(program)
+        *others, own = _parts(program)
         self._seen: dict[SeriesKey, _Seen] = {}
-        for part in self._parts[:-1]:
+        for place, part in enumerate(others):
             columns = bars[part.key]
             values = np.empty((part.width, len(columns.ts)))
-            taken = _taken(program, part, columns, shared)
-            _Loop(nodes, part, columns, self._seen, taken).run(0, len(columns.ts), values)
+            self._begun(program, place, part, columns, shared).run(0, len(columns.ts), values)
             self._seen[part.key] = _Seen(columns.ts + timeframe_ms(part.key.timeframe), values)
-        own = self._parts[-1]
-        taken = _taken(program, own, bars[own.key], shared)
-        self._loop = _Loop(nodes, own, bars[own.key], self._seen, taken)
+        self._loop = self._begun(program, len(others), own, bars[own.key], shared)
         self.width = own.width
+
+    def _begun(self, program: Program, place: int, part: _Part, columns: Columns, shared: Shared | None) -> _Loop:
+        taken = _taken(program, part, columns, shared)
+        return _Loop(_made(program, place, tuple(taken)), part, columns, self._seen, taken)
 
     def rows(self, start: int, stop: int, out: Floats) -> None:
         """Write the columns of own bars `start` to `stop` into the first places of `out`, (columns, room) float64.
@@ -91,40 +90,52 @@ class Folder:
         self._loop.run(start, stop, out)
 
 
+class _Made(NamedTuple):
+    """A part's loop as machine code, the numbers that it takes, and where the state of each of its kernels begins."""
+
+    function: Any
+    params: Floats
+    offsets: Ints
+
+
 class _Loop:
     """One series' compiled loop with its state. `taken` are the columns of nodes that need not be computed."""
 
     def __init__(
-        self,
-        nodes: tuple[GraphNode, ...],
-        part: _Part,
-        bars: Columns,
-        seen: Mapping[SeriesKey, _Seen],
-        taken: Mapping[int, Floats],
+        self, made: _Made, part: _Part, bars: Columns, seen: Mapping[SeriesKey, _Seen], taken: Mapping[int, Floats]
     ) -> None:
-        params: list[float] = []
-        offsets = [0]
-        for index in part.nodes:
-            node = nodes[index]
-            if node.feature is not None and index not in taken:
-                params.extend(node.params)
-                offsets.append(offsets[-1] + node.feature.size(*node.params))
-        params.extend(nodes[index].params[0] for index in _constants(nodes, part))
+        self._function, self._params, self._offsets = made
         self._columns = [frozen(column) for column in bars]
         self._length_ms = timeframe_ms(part.key.timeframe)
-        self._params = np.array(params, dtype=np.float64)
-        self._offsets = np.array(offsets, dtype=np.int64)
-        self._state = np.full(offsets[-1], np.nan)
+        self._state = np.full(self._offsets[-1], np.nan)
         self._places = np.zeros(max(len(part.seen), 1), dtype=np.int64)
         self._others = [value for key in part.seen for value in (frozen(seen[key].closes), frozen(seen[key].values))]
         self._others += [frozen(column) for column in taken.values()]
-        self._function = _compiled(_text(nodes, part, tuple(taken)), tuple(_names(nodes, part).items()))
 
     def run(self, start: int, stop: int, out: Floats) -> None:
         self._function(
             start, stop, *self._columns, self._length_ms, self._params, self._offsets, self._state, self._places,
             *self._others, out.reshape(-1), out.shape[1],
         )  # fmt: skip
+
+
+@lru_cache(maxsize=1_024)
+def _made(program: Program, place: int, taken: tuple[int, ...]) -> _Made:
+    """Return the loop of a program's part that reads some of its nodes from columns."""
+    return _loop_of(program.nodes, _parts(program)[place], taken)
+
+
+def _loop_of(nodes: tuple[GraphNode, ...], part: _Part, taken: tuple[int, ...] = ()) -> _Made:
+    params: list[float] = []
+    offsets = [0]
+    for index in part.nodes:
+        node = nodes[index]
+        if node.feature is not None and index not in taken:
+            params.extend(node.params)
+            offsets.append(offsets[-1] + node.feature.size(*node.params))
+    params.extend(nodes[index].params[0] for index in _constants(nodes, part))
+    function = _compiled(_text(nodes, part, taken), tuple(_names(nodes, part).items()))
+    return _Made(function, np.array(params, dtype=np.float64), np.array(offsets, dtype=np.int64))
 
 
 def _taken(program: Program, part: _Part, bars: Columns, shared: Shared | None) -> dict[int, Floats]:
@@ -137,8 +148,8 @@ def _taken(program: Program, part: _Part, bars: Columns, shared: Shared | None) 
         nodes, mine = features[place].nodes, tuple(range(len(features[place].nodes)))
         alone = _Part(part.key, mine, ((0, mine[-1]),), 1, (), {})
         column: Floats = np.empty(len(bars.ts))
-        _Loop(nodes, alone, bars, {}, {}).run(0, len(column), column.reshape(1, -1))
-        return column
+        _Loop(_loop_of(nodes, alone), alone, bars, {}, {}).run(0, len(column), column.reshape(1, -1))
+        return frozen(column)
 
     columns = shared.columns([one.text for one in features], bars, make)
     return {} if columns is None else {one.node: column for one, column in zip(features, columns, strict=True)}
@@ -155,7 +166,7 @@ class _Innermost(NamedTuple):
     text: str
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1_024)
 def _innermost(program: Program, key: SeriesKey) -> tuple[_Innermost, ...]:
     found = []
     for index, node in enumerate(program.nodes):
@@ -174,18 +185,27 @@ def _name(node: GraphNode) -> str:
     return node.function.__name__ if node.function is not None else ""
 
 
+@lru_cache(maxsize=1_024)
+def _still(program: Program) -> tuple[tuple[int, float], ...]:
+    """Return the columns that never change, (place, value)."""
+    shown = ((at, program.nodes[index]) for at, index in enumerate(program.outputs))
+    return tuple((at, node.params[0]) for at, node in shown if _is_still(node))
+
+
 def _is_still(node: GraphNode) -> bool:
     return node.series is None
 
 
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a read-only view: recorded columns and made ones are then of one type, and compile once."""
+    if not array.flags.writeable and array.flags.c_contiguous:
+        return array
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1_024)
 def _parts(program: Program) -> tuple[_Part, ...]:
     """Return the program's series in the order in which they are folded, its own last."""
     nodes, own = program.nodes, program.own

@@ -38,24 +38,31 @@ class Shared:
 
         `make` returns the column of the expression at a place. Two threads may make the same one, which are equal.
         """
-        ground = tuple((address(column), len(column)) for column in bars)
+        ground = (len(bars.ts), *map(address, bars))
         keys: list[tuple[Hashable, Hashable]] = [(one, ground) for one in expressions]
         with self._lock:
-            found = [self._columns.get(key) for key in keys]
-            new = {key for key, column in zip(keys, found, strict=True) if column is None and key not in self._asked}
-            if new:
-                if len(self._asked) >= MAX_ASKED:
-                    self._asked.clear()
-                self._asked |= new
+            known = [self._columns.get(key) for key in keys]
+            found = [column for column in known if column is not None]
+            if len(found) < len(keys) and not self._asked_before(keys):
                 return None
-            for key, column in zip(keys, found, strict=True):
-                if column is not None:
+            for key in keys:
+                if key in self._columns:
                     self._columns.move_to_end(key)
-        made = [make(place) if column is None else column for place, column in enumerate(found)]
+        if len(found) == len(keys):
+            return found
+        made = [make(place) if column is None else column for place, column in enumerate(known)]
         with self._lock:
             for key, column in zip(keys, made, strict=True):
                 self._keep(key, column, bars)
         return made
+
+    def _asked_before(self, keys: Sequence[tuple[Hashable, Hashable]]) -> bool:
+        """Tell whether each is known, or was asked for; they are from now on."""
+        new = {key for key in keys if key not in self._columns and key not in self._asked}
+        if new and len(self._asked) >= MAX_ASKED:
+            self._asked.clear()
+        self._asked |= new
+        return not new
 
     def _keep(self, key: tuple[Hashable, Hashable], column: Floats, bars: Columns) -> None:
         if key in self._columns:
