@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotrader.core.errors import HistoryError
-from autotrader.market.book import NO_LEVEL, Changes, replay
+from autotrader.market import book
+from autotrader.market.book import NO_LEVEL, Changes
 from autotrader.market.history import History
 from conftest import data_folder
 from support.feeds import START_MS, changes
@@ -26,6 +27,10 @@ def told(*messages, ids=None):
     msg, whole, side, price, amount = map(np.array, zip(*rows, strict=True))
     final = np.array([-1] * len(messages) if ids is None else ids)[msg]
     return Changes(START_MS + msg, msg, whole, side == "bid", price, amount, final)
+
+
+def replay(changes, depth=20):
+    return book.replay(changes, depth)[0]
 
 
 def bids(levels, depth=2):

@@ -34,6 +34,30 @@ class Levels(NamedTuple):
         return Levels(self.ts[start:stop], self.bids[start:stop], self.asks[start:stop])
 
 
+class Prints(NamedTuple):
+    """The trades since the event before, for some events of a book: those of event i are `first[i]` to `first[i + 1]`.
+
+    `taker` is 1 where a buyer took and -1 where a seller did.
+    """
+
+    first: Ints
+    taker: Ints
+    price: Floats
+    amount: Floats
+
+    def part(self, start: int, stop: int) -> Prints:
+        """Return those of the events from index `start` up to `stop`."""
+        first = self.first[start : stop + 1]
+        rows = slice(int(first[0]), int(first[-1]))
+        return Prints(first - first[0], self.taker[rows], self.price[rows], self.amount[rows])
+
+
+def no_prints(events: int) -> Prints:
+    """Return no trades beside some events."""
+    none = np.empty(0, dtype=np.float64)
+    return Prints(np.zeros(events + 1, dtype=np.int64), np.empty(0, dtype=np.int64), none, none)
+
+
 class Changes(NamedTuple):
     """A recording, a row for each level that a message changed; an amount of 0 takes the level away.
 
@@ -77,8 +101,10 @@ class _Side:
         return shown + [NO_LEVEL] * (depth - len(shown))
 
 
-def replay(changes: Changes, depth: int = BOOK_DEPTH) -> Levels:
+def replay(changes: Changes, depth: int = BOOK_DEPTH) -> tuple[Levels, Ints]:
     """Return the book after each message from the first snapshot on, without those at which a side was empty.
+
+    Beside it stands the first row of each of these messages.
 
     A snapshot replaces the book. Messages that it holds already are passed over; what came before it and goes beyond it
     is applied on it, as Binance's "How to manage a local order book correctly" asks for.
@@ -118,4 +144,5 @@ def replay(changes: Changes, depth: int = BOOK_DEPTH) -> Levels:
             sides[0].append(best_bids)
             sides[1].append(best_asks)
     shape = (len(shown), depth, 2)
-    return Levels(changes.ts[shown], np.array(sides[0]).reshape(shape), np.array(sides[1]).reshape(shape))
+    rows = np.array(shown, dtype=np.int64)
+    return Levels(changes.ts[rows], np.array(sides[0]).reshape(shape), np.array(sides[1]).reshape(shape)), rows
