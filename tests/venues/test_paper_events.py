@@ -349,17 +349,21 @@ def test_a_restart_tells_the_event_again_that_was_not_asked_past_and_goes_on(tmp
     assert asyncio.run(live("whole", set())) == asyncio.run(live("cut", stops))
 
 
-async def test_a_file_of_the_first_version_is_read_on(tape, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_file_of_an_older_version_is_read_on(tape, tmp_path, version):
     feeds = trades((0, 100.0), (0, 100.1), (2, 100.2))
     first = await tape(feeds)
     await first.to(1)
     await first.venue.submit(order(price="99"))
     await first.venue.close()
+    later = {"orders": ("ahead",)}
+    if version == 1:
+        later = {"clock": ("symbol", "feed", "row"), "orders": ("crossing", "ahead")}
     with sqlite3.connect(tmp_path / "a.db") as db:
-        for table, names in (("clock", ("symbol", "feed", "row")), ("orders", ("crossing",))):
+        for table, names in later.items():
             for column in names:
                 db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {version}")
     second = await tape(feeds)
     assert [one.client_id for one in await second.venue.open_orders()] == ["e"]
     assert (await second.to(1)).row == 1

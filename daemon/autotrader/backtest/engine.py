@@ -14,7 +14,7 @@ import numpy as np
 from autotrader.backtest import glue, loop, turns
 from autotrader.backtest import world as c
 from autotrader.backtest.common import Common, Desk
-from autotrader.backtest.levels import lay_out
+from autotrader.backtest.levels import lay_out, lay_out_books
 from autotrader.backtest.plan import Plan, Tables, make_tables
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
@@ -154,9 +154,10 @@ class _Run:
             _Feed(len(stream.bars.ts), w[first + number], block, self.pool)
             for number, stream in enumerate(plan.streams)
         ]
-        self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
+        self.columns: list[Any] = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
         self.bids, self.asks, told = lay_out(plan, w, len(self.columns))
         self.columns += told
+        self.columns += lay_out_books(plan, w, len(self.columns))
         self.bars = memory.addresses(self.columns) if self.compiled else self.columns
         offset, height = 0, block + 1 + APART
         folders = [Folder(leg.program, leg.bars, shared) for leg in plan.legs]

@@ -1,4 +1,4 @@
-"""What a run's steps see of books and quotes: where it lies, and how it is shown at each event."""
+"""What a run sees of books and quotes: where it lies, and how it is shown to the steps at each event."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from autotrader.backtest import world as c
 from autotrader.backtest.plan import Plan
@@ -60,6 +61,25 @@ def lay_out(plan: Plan, w: Ints, first_column: int) -> tuple[Floats, Floats, lis
                 columns += [np.ascontiguousarray(side[:, : row[c.LEVELS]]).reshape(-1) for side in told[1:]]
     nothing = np.tile(np.array(NO_LEVEL), at // CELLS + 1)
     return nothing, nothing.copy(), columns
+
+
+def lay_out_books(plan: Plan, w: Ints, first_column: int) -> list[npt.NDArray[Any]]:
+    """Write where the books lie that fill orders, from a column of the bars on, and return their columns.
+
+    All levels of both sides, an event after the other, and the trades since the event before: see `market.queue`.
+    """
+    columns: list[npt.NDArray[Any]] = []
+    sources = {one.name: one.source for one in plan.exchanges}
+    rows = w[w[c.RUN, c.FIRST_SERIES] :]
+    for stream, row in zip(plan.streams, rows, strict=False):
+        own, ts = stream.key, stream.bars.ts
+        if own.timeframe == "book" and row[c.MATCHED] and len(ts):
+            row[c.BOOK_OF] = first_column + len(columns)
+            asked = (own.symbol, own.timeframe, int(ts[0]), len(ts))
+            told, prints = sources[own.exchange].levels(*asked), sources[own.exchange].prints(*asked)
+            sides = (np.ascontiguousarray(side).reshape(-1) for side in told[1:])
+            columns += [*sides, *map(np.ascontiguousarray, prints)]
+    return columns
 
 
 def show_levels(w: Any, bars: Any, bids: Any, asks: Any, leg: int, row: int) -> None:

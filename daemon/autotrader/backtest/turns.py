@@ -65,10 +65,11 @@ def cared(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> int:
 
 
 def happened(
-    w: Any, f: Any, lists: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int, sell: int
-) -> int:
+    w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int,
+    sell: int,
+) -> int:  # fmt: skip
     """Let an event of a feed meet the orders and positions of its legs."""
-    happen(w, f, lists, queue, fills, trades, losses, series, buy, sell)
+    happen(w, f, lists, bars, queue, fills, trades, losses, series, buy, sell)
     return 0
 
 
@@ -195,7 +196,7 @@ def compiled(told: Callable[[float], None] | None = None) -> dict[str, Any]:
 def _turn(one: FunctionType) -> Any:
     from numba.core import types
 
-    return jit.external(one, types.int64, _arguments()[one], KEY)
+    return jit.external(one, types.int64, _arguments()[one], memory.compiled, KEY)
 
 
 @cache
@@ -215,7 +216,7 @@ def _arguments() -> Mapping[FunctionType, Sequence[Any]]:
         considered: (w, f, line, line, whole, real),
         cared: (w, f, line, line, whole),
         sent: (w, f, queue, line),
-        happened: (w, f, line, queue, fills, trades, line, whole, whole, whole),
+        happened: (w, f, line, line, queue, fills, trades, line, whole, whole, whole),
         wished: (w, f, line, line, whole),
         watched: (w, f, line, line),
         next_settlement: (w, funding),

@@ -343,7 +343,7 @@ class PaperVenue:
         """Let one event of a feed happen. It is written before it is told, so that no restart skips or repeats it."""
         ms = event.bar.ts_ms
         if event.key in self._active():
-            paper_match.meet_event(self._ledger, event.key, self._market.candle(event.key, event.bar), ms)
+            paper_match.meet_event(self._ledger, event.key, *self._market.met(event), ms)
         self._clock = Moment(ms, OPENED, *event.key, event.row)
         self._write(durable=self._ledger.dirty)
         if event.key in self._wanted:

@@ -144,6 +144,13 @@ class Ledger:
         """Let a limit order that crossed when it came in, and was not met at its limit, rest from now on."""
         self._put(order._replace(crossing=False))
 
+    def queue(self, order: Order, ahead: int) -> None:
+        """Note how much is ahead of an order that rests in a book. It is as durable as the event that it comes from."""
+        if ahead != order.ahead:
+            dirty = self._dirty
+            self._put(order._replace(ahead=ahead))
+            self._dirty = dirty
+
     def move_best(self, group: Group, high: int, low: int) -> None:
         """Let a bar move the best price that a position has seen."""
         best = fills.moved_best(group.side, group.best, high, low)

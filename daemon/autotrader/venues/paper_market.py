@@ -10,7 +10,7 @@ from autotrader.core.units import FEEDS
 from autotrader.market import fills
 from autotrader.market.bars import BarSource
 from autotrader.venues.paper_feed import Cursor, Settlements
-from autotrader.venues.paper_match import Candle
+from autotrader.venues.paper_match import Candle, Shown
 from autotrader.venues.paper_state import OPENED, Key, Moment, Traded
 from autotrader.venues.paper_tape import Tape
 from autotrader.venues.protocol import VenueEvent
@@ -99,6 +99,12 @@ class Market:
     def candle(self, key: Key, bar: Bar) -> Candle:
         """Return a bar, or an event, in ticks."""
         return self._tape(key).candle(bar) if key.timeframe in FEEDS else self._cursor(key).candle(bar)
+
+    def met(self, event: Event) -> tuple[Candle, Shown | None]:
+        """Return an event as it meets orders: in ticks, and of a book what it shows."""
+        tape = self._tape(event.key)
+        shown = tape.shown(event.bar.ts_ms, event.row) if event.key.timeframe == "book" else None
+        return tape.candle(event.bar), shown
 
     def price(self, key: Key, moment: Moment) -> Candle | None:
         """Return the last bar that closed by a moment, or the last event, in ticks; None before there is one."""
