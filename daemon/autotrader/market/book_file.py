@@ -13,6 +13,7 @@ from autotrader.market.book import Changes, Levels, Prints, no_prints, replay
 from autotrader.market.parquet import demand, event_ms, event_ns, floats, given, ints, read, where
 
 PRICED = ("price", "amount")
+IDS = ("first_id", "final_id", "prev_id")
 
 
 class Book(NamedTuple):
@@ -25,7 +26,7 @@ class Book(NamedTuple):
 
 def read_book(path: Path) -> Book:
     """Return what a recorded order book offers after each of its messages. Raises HistoryError where it is faulty."""
-    table = read(path, PRICED, ("msg", "is_snapshot", "side"), ("ts_exch", "final_id"))
+    table = read(path, PRICED, ("msg", "is_snapshot", "side"), ("ts_exch", *IDS))
     ts, msg, (price, amount) = event_ms(table), ints(table, "msg"), (floats(table, one) for one in PRICED)
     is_bid, is_ask = (where(table, "side", side) for side in ("bid", "ask"))
     demand(
@@ -36,8 +37,13 @@ def read_book(path: Path) -> Book:
         ("numbers must be finite", ~np.isfinite(price + amount)),
         ("a side must be bid or ask", ~(is_bid | is_ask)),
     )
-    changes = Changes(ts, msg, where(table, "is_snapshot", True), is_bid, price, amount, given(table, "final_id"))
-    levels, rows = replay(changes)
+    ids = (given(table, name) for name in IDS)
+    levels, rows, gap = replay(Changes(ts, msg, where(table, "is_snapshot", True), is_bid, price, amount, *ids))
+    if gap >= 0:
+        raise HistoryError(
+            f"{path}: message {gap} does not follow the one before it, and no snapshot comes after it; "
+            "remove the rows from there on"
+        )
     if not len(levels.ts):
         raise HistoryError(f"{path}: no snapshot in it, or only ones with an empty side; a book begins with a snapshot")
     crossed = levels.bids[:, 0, 0] >= levels.asks[:, 0, 0]
