@@ -64,12 +64,14 @@ def kinds(monkeypatch) -> dict[str, Any]:
     return {"resting": resting}
 
 
+@pytest.mark.parametrize("begin", ["", ", from: '2024-01-01 00:00:20'"], ids=["whole", "later"])
 @pytest.mark.parametrize("feed", ["trades", "quotes", "book"])
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
-def test_a_step_sees_the_same_levels_in_the_daemon_and_in_the_backtest(tmp_path, kinds, feed, compiled) -> None:
-    made = {"trades": trades(5, 200), "quotes": quotes(5, 200), "book": books(5, 200)}
+def test_a_step_sees_the_same_levels_in_the_daemon_and_in_the_backtest(tmp_path, kinds, feed, compiled, begin) -> None:
+    made = {"trades": trades(5, 200), "quotes": quotes(6, 200), "book": books(7, 200)}
     text = f"kind: resting\nexchange: paper\nsymbols: [BTC/USDT]\nfeed: {feed}\ncapital: 50%\non_remove: hold\n"
-    root = replayed(tmp_path, {"a": f"{text}wake_after: 1500\nremembers: 1\n"}, {"BTC/USDT": made})
+    strategy = {"a": f"{text}wake_after: 150\nremembers: 1\n"}
+    root = replayed(tmp_path, strategy, {"BTC/USDT": made}, speed=f"max{begin}")
     daemon = told(asyncio.run(lived(root, more_kinds=kinds)))
     ended = simulate(plan_of(root, more_kinds=kinds), compiled=compiled)
     assert told(fills_of(ended)) == daemon

@@ -174,6 +174,27 @@ async def test_a_liquidation_takes_what_is_there(tape):
     assert [(fill[2], fill[4]) for fill in (await one.fills())[1:]] == [(82.5, "liquidation")]
 
 
+async def test_the_last_event_of_a_feed_is_the_one_that_was_told_last(tape):
+    one = await tape({"book": book((0, TWO), (5, {99.0: 1.0}), (5, {98.0: 1.0}), (9, TWO))})
+    (series,) = one.keys
+    found = [await one.venue.last(series)]
+    for _ in range(4):
+        await one.to(1)
+        event = await one.venue.last(series)
+        found.append((event.ts_ms - START_MS, event.row, event.bids[0][0]) if event else None)
+    await one.rest()
+    event = await one.venue.last(series)
+    assert found == [None, None, (0, 1, 100.0), (5, 1, 99.0), (5, 2, 98.0)]
+    assert (event.ts_ms - START_MS, event.row, event.bids, len(event.asks)) == (9, 1, ((100.0, 2.0),), 3)
+
+
+async def test_before_a_replay_begins_the_last_event_is_the_one_before_it(tape):
+    one = await tape({"book": book((0, TWO), (5, {99.0: 1.0}), (5, {98.0: 1.0}), (9, TWO))}, start_ms=START_MS + 6)
+    (series,) = one.keys
+    event = await one.venue.last(series)
+    assert (event.ts_ms - START_MS, event.row, event.bids) == (5, 2, ((98.0, 1.0),))
+
+
 sizes = st.integers(1, 9).map(lambda n: n / 2)
 prices = st.sampled_from([99.98, 99.99, 100.0])
 bids = st.dictionaries(prices, sizes, min_size=1)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autotrader.execution.orders import BUY, Fill, Reason, VenueOrder, VenueStatus
 from autotrader.market import fills
-from autotrader.venues.paper_state import STEP, Group, Key, Order, Traded
+from autotrader.venues.paper_state import STEP, Group, Key, Order, PaperSettings, Traded
 from autotrader.venues.protocol import FillHappened, FundingPaid, OrderChanged, VenueEvent
 
 POSITION_CLOSED = "position closed"
@@ -390,6 +390,17 @@ def _drop(index: dict[Key, dict[str, Any]], key: Key, name: str) -> None:
     index[key].pop(name)
     if not index[key]:
         del index[key]
+
+
+def rates_of(settings: PaperSettings) -> Rates:
+    """Return what an account is declared to pay."""
+    return Rates(
+        fills.scaled(settings.maker_fee),
+        fills.scaled(settings.taker_fee),
+        fills.scaled(settings.slippage),
+        units_of(settings.min_notional),
+        settings.leverage,
+    )
 
 
 def units_of(amount: Decimal) -> int:

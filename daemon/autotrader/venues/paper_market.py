@@ -15,6 +15,8 @@ from autotrader.venues.paper_state import OPENED, Key, Moment, Traded
 from autotrader.venues.paper_tape import Tape
 from autotrader.venues.protocol import VenueEvent
 
+FeedEvent = TradePrinted | QuoteChanged | BookChanged
+
 
 class Event(NamedTuple):
     """One event of a feed, as a bar of one moment; `row` counts from 1 within its millisecond."""
@@ -86,7 +88,7 @@ class Market:
         bar = self._tape(moment.key).at(moment.ms, moment.row) if moment.row else None
         return Event(moment.key, moment.row, bar) if bar is not None else None
 
-    def told(self, exchange: str, event: Event) -> TradePrinted | QuoteChanged | BookChanged:
+    def told(self, exchange: str, event: Event) -> FeedEvent:
         """Return an event as the protocol tells it. Of a trade nothing is kept of who took it."""
         ts_ms, symbol, bar = event.bar.ts_ms, event.key.symbol, event.bar
         if event.key.timeframe == "trades":
@@ -122,6 +124,21 @@ class Market:
         if key.timeframe in FEEDS and end_ms >= moment.ms:
             return self._tape(key).past(moment.ms, self._done(key, moment) - untold, limit)
         return self._source.before(*key, min(end_ms, moment.ms), limit).rows()
+
+    def last(self, exchange: str, key: Key, moment: Moment, *, untold: bool) -> FeedEvent | None:
+        """Return the last event of a feed that was told; the one at which the moment stands is not where `untold`."""
+        if key.timeframe not in FEEDS:
+            return None
+        tape, ms, row = self._tape(key), moment.ms, self._done(key, moment) - untold
+        if row < 1:
+            earlier = self._source.before(*key, ms - 1, 1).rows()
+            if not earlier:
+                return None
+            ms, row = earlier[0].ts_ms, 1
+            while tape.at(ms, row + 1) is not None:
+                row += 1
+        bar = tape.at(ms, row)
+        return self.told(exchange, Event(key, row, bar)) if bar is not None else None
 
     def _done(self, key: Key, moment: Moment) -> int:
         """Return how many events of a feed's millisecond have been met."""
