@@ -157,20 +157,19 @@ def run_backtest(
     progress: Callable[..., None] | None = None,
 ) -> Result:
     """Return the result of the named strategies, or of all, as declared."""
+    from autotrader.backtest.engine import prepare
     from autotrader.backtest.run import backtest
 
     declarations = declared(root)
     plan = backtest_plan(root, declarations, names, from_ms=from_ms, to_ms=to_ms, data=data)
-    _compile(progress)
+    prepare(plan, _compiling(progress))
     return backtest(plan, declarations.hash, progress=progress)
 
 
-def _compile(progress: Callable[..., None] | None) -> None:
-    """Compile the simulation; where that was not done since the installation, say so while it takes its seconds."""
-    from autotrader.backtest import turns
-
+def _compiling(progress: Callable[..., None] | None) -> Callable[[float], None] | None:
+    """Return what says that the simulation is compiled, while it takes its seconds once after an installation."""
     news = "(compiling the simulation, once after an installation)"
-    turns.compiled(None if progress is None else lambda share: progress(share, news))
+    return None if progress is None else lambda share: progress(share, news)
 
 
 def compare_backtests(
@@ -341,13 +340,11 @@ def run_optimize(
     wanted = Wanted(dimensions, objectives(objective), trials, seed, question.span)
     how = optimize.How(workers, ray, folds, study or root / "var" / "optimize" / f"{name}.db")
 
-    _compile(progress)
-
     def told(done: int, best: Trial | None) -> None:
         if progress is not None:
             progress(done / (trials * (1 + folds)), optimize.said(wanted, best))
 
-    return optimize.optimize(question, wanted, how, told)
+    return optimize.optimize(question, wanted, how, told, _compiling(progress))
 
 
 def optimize_question(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from autotrader.app import compare_backtests, run_backtest, run_optimize
+from autotrader.app import backtest_plan, compare_backtests, declared, run_backtest, run_optimize
 from autotrader.backtest import turns
+from autotrader.backtest.plan import make_tables
+from autotrader.backtest.world import shape_of
 from autotrader.core import jit
 from autotrader.core.clock import DAY_MS
 from autotrader.market.generate import BEGIN_MS
@@ -21,9 +23,10 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def installed_now(monkeypatch):
+def installed_now(root, monkeypatch):
     """Let nothing be kept, without compiling all of it again."""
-    turns.compiled()
+    for shape in ((), shape_of(make_tables(backtest_plan(root, declared(root), **SPAN)).w)):
+        turns.compiled(shape)
     monkeypatch.setattr(jit, "is_kept", lambda *_: False)
 
 
@@ -35,14 +38,14 @@ def heard():
 def test_machine_code_that_is_kept_is_taken_without_a_word():
     turns.compiled()
     told = []
-    turns.compiled(told.append)
+    turns.compiled(told=told.append)
     assert told == []
 
 
 @pytest.mark.usefixtures("installed_now")
 def test_compiling_tells_how_far_it_is():
     told = []
-    made = turns.compiled(told.append)
+    made = turns.compiled(told=told.append)
     assert told == [place / len(made) for place in range(len(made))]
 
 

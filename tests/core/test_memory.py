@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from autotrader.core import jit, memory
-from autotrader.core.memory import column, cube, lanes, line, real_at, sheet, soon, spare, table, whole_at
+from autotrader.core.memory import column, cube, lanes, line, real_at, shaped, sheet, soon, spare, table, whole_at
 
 
 def walk(w, f, flat, many) -> float:
@@ -60,3 +60,24 @@ def test_lanes_lie_apart_in_a_line_and_a_spare_cell_is_none_of_the_table() -> No
     assert plain == 200.0 + 7 / 4 + 8 / 4 + 14 + 0.25
     assert jit.outer(reach, memory.compiled(), "test lanes")(*theirs[:3]) == plain
     assert (theirs[0] == world()[0]).all()
+
+
+def told(w):
+    whole = shaped(w, 4)
+    whole[3, 2] = 5
+    return whole[1, 2] * 100 + first_of(whole)
+
+
+def first_of(whole):
+    return whole[0, 1]
+
+
+told.__module__ = first_of.__module__ = "autotrader.tests"
+
+
+def test_what_is_known_of_a_table_is_not_read() -> None:
+    compiled = jit.outer(told, memory.compiled(((2, 7),)), "test shaped")
+    w = world()[0]
+    assert compiled(w) == 701
+    assert w[3, 2] == 5
+    assert told(world()[0]) == jit.outer(told, memory.compiled(), "test unshaped")(world()[0]) == 601

@@ -25,8 +25,8 @@ BASE = {
 LONG = {"enter_long": "close > open", "exit_long": "close < open"}
 UNDEFINED = math.nan
 EMPTY = State()
-BY_CONDITIONS = Constants(0, 0)
-BY_EXPOSURE = Constants(1, 0)
+BY_CONDITIONS = Constants(by_exposure=0, enters=0, longs=1, shorts=1, filtered=1)
+BY_EXPOSURE = Constants(by_exposure=1, enters=0, longs=0, shorts=0, filtered=1)
 
 
 def problems(**changes):
@@ -74,6 +74,11 @@ def test_an_entry_acts_only_when_it_is_true(view, value):
 @pytest.mark.parametrize("value", [0.0, UNDEFINED])
 def test_an_entry_waits_until_the_filters_are_true(view, value):
     assert decide(view, enter_long=1, filters=value) == EMPTY
+
+
+def test_what_the_file_does_not_write_is_not_read(view):
+    longs_alone = Constants(by_exposure=0, enters=1, longs=1, shorts=0, filtered=0)
+    assert decide(view, enter_long=1, enter_short=1, filters=0, constants=longs_alone)[:2] == (2_000, 1.0)
 
 
 def test_nothing_is_entered_while_the_exit_of_that_side_is_true(view):

@@ -11,6 +11,8 @@ import math
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
+from autotrader.backtest.rows import leg_at
+from autotrader.core.eights import first_outside
 from autotrader.core.memory import real_at, soon, whole_at
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import ENDED, HELD, NO_ENTRY, WORKING
@@ -52,7 +54,7 @@ def run_ahead(
     if w[series, c.RUNS_AHEAD] == 0:
         return
     first, row = w[series, c.CURSOR], w[series, c.READY]
-    leg = lists[w[series, c.FIRST_OWNED]]
+    leg = leg_at(w, lists, w[series, c.FIRST_OWNED])
     if w[series, c.OWNED] == 1:
         if w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0 or w[leg, c.IS_STAGED] != 0:
             return
@@ -156,6 +158,28 @@ def undisturbed(quiet: Quiet, row: int) -> bool:
         return False
     closes_ms: int = quiet.ts[row] + quiet.length_ms
     return closes_ms < quiet.until_ms
+
+
+def left_alone(quiet: Quiet, row: int, stop: int) -> tuple[Quiet, int]:
+    """Pass over bars up to `stop` that leave a leg alone; return what it waits for now, and the first that does not."""
+    while row < stop:
+        if quiet.guarded and quiet.until_ms == c.MS_MAX:
+            low_from, high_from = _moving_from(quiet)
+            row = first_outside(quiet.lows, quiet.highs, row, stop, quiet.per_price, low_from, high_from)
+        if row == stop or not undisturbed(quiet, row):
+            break
+        quiet = trailed(quiet, row)
+        row += 1
+    return quiet, row
+
+
+def _moving_from(quiet: Quiet) -> tuple[float, float]:
+    """Return the scaled prices under which, and from which on, a bar ends a position or moves its trailing stop."""
+    if quiet.trail == 0:
+        return quiet.low_from, quiet.high_from
+    if quiet.side > 0:
+        return quiet.low_from, min(quiet.high_from, quiet.best + 1.0)
+    return max(quiet.low_from, quiet.best), quiet.high_from
 
 
 def trailed(quiet: Quiet, row: int) -> Quiet:

@@ -80,6 +80,11 @@ def simulate(
             run.pool.shutdown(wait=True, cancel_futures=True)
 
 
+def prepare(plan: Plan, told: Callable[[float], None] | None = None) -> None:
+    """Have compiled what is compiled once for runs like a plan's; see `turns.compiled` for what is told."""
+    turns.compiled(c.shape_of(make_tables(plan).w), told)
+
+
 class _Block:
     """One leg's columns, a block at a time: while the loop reads one block, the next is computed beside it."""
 
@@ -125,7 +130,9 @@ class _Run:
     def __init__(self, plan: Plan, *, compiled: bool, ahead: bool, common: Common | None) -> None:
         self.plan, self.compiled = plan, compiled
         self.tables = make_tables(plan)
-        self.loop = compiled_loop(tuple(plan.kinds)) if compiled else plain_loop(tuple(plan.kinds))
+        self.loop = (
+            compiled_loop(tuple(plan.kinds), c.shape_of(self.tables.w)) if compiled else plain_loop(tuple(plan.kinds))
+        )
         w = self.tables.w
         self.first_leg = int(w[c.RUN, c.FIRST_LEG])
         legs = len(plan.legs)
@@ -271,13 +278,13 @@ def _grown(array: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def compiled_loop(kinds: tuple[Kind, ...]) -> Any:
-    """Return the loop with the steps of some kinds, as machine code."""
-    key = "\n".join(("loop", glue.text(kinds), *(kind.Params.__module__ for kind in kinds)))
-    ready = turns.compiled()
+def compiled_loop(kinds: tuple[Kind, ...], shape: turns.Shape) -> Any:
+    """Return the loop with the steps of some kinds, as machine code for plans of a shape (see `world.shape_of`)."""
+    key = "\n".join(("loop", str(shape), glue.text(kinds), *(kind.Params.__module__ for kind in kinds)))
+    ready = turns.compiled(shape)
 
     def names() -> dict[str, Any]:
-        return {**glue.steps(kinds, compiled=True), **memory.compiled(), **ready}
+        return {**glue.steps(kinds, compiled=True), **memory.compiled(shape), **ready}
 
     return jit.outer(_function(loop.enter), names, key)
 

@@ -11,8 +11,10 @@ from typing import Any
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import entry_state
 from autotrader.backtest.levels import show_levels
-from autotrader.backtest.marks import CENT_8, keep_sample, look_up_open, unmoved, valued
+from autotrader.backtest.marks import keep_sample, look_up_open, unmoved, valued
+from autotrader.backtest.rows import leg_at
 from autotrader.backtest.turns import cared, considered, happened, heard, sent, watched, wished
+from autotrader.core.eights import CENT_8
 from autotrader.core.memory import real_at, whole_at
 from autotrader.market.fills import in_ticks
 from autotrader.strategies.contract import FILL, TIMER
@@ -102,7 +104,7 @@ def live_event(
 def care(w: Any, f: Any, lists: Any, staged: Any, recent: Any, series: int) -> None:
     """Go on with what the legs have under way whose bar has closed, or whose event came."""
     for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-        leg = lists[place]
+        leg = leg_at(w, lists, place)
         resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
         held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
         if w[leg, c.EXIT_REASON] != 0 or resting or held:

@@ -13,9 +13,10 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
-from autotrader.backtest.ahead import entry_state, guard_kept, quiet_of, together, trailed, undisturbed
+from autotrader.backtest.ahead import entry_state, guard_kept, left_alone, quiet_of, together, trailed, undisturbed
 from autotrader.backtest.decide import share
 from autotrader.core import jit, memory
+from autotrader.core.eights import first_one
 from autotrader.core.errors import BrokenInvariant
 from autotrader.strategies.contract import BAR, Kind, Out, View
 
@@ -162,28 +163,34 @@ def _ahead(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
             continue
         yield f"    if w[part, KIND] == {at}:"
         yield f"        constants, state = {_constants(at, kind, wide)}, {_state(at, kind, wide)}"
-        yield "        if quiet.guarded or quiet.until_ms != MS_MAX:"
-        yield from (f"            {line}" for line in _bars(at, "undisturbed(quiet, row)", "trailed(quiet, row)"))
-        yield "        else:"
-        yield from (f"            {line}" for line in _bars(at, "True", "quiet"))
+        yield "        watched = quiet.guarded or quiet.until_ms != MS_MAX"
+        yield from (f"        {line}" for line in _bars(at))
         yield from (f"        {line}" for line in _kept(kind, wide))
     yield "    f[first, TARGET], w[first, WANT_ID] = target[0], entry[0]"
     yield "    guard_kept(f, first, quiet)"
     yield "    return row"
 
 
-def _bars(at: int, goes_on: str, after_bar: str) -> Iterator[str]:
-    """Yield the fold of bars one by one; where nothing but the step can end it, nothing else is looked at."""
-    yield f"while row < last and {goes_on}:"
-    yield "    if stirred_by[0] == 0 or features[stirs + row] == 1.0:"
-    yield "        now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
-    yield "        target_before, entry_before = target[0], entry[0]"
-    yield f"        after = step{at}(constants, state, {_VIEW}, {_OUT})"
-    yield "        if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
-    yield "            target[0], entry[0] = target_before, entry_before"
+def _bars(at: int) -> Iterator[str]:
+    """Yield the fold of bars: those that stir the step one by one, those between only where a price may end it all."""
+    yield "while row < last:"
+    yield "    stir = row if stirred_by[0] == 0 else first_one(features, stirs + row, stirs + last) - stirs"
+    yield "    if watched:"
+    yield "        quiet, row = left_alone(quiet, row, stir)"
+    yield "        if row < stir or row == last or not undisturbed(quiet, row):"
     yield "            break"
-    yield "        state, stirs = after, begin + (stirred_by[0] - 1) * height"
-    yield f"    quiet = {after_bar}"
+    yield "    row = stir"
+    yield "    if row == last:"
+    yield "        break"
+    yield "    now_ms, shown = quiet.ts[row] + quiet.length_ms, lanes(features, begin + row, count, 0, height)"
+    yield "    target_before, entry_before = target[0], entry[0]"
+    yield f"    after = step{at}(constants, state, {_VIEW}, {_OUT})"
+    yield "    if entry[0] != entry_id if target[0] != 0.0 else lots != 0:"
+    yield "        target[0], entry[0] = target_before, entry_before"
+    yield "        break"
+    yield "    state, stirs = after, begin + (stirred_by[0] - 1) * height"
+    yield "    if watched:"
+    yield "        quiet = trailed(quiet, row)"
     yield "    row += 1"
 
 
@@ -249,7 +256,7 @@ def steps(kinds: Sequence[Kind], *, compiled: bool) -> dict[str, Any]:
     scope: dict[str, Any] = {
         name: number for name, number in vars(c).items() if name.isupper() and isinstance(number, int)
     }
-    ours = (View, Out, share, together, quiet_of, undisturbed, trailed, guard_kept, entry_state)
+    ours = (View, Out, share, together, quiet_of, left_alone, undisturbed, trailed, guard_kept, entry_state, first_one)
     scope |= {one.__name__: one for one in ours} | {"BAR": BAR, "__name__": __name__}
     plain = {one.__name__: one for one in (memory.column, memory.cube, memory.lanes, memory.spare)}
     scope |= memory.compiled() if compiled else plain

@@ -14,6 +14,7 @@ from autotrader.backtest import world as c
 from autotrader.backtest.ahead import ends_at, run_ahead, times
 from autotrader.backtest.feed import care, glide, is_calm, is_full, live_events, told_fills, wake
 from autotrader.backtest.marks import keep_sample, look_up_open, passed, told, unmoved, valued
+from autotrader.backtest.rows import leg_at, part_at, series_at
 from autotrader.backtest.turns import (
     closed,
     heard,
@@ -24,7 +25,7 @@ from autotrader.backtest.turns import (
     watched,
 )
 from autotrader.backtest.world import FILL_WIDTH, FLOAT_WIDTH, QUEUE_WIDTH, TRADE_WIDTH, WIDTH
-from autotrader.core.memory import line, real_at, table
+from autotrader.core.memory import line, real_at, shaped, table
 from autotrader.market.fills import in_ticks, moved_best, stop_level
 from autotrader.strategies.contract import BAR, TIMER
 
@@ -43,7 +44,7 @@ def enter(
 ) -> int:  # fmt: skip
     """Run with NumPy arrays: they are kept alive here, and handed on as what `core.memory` makes of them."""
     return run(
-        table(w, WIDTH), table(f, FLOAT_WIDTH), line(lists), line(bars), line(features), line(bids), line(asks),
+        shaped(w, WIDTH), table(f, FLOAT_WIDTH), line(lists), line(bars), line(features), line(bids), line(asks),
         line(whole), line(floats), line(const_whole), line(const_floats), table(queue, QUEUE_WIDTH), line(staged),
         line(recent), line(losses), table(funding, 2), table(fills, FILL_WIDTH), table(trades, TRADE_WIDTH),
         line(points_ms), line(points), line(at_open),
@@ -74,7 +75,7 @@ def run(
         w[c.RUN, c.BARS_OPENED] = 0
         any_closes = told(w, f, lists, bars, now_ms)
         for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
-            _close(w, f, lists, bars, fills, trades, losses, lists[place])
+            _close(w, f, lists, bars, fills, trades, losses, series_at(w, lists, place))
         if w[c.RUN, c.HAS_FUNDING] == 1:
             settled(w, f, funding)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
@@ -109,7 +110,8 @@ def run(
             )  # fmt: skip
         for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + opening):
             run_ahead(
-                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats, lists[place]
+                w, f, lists, bars, features, bids, asks, whole, floats, const_whole, const_floats,
+                series_at(w, lists, place),
             )  # fmt: skip
 
 
@@ -149,7 +151,7 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
     first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
     waiting = moving = False
     for place in range(first, last):
-        leg = lists[place]
+        leg = leg_at(w, lists, place)
         waiting = waiting or w[leg, c.SLOT_ORDERS] > 0 or (w[leg, c.E_SIDE] != 0 and w[leg, c.E_TICKS] > 0)
         waiting = waiting or (w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] > 0)
         if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
@@ -166,7 +168,7 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
     f[series, c.LAST_CLOSE] = close
     f[instrument, c.LAST_PRICE] = close
     for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-        leg = lists[place]
+        leg = leg_at(w, lists, place)
         w[leg, c.ARRIVED_MS] = now_ms
         w[leg, c.DUE_MS] = now_ms + w[series, c.LENGTH_MS]
         w[leg, c.FEATURE_ROW] = w[leg, c.FEATURES] + at - w[leg, c.ROW_0]
@@ -183,7 +185,7 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
 def _trail(w: Any, f: Any, lists: Any, first: int, last: int, high: int, low: int) -> None:
     """Move the trailing stops of the listed legs by a bar that ended none of their positions."""
     for place in range(first, last):
-        leg = lists[place]
+        leg = leg_at(w, lists, place)
         if w[leg, c.LOTS] != 0 and w[leg, c.TRAIL] > 0:
             side = 1 if w[leg, c.LOTS] > 0 else -1
             best = moved_best(side, f[leg, c.BEST], high, low)
@@ -207,7 +209,7 @@ def _decide(
     now_ms = w[c.RUN, c.NOW_MS]
     first_ready = w[c.RUN, c.FIRST_READY]
     for place in range(first_ready, first_ready + _ready(w, lists, due)):
-        part = lists[place]
+        part = part_at(w, lists, place)
         first, last = w[part, c.PART_FIRST_LEG], w[part, c.PART_FIRST_LEG] + w[part, c.PART_LEGS]
         arrived = w[part, c.ON_BAR] == 1
         calm = True
@@ -226,7 +228,7 @@ def _decide(
                 w, f, features, bids, asks, whole, floats, const_whole, const_floats, staged, recent, part, event, about
             )  # fmt: skip
     for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
-        care(w, f, lists, staged, recent, lists[place])
+        care(w, f, lists, staged, recent, series_at(w, lists, place))
 
 
 def _ready(w: Any, lists: Any, due: int) -> int:
@@ -239,9 +241,9 @@ def _ready(w: Any, lists: Any, due: int) -> int:
             count += 1
         return count
     for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
-        series = lists[place]
+        series = series_at(w, lists, place)
         for owned in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
-            part = w[lists[owned], c.LEG_PART]
+            part = w[leg_at(w, lists, owned), c.LEG_PART]
             at = first + count
             while at > first and lists[at - 1] > part:
                 at -= 1
@@ -273,7 +275,7 @@ def _open(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades:
         if matters:
             at_open[number] = open_[w[series, c.CURSOR]]
         for place in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
-            leg = lists[place]
+            leg = leg_at(w, lists, place)
             if w[leg, c.LOTS] != 0 and w[leg, c.CAN_END] == 1:
                 at_open[number] = open_[w[series, c.CURSOR]]
                 passes = passes or ends_at(w, f, leg, at_open[number])

@@ -6,13 +6,16 @@ those are passed over here, in the same order and with the same sums as a moment
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autotrader.backtest import world as c
+from autotrader.backtest.rows import leg_at, series_at
+from autotrader.core.eights import CENT_8, EIGHT, worth_of_eight
 from autotrader.core.jit import seldom
 from autotrader.core.memory import real_at, whole_at
 
-CENT_8 = 1e-8
+INFINITE = math.inf
 
 
 def passed(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, until_ms: int) -> int:
@@ -20,7 +23,7 @@ def passed(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, points: Any, u
     look_up_open(w, lists)
     if w[c.RUN, c.CLOCKS] != 1 or w[c.RUN, c.OPEN] > 1 or w[c.RUN, c.STRATEGIES] > 1:
         return _passed_by_many(w, f, lists, bars, points_ms, points, until_ms)
-    clock = lists[w[c.RUN, c.FIRST_CLOCK]]
+    clock = series_at(w, lists, w[c.RUN, c.FIRST_CLOCK])
     if w[clock, c.MARK_MS] >= until_ms:
         return until_ms
     return _passed_by_one(w, f, lists, bars, points_ms, points, clock, until_ms)
@@ -33,7 +36,7 @@ def _passed_by_one(
     """Pass over moments of one strategy on one clock that holds one position, or none: they are rows of a column."""
     first_series, rows, length_ms = w[c.RUN, c.FIRST_SERIES], w[clock, c.ROWS], w[clock, c.LENGTH_MS]
     held = w[c.RUN, c.OPEN]
-    leg = lists[w[c.RUN, c.FIRST_OPEN]] if held == 1 else w[c.RUN, c.FIRST_LEG]
+    leg = leg_at(w, lists, w[c.RUN, c.FIRST_OPEN]) if held == 1 else w[c.RUN, c.FIRST_LEG]
     series, lots = w[leg, c.OWN], w[leg, c.LOTS]
     ts = whole_at(bars, (clock - first_series) * c.BAR_COLUMNS)
     closes = real_at(bars, (series - first_series) * c.BAR_COLUMNS + 4)
@@ -42,7 +45,10 @@ def _passed_by_one(
     deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
     bounded, sample_ms = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1, w[c.RUN, c.NEXT_SAMPLE_MS]
     idle_until_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS]) if bounded else until_ms
-    first = row = w[clock, c.MARKED]
+    at_once_ms = min(idle_until_ms, sample_ms + 1)
+    below = f[c.RUN, c.UNMOVED_BELOW] if bounded else -INFINITE
+    above = f[c.RUN, c.UNMOVED_ABOVE] if bounded else INFINITE
+    first = row = at_once_from = w[clock, c.MARKED]
     now_ms = ts[row] + length_ms
     fell = False
     while now_ms < until_ms:
@@ -52,6 +58,16 @@ def _passed_by_one(
             f[c.RUN, c.EQUITY], w[c.RUN, c.NOW_MS] = equity, now_ms
             keep_sample(w, f, points_ms, points)
             sample_ms = w[c.RUN, c.NEXT_SAMPLE_MS]
+            at_once_ms = min(idle_until_ms, sample_ms + 1)
+        if held == 1 and row >= at_once_from and row + EIGHT <= rows and ts[row + EIGHT - 1] + length_ms < at_once_ms:
+            least, most = worth_of_eight(closes, row, float(lots), money)
+            if most < min(peak, above) and least > below:  # nothing but a new bottom comes
+                row += EIGHT
+                equity = money + lots * closes[row - 1] * CENT_8
+                fell, deepest = fell or least < deepest, min(deepest, least)
+                now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
+                continue
+            at_once_from = row + EIGHT
         worth = money + lots * closes[row] * CENT_8 if held == 1 else money
         if bounded and not unmoved(w, f, now_ms, worth):
             break
@@ -65,7 +81,7 @@ def _passed_by_one(
             fell = fell or equity < deepest
             deepest = min(deepest, equity)
         if held == 0 and row < rows:
-            row = _last_before(ts, row, rows, length_ms, min(idle_until_ms, sample_ms + 1))
+            row = _last_before(ts, row, rows, length_ms, at_once_ms)
         now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
     drawdown = 1.0 - deepest / peak if fell else drawdown
     w[clock, c.MARKED], w[clock, c.MARK_MS] = row, now_ms
@@ -93,7 +109,7 @@ def _passed_by_many(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, point
     while True:
         now_ms = until_ms
         for place in range(first, last):
-            now_ms = min(now_ms, w[lists[place], c.MARK_MS])
+            now_ms = min(now_ms, w[series_at(w, lists, place), c.MARK_MS])
         if now_ms == until_ms:
             return until_ms
         if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
@@ -116,7 +132,7 @@ def told(w: Any, f: Any, lists: Any, bars: Any, now_ms: int) -> bool:
     first_series = w[c.RUN, c.FIRST_SERIES]
     any_closes = False
     for place in range(w[c.RUN, c.FIRST_CLOCK], w[c.RUN, c.FIRST_CLOCK] + w[c.RUN, c.CLOCKS]):
-        clock = lists[place]
+        clock = series_at(w, lists, place)
         if w[clock, c.MARK_MS] == now_ms:
             any_closes = True
             row = w[clock, c.MARKED] + 1
@@ -125,7 +141,7 @@ def told(w: Any, f: Any, lists: Any, bars: Any, now_ms: int) -> bool:
             w[clock, c.MARK_MS] = ts[row] + w[clock, c.LENGTH_MS] if row < w[clock, c.ROWS] else c.MS_MAX
     if any_closes:
         for place in range(w[c.RUN, c.FIRST_OPEN], w[c.RUN, c.FIRST_OPEN] + w[c.RUN, c.OPEN]):
-            leg = lists[place]
+            leg = leg_at(w, lists, place)
             series = w[leg, c.OWN]
             if w[series, c.RUNS_AHEAD] == 1:
                 row = w[w[series, c.CLOCK], c.MARKED]
@@ -161,7 +177,7 @@ def equity_now(w: Any, f: Any, lists: Any) -> float:
     for strategy in range(w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]):
         equity += w[strategy, c.MONEY] * CENT_8
     for place in range(w[c.RUN, c.FIRST_OPEN], w[c.RUN, c.FIRST_OPEN] + w[c.RUN, c.OPEN]):
-        leg = lists[place]
+        leg = leg_at(w, lists, place)
         equity += w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
     return equity
 
@@ -178,7 +194,7 @@ def valued(w: Any, f: Any, lists: Any) -> None:
     for strategy in range(first, last):
         f[strategy, c.EQUITY] = f[strategy, c.START] + w[strategy, c.MONEY] * CENT_8
     for place in range(w[c.RUN, c.FIRST_OPEN], w[c.RUN, c.FIRST_OPEN] + w[c.RUN, c.OPEN]):
-        leg = lists[place]
+        leg = leg_at(w, lists, place)
         f[w[leg, c.STRATEGY], c.EQUITY] += w[leg, c.LOTS] * f[w[leg, c.INSTRUMENT], c.LAST_PRICE] * CENT_8
     for strategy in range(first, last):
         fallen(f, strategy)

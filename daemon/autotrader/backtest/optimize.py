@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotrader.backtest.engine import prepare
 from autotrader.backtest.objective import Objective
 from autotrader.backtest.run import backtest
 from autotrader.backtest.search import Found, Told, Trial, Wanted, search
@@ -49,12 +50,22 @@ class Optimized:
     study: Path | None
 
 
-def optimize(question: Question, wanted: Wanted, how: How, told: Told | None = None) -> Optimized:
-    """Return what a search finds. Raises AutotraderError for a path, a value or a place that cannot be."""
+def optimize(
+    question: Question,
+    wanted: Wanted,
+    how: How,
+    told: Told | None = None,
+    compiling: Callable[[float], None] | None = None,
+) -> Optimized:
+    """Return what a search finds. Raises AutotraderError for a path, a value or a place that cannot be.
+
+    `compiling` hears of what is compiled once after an installation (see `turns.compiled`).
+    """
     began_s = time.perf_counter()
     bench = Bench(question)
     start = bench.params({})
     check_paths(wanted.space, question.tree, start.model_dump(by_alias=True))
+    prepare(bench.start, compiling)
     with remembered(how.study, code()) as trials, opened(question, how.workers, how.ray) as evaluate:
         found = search(bench, wanted, evaluate, trials, told)
         after = None if told is None else lambda done, best: told(wanted.trials + done, best)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from autotrader.backtest import turns
 from autotrader.backtest import world as c
-from autotrader.backtest.engine import Outcome, Progress, simulate
+from autotrader.backtest.engine import Outcome, Progress, prepare, simulate
 from autotrader.backtest.plan import Exchange, Plan, Simulated, make_plan
 from autotrader.backtest.result import CASH, PORTFOLIO, REASONS, Curve, LegInfo, Result, StrategyRun, Trades
 from autotrader.backtest.summary import measured
@@ -93,7 +92,7 @@ def simulated(name: str, params: StrategyParams, kinds: Mapping[str, Kind]) -> S
 
 def backtest(plan: Plan, config_hash: str = "", *, progress: Progress | None = None) -> Result:
     """Return the result of a plan. Its `seconds` are from bars in memory to metrics, without what is compiled once."""
-    turns.compiled()
+    prepare(plan)
     began_s = time.perf_counter()
     outcome = simulate(plan, progress=progress)
     result = result_of(outcome, config_hash)

@@ -22,6 +22,8 @@ from autotrader.market.fills import RATE, cost, in_ticks, mul_div, mul_div_up, p
 from autotrader.risk.breakers import LossBounds, Marks, least_loss, marked
 from autotrader.risk.limits import NONE
 
+Shape = tuple[tuple[int, int], ...]
+
 KEY = "turn"
 """Of the kept machine code."""
 
@@ -178,34 +180,48 @@ def _share_out(w: Any, instrument: int, net: int, moved: int) -> None:
         w[last, c.MONEY] += left if moved > 0 else -left
 
 
-def compiled(told: Callable[[float], None] | None = None) -> dict[str, Any]:
-    """Return every turn as machine code, by name.
+def compiled(shape: Shape = (), told: Callable[[float], None] | None = None) -> dict[str, Any]:
+    """Return every turn as machine code, by name, for runs of a shape (see `world.shape_of`).
 
     That takes seconds once after an installation; only then `told` hears how far it is, 0 to 1, and when it is done.
     """
-    silent = told is None or all(jit.is_kept(one, KEY) for one in _arguments())
+    turns = _arguments(shape)
+    silent = told is None or all(jit.is_kept(one, _key(shape)) for one in turns)
     made = {}
-    for place, one in enumerate(_arguments()):
+    for place, one in enumerate(turns):
         if told is not None and not silent:
-            told(place / len(_arguments()))
-        made[one.__name__] = _turn(one)
-    return made
+            told(place / len(turns))
+        made[one.__name__] = _turn(one, shape)
+    return made | {one.__name__: uncalled for one in (_NEVER if shape else ())}
+
+
+def uncalled(*_arguments: Any) -> int:
+    """Stand where a turn is that runs of a shape never come to."""
+    return 0
+
+
+_NEVER = (happened, wished, next_settlement, settled)
+"""The turns of feeds, slots and funding, which no run of a known shape has."""
+
+
+def _key(shape: Shape) -> str:
+    return f"{KEY} {shape}" if shape else KEY
 
 
 @cache
-def _turn(one: FunctionType) -> Any:
+def _turn(one: FunctionType, shape: Shape) -> Any:
     from numba.core import types
 
-    return jit.external(one, types.int64, _arguments()[one], memory.compiled, KEY)
+    return jit.external(one, types.int64, _arguments(shape)[one], memory.compiled, _key(shape))
 
 
 @cache
-def _arguments() -> Mapping[FunctionType, Sequence[Any]]:
-    """Return every turn with the types of its arguments."""
+def _arguments(shape: Shape) -> Mapping[FunctionType, Sequence[Any]]:
+    """Return every turn that runs of a shape may come to, with the types of its arguments."""
     from numba.core import types
 
     whole, real, kinds = types.int64, types.float64, memory.kinds()
-    w, f = kinds.Table(whole, c.WIDTH), kinds.Table(real, c.FLOAT_WIDTH)
+    w, f = kinds.Table(whole, c.WIDTH, shape), kinds.Table(real, c.FLOAT_WIDTH)
     queue, funding = kinds.Table(whole, c.QUEUE_WIDTH), kinds.Table(whole, 2)
     fills, trades = kinds.Table(whole, c.FILL_WIDTH), kinds.Table(whole, c.TRADE_WIDTH)
     line, floats = kinds.Line(whole, 1), kinds.Line(real, 1)
@@ -222,4 +238,4 @@ def _arguments() -> Mapping[FunctionType, Sequence[Any]]:
         next_settlement: (w, funding),
         settled: (w, f, funding),
     }
-    return arguments
+    return {one: types for one, types in arguments.items() if not (shape and one in _NEVER)}

@@ -8,6 +8,8 @@ Money counts steps of cash, amounts lots, prices ticks (see `market.fills`), rat
 
 from __future__ import annotations
 
+from typing import Any
+
 RUN = 0
 """The row of the run itself."""
 
@@ -23,21 +25,18 @@ BOUNDS = 10
 LOSS_BOUND_0 = BOUND_0 + BOUNDS
 LOSS_BOUNDS = 4
 (
-    FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
-    FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS,
-    TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP, LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS,
-    HAS_FEEDS, BARS_OPENED, FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN, OPEN, OPEN_SINCE, TIMERS, END_MS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 38)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 38
-# Lists of the run: its clocks, and room for the series that close, the parts that decide, the legs that hold something.
-# OPEN of them do, which was looked up when there were OPEN_SINCE fills. TIMERS is 1 where a part may ask to be woken.
+    FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP,
+    LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS, BARS_OPENED, OPEN, OPEN_SINCE, END_MS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 16)  # fmt: skip
+_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 16
+# OPEN legs hold something, which was looked up when there were OPEN_SINCE fills.
 
 # an exchange --------------------------------------------------------------------------------------------------------
 # CASH counts every fill as paid in full, the way the daemon counts it; BALANCE is what the exchange itself has.
 CASH, BALANCE, RESERVED, MARGIN, SWAP, MAKER, TAKER, SLIPPAGE, COST, MIN_NOTIONAL, LATENCY_MS, LEVERAGE = range(12)
 
 # an instrument ------------------------------------------------------------------------------------------------------
-EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
+UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(4)
 
 # a series of bars ---------------------------------------------------------------------------------------------------
 # CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A series
@@ -45,10 +44,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 # Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
 # A feed of events is a series whose bars have no length. What a book shows that fills orders lies in BOOK_COLUMNS of
 # the columns of bars, from BOOK_OF on; 0 where no book does.
-(
-    LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED,
-    OWNED, RUNS_AHEAD, CLOCK, MARKED, MARK_MS, BOOK_OF,
-) = range(17)  # fmt: skip
+LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, NEXT_MS, MARKED, MARK_MS = range(9)
 
 # a strategy ---------------------------------------------------------------------------------------------------------
 (
@@ -59,10 +55,7 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
 # a part -------------------------------------------------------------------------------------------------------------
 # ON_EVENT is the event of its feed on which it wakes, 0 if on none; MOVED whether its last step changed its State. What
 # its legs see of the book begins at BOOK_AT among all bids and asks, DEPTH levels each (see `backtest.levels`).
-(
-    KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, ON_BAR, ON_TIMER, WAKE_MS, LAST_LEG, NUMBER, DEPTH,
-    ON_EVENT, ON_FILL, FILLED, FILLED_LEG, MOVED, BOOK_AT,
-) = range(17)  # fmt: skip
+WAKE_MS, LAST_LEG, DEPTH, FILLED, FILLED_LEG, MOVED, BOOK_AT = range(7)
 
 # a leg --------------------------------------------------------------------------------------------------------------
 # IN_TICKS is the price of the first fill of a position, and IN_VALUE sums how far each lot was bought from it: sums of
@@ -73,11 +66,12 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     E_SIDE, E_LOTS, E_TICKS, E_FROM_MS, E_CREATED_MS, E_RESERVED, E_SEQ,
     X_SIDE, X_LOTS, X_TICKS, X_FROM_MS, X_CREATED_MS, X_REASON, X_SEQ,
     CANCEL_ENTRY, CANCEL_EXIT, IS_STAGED, N_SIDE, N_LOTS, N_TICKS, N_PURPOSE, N_REASON, GUARDED,
-    LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH, SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
+    SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
     FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
     LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY, E_AHEAD, X_AHEAD,
-) = range(79)  # fmt: skip
+) = range(73)  # fmt: skip
+_LEG_WIDTH = 73
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 # It sees LEVELS of each side, from LEVELS_AT on; LEVELS_OF is the place of its recorded bids among the columns of bars.
 # AHEAD is what stands before an order in the queue of a book (see `market.queue`).
@@ -92,8 +86,40 @@ EXCHANGE, UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(5)
     O_AHEAD,
 ) = range(26)  # fmt: skip
 
-WIDTH = max(_RUN_WIDTH, 79)
+# the shape of it all -------------------------------------------------------------------------------------------------
+# What is laid down before the first moment and never changes: how many rows there are of each thing and which belong
+# together. Each fact has a column of its own over all rows, so that where there is one of each thing its value is the
+# column's (see `shape_of`).
+SHAPE = max(_RUN_WIDTH, _LEG_WIDTH)
+"""The first of these columns."""
+_FACTS = 47
+(
+    FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
+    FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, HAS_FEEDS, TIMERS,
+    FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, FIRST_OPEN,
+    EXCHANGE,
+    OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED, OWNED, RUNS_AHEAD, CLOCK, BOOK_OF,
+    KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, NUMBER, ON_BAR, ON_TIMER, ON_EVENT, ON_FILL,
+    LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH,
+) = range(SHAPE, SHAPE + _FACTS)  # fmt: skip
+# Of the run, then of an instrument, a series, a part and a leg. Lists of the run: its clocks, and room for the series
+# that close, the parts that decide, the legs that hold something. TIMERS is 1 where a part may ask to be woken.
+
+WIDTH = SHAPE + _FACTS
 """Columns of the table of whole numbers."""
+
+
+def shape_of(w: Any) -> tuple[tuple[int, int], ...]:
+    """Return the shape of a run of one market over bars, (column, value), which compiled code then need not ask for.
+
+    Empty for any other: there is no end of shapes, and each takes seconds to compile.
+    """
+    run = w[RUN]
+    one = all(run[count] == 1 for count in (EXCHANGES, INSTRUMENTS, SERIES, STRATEGIES, PARTS, LEGS))
+    if not one or run[SLOTS] or run[HAS_FUNDING] or run[HAS_FEEDS] or run[TIMERS]:
+        return ()
+    return tuple(enumerate(w[:, SHAPE:].max(axis=0).tolist(), SHAPE))
+
 
 # floats -------------------------------------------------------------------------------------------------------------
 EQUITY, PEAK_EQUITY, DRAWDOWN, START, DEEPEST, UNMOVED_BELOW, UNMOVED_ABOVE = range(7)  # the run and a strategy

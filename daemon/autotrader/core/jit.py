@@ -114,7 +114,7 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], name
     made = CFunc(copied, (signature.args, result), {}, options)
     vars(made)["_cache"] = _kept_code(copied, _key_of(function, key), names, Inlining.OFTEN)
     made.compile()
-    symbol = f"{PACKAGE}.{function.__module__}.{function.__qualname__}"
+    symbol = f"{PACKAGE}.{_key_of(function, key)}"
     llvmlite.binding.add_symbol(symbol, made.address)
     _KEPT.append(made)
     return types.ExternalFunction(symbol, signature)

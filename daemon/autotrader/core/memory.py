@@ -5,6 +5,7 @@ to function at every bar. These are one word or two, never counted, and never ch
 alive and its indices in range. In plain Python the functions here return the arrays and views that are meant.
 
     table(array, width)             two dimensions, a known width      t[i, j]
+    shaped(array, width)            the same, with columns of a known value
     line(array)                     one dimension                      x[i]
     column(t, first, place)         one column of a table              x[i]
     sheet(x, at, rows, width)       rows of a line from an element on  s[i][j], len(s)
@@ -30,6 +31,11 @@ import numpy.typing as npt
 
 def table(array: Any, _width: int) -> Any:
     """Return a two-dimensional contiguous array whose width is a constant."""
+    return array
+
+
+def shaped(array: Any, _width: int) -> Any:
+    """Return a two-dimensional contiguous array of which compiled code may know some columns."""
     return array
 
 
@@ -92,9 +98,12 @@ def address(array: npt.NDArray[Any]) -> int:
 
 
 @cache
-def compiled() -> dict[str, Any]:
-    """Return the same functions for compiled code, by name."""
-    return _functions(kinds())
+def compiled(known: tuple[tuple[int, int], ...] = ()) -> dict[str, Any]:
+    """Return the same functions for compiled code, by name.
+
+    What is `known` of a `shaped` table, (column, value) of whole numbers, is the same in each row that is asked.
+    """
+    return _functions(kinds(), known)
 
 
 @cache
@@ -110,9 +119,11 @@ def _register(kinds: Any) -> None:
     """Teach the compiler how the kinds lie in memory and what `x[i]`, `x[i] = v` and `len(x)` do."""
     import operator
 
+    from llvmlite import ir
     from numba.core import cgutils, types
     from numba.core.datamodel import models
     from numba.core.extending import lower_builtin, register_model
+    from numba.core.imputils import lower_cast
     from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
     class Pointer(models.PrimitiveModel):
@@ -173,13 +184,40 @@ def _register(kinds: Any) -> None:
             offset = builder.mul(row, row.type(kind.stride))
         return builder.gep(data, [offset])
 
+    def _told_apart(builder: Any, access: Any, dtype: Any, stride: int = 1, column: Any = None) -> Any:
+        """Tell the compiler what an access cannot touch: lines of another stride or kind, other columns of a table."""
+        names = ["autotrader", f"{dtype} {stride}"]
+        if column is not None:
+            names.append(f"{dtype} {stride} {column.constant}")
+        add, zero = builder.module.add_metadata, ir.Constant(ir.IntType(64), 0)
+        node = add(names[:1])
+        for name in names[1:]:
+            node = add([name, node, zero])
+        access.set_metadata("tbaa", add([node, node, zero]))
+        return access
+
+    def _flat(builder: Any, access: Any, kind: Any, index: Any) -> Any:
+        if isinstance(kind, kinds.Table):
+            return _told_apart(builder, access, kind.dtype, kind.width, _column(index))
+        return _told_apart(builder, access, kind.dtype, kind.stride)
+
+    def _column(index: Any) -> Any:
+        """Return the column that an index names, None where that is seen only when it runs."""
+        at = index.operands[1] if isinstance(index, ir.instructions.InsertValue) else None
+        return at if isinstance(at, ir.Constant) else None
+
     def _get_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
         kind = of.args[0]
-        return builder.load(_place(context, builder, kind, of.args[1], args[0], args[1]))
+        column = _column(args[1]) if isinstance(kind, kinds.Table) else None
+        if column is not None and column.constant in kind.known:
+            return ir.Constant(column.type, kind.known[column.constant])
+        place = _place(context, builder, kind, of.args[1], args[0], args[1])
+        return _flat(builder, builder.load(place), kind, args[1])
 
     def _set_flat(context: Any, builder: Any, of: Any, args: Any) -> Any:
         kind = of.args[0]
-        builder.store(args[2], _place(context, builder, kind, of.args[1], args[0], args[1]))
+        place = _place(context, builder, kind, of.args[1], args[0], args[1])
+        _flat(builder, builder.store(args[2], place), kind, args[1])
         return context.get_dummy_value()
 
     def _get_sheet(context: Any, builder: Any, of: Any, args: Any) -> Any:
@@ -205,10 +243,15 @@ def _register(kinds: Any) -> None:
     def _get_lane(context: Any, builder: Any, of: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(of.args[0])(context, builder, args[0])
         at = context.cast(builder, args[1], of.args[1], types.intp)
-        return builder.load(builder.gep(source.data, [builder.mul(at, source.stride)]))
+        load = builder.load(builder.gep(source.data, [builder.mul(at, source.stride)]))
+        return _told_apart(builder, load, of.args[0].dtype)
 
     def _length(context: Any, builder: Any, of: Any, args: Any) -> Any:
         return cgutils.create_struct_proxy(of.args[0])(context, builder, args[0]).rows
+
+    @lower_cast(kinds.Table, kinds.Table)  # type: ignore[untyped-decorator]
+    def _forget(_context: Any, _builder: Any, _from: Any, _to: Any, value: Any) -> Any:
+        return value
 
     for kind in flat:
         lower_builtin(operator.getitem, kind, types.Any)(_get_flat)
@@ -221,7 +264,7 @@ def _register(kinds: Any) -> None:
     lower_builtin(len, kinds.Lanes)(_length)
 
 
-def _functions(kinds: Any) -> dict[str, Any]:
+def _functions(kinds: Any, known: tuple[tuple[int, int], ...]) -> dict[str, Any]:
     """Return the makers, as numba's intrinsics."""
     from llvmlite import ir
     from numba.core import cgutils, types
@@ -231,12 +274,15 @@ def _functions(kinds: Any) -> dict[str, Any]:
     def _data_of(context: Any, builder: Any, of: Any, value: Any) -> Any:
         return make_array(of)(context, builder, value).data if isinstance(of, types.Array) else value
 
-    @intrinsic(prefer_literal=True)
-    def table_of(_typing: Any, array: Any, width: Any) -> Any:
-        if not isinstance(width, types.IntegerLiteral):
-            return None
-        kind = kinds.Table(array.dtype, width.literal_value)
-        return kind(array, width), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
+    def _table(known: tuple[tuple[int, int], ...]) -> Any:
+        @intrinsic(prefer_literal=True)
+        def table_of(_typing: Any, array: Any, width: Any) -> Any:
+            if not isinstance(width, types.IntegerLiteral):
+                return None
+            kind = kinds.Table(array.dtype, width.literal_value, known)
+            return kind(array, width), lambda context, builder, _of, args: _data_of(context, builder, array, args[0])
+
+        return table_of
 
     @intrinsic
     def line_of(_typing: Any, array: Any) -> Any:
@@ -320,7 +366,8 @@ def _functions(kinds: Any) -> dict[str, Any]:
         "spare": spare_of,
         "whole_at": _one_of_many(types.int64),
         "real_at": _one_of_many(types.float64),
-        "table": table_of,
+        "table": _table(()),
+        "shaped": _table(known),
         "line": line_of,
         "column": column_of,
         "sheet": _shaped("Sheet"),

@@ -8,14 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 from numba.core import types
+from numba.core.typeconv.castgraph import Conversion
 
 
 class Table(types.Type):
-    """Two dimensions, a known width."""
+    """Two dimensions, a known width. `known` are (column, value) of whole numbers that are the same whenever asked."""
 
-    def __init__(self, dtype: Any, width: int) -> None:
-        self.dtype, self.width = dtype, width
-        super().__init__(name=f"Table({dtype}, {width})")
+    def __init__(self, dtype: Any, width: int, known: tuple[tuple[int, int], ...] = ()) -> None:
+        self.dtype, self.width, self.known = dtype, width, dict(known)
+        super().__init__(name=f"Table({dtype}, {width}{f', {known}' if known else ''})")
+
+    def can_convert_to(self, _context: Any, other: Any) -> Any:
+        """A table of which something is known is one of which nothing is."""
+        if isinstance(other, Table) and (other.dtype, other.width, other.known) == (self.dtype, self.width, {}):
+            return Conversion.safe
+        return None
 
 
 class Line(types.Type):

@@ -139,11 +139,15 @@ def _parts(filters: Sequence[str], lets: Mapping[str, str]) -> dict[str, str]:
 class Constants(NamedTuple):
     """`by_exposure` is 1 where the file writes an exposure instead of conditions.
 
-    `enters` is the column without which nothing is entered, counted from 1; 0 with an exposure.
+    `enters` is the column without which nothing is entered, counted from 1; 0 with an exposure. The others are 1 where
+    the file says something of the kind, so that its column need not be read elsewhere.
     """
 
     by_exposure: int
     enters: int
+    longs: int
+    shorts: int
+    filtered: int
 
 
 class State(NamedTuple):
@@ -155,10 +159,12 @@ class State(NamedTuple):
 
 
 def constants(p: Params) -> Constants:
+    filtered = int(bool(p.filters))
     if p.exposure is not None:
-        return Constants(1, 0)
+        return Constants(1, 0, 0, 0, filtered)
     written = [place for name, place in _ENTRIES.items() if getattr(p, name) is not None]
-    return Constants(0, 1 + (written[0] if len(written) == 1 else ENTERS))
+    enters = 1 + (written[0] if len(written) == 1 else ENTERS)
+    return Constants(0, enters, int(ENTER_LONG in written), int(ENTER_SHORT in written), filtered)
 
 
 def instruments(p: Params) -> tuple[tuple[Leg, ...], ...]:
@@ -188,7 +194,7 @@ def step(c: Constants, state: State, view: View, out: Out) -> State:
         if state.entry == 0 and view.lots[0] != 0:
             # The position is older than this state (its file changed, or it was adopted): go on from there.
             state = State(view.entry_id[0], 1.0 if view.lots[0] > 0 else -1.0, state.acted)
-        state = _by_exposure(state, view) if c.by_exposure == 1 else _by_conditions(state, view)
+        state = _by_exposure(c, state, view) if c.by_exposure == 1 else _by_conditions(c, state, view)
     out.target[0] = state.target
     out.entry[0] = state.entry
     out.stirred_by[0] = _stirred_by(c, state, view)
@@ -214,15 +220,15 @@ def _exit(state: State, view: View) -> int:
     return EXIT_LONG if lots > 0 or (lots == 0 and state.target > 0.0) else EXIT_SHORT
 
 
-def _by_conditions(state: State, view: View) -> State:
+def _by_conditions(c: Constants, state: State, view: View) -> State:
     columns = view.features[0]
     if _busy(view):
         if columns[_exit(state, view)] == 1.0:
             return _left(state, view)
         return state
-    buy = columns[ENTER_LONG] == 1.0
-    sell = columns[ENTER_SHORT] == 1.0
-    if buy != sell and columns[FILTERS] == 1.0:
+    buy = c.longs == 1 and columns[ENTER_LONG] == 1.0
+    sell = c.shorts == 1 and columns[ENTER_SHORT] == 1.0
+    if buy != sell and (c.filtered == 0 or columns[FILTERS] == 1.0):
         if buy and columns[EXIT_LONG] != 1.0:
             return State(view.now_ms, 1.0, state.acted)
         if sell and columns[EXIT_SHORT] != 1.0:
@@ -230,7 +236,7 @@ def _by_conditions(state: State, view: View) -> State:
     return State(state.entry, 0.0, state.acted)
 
 
-def _by_exposure(state: State, view: View) -> State:
+def _by_exposure(c: Constants, state: State, view: View) -> State:
     columns = view.features[0]
     wanted = columns[EXPOSURE]
     if isnan(wanted):
@@ -239,7 +245,7 @@ def _by_exposure(state: State, view: View) -> State:
     wanted = least if wanted < least else min(wanted, 1.0)
     if wanted == state.acted:
         return state
-    if columns[FILTERS] != 1.0:
+    if c.filtered == 1 and columns[FILTERS] != 1.0:
         held = state.target if _busy(view) else 0.0
         if wanted * held > 0.0:
             if abs(wanted) >= abs(held):
