@@ -271,7 +271,7 @@ def replay_run(
     reached = {name: ms for name, ms in recorded.until_ms.items() if name in used}
     if not reached:
         raise AutotraderError(f"the run in {store} traded on no market: there is nothing to replay")
-    frames = {getattr(one, "timeframe", "1h") for one in first.declarations.strategies.values()}
+    frames = {getattr(one, "series", "1h") for one in first.declarations.strategies.values()}
     beyond_ms = max(timeframe_ms(frame) for frame in frames)  # so that orders of the last moment meet its open
     to_ms = min(max(reached.values()), end.until_ms) + beyond_ms
     plan = backtest_plan(home, first.declarations, to_ms=to_ms, data=data)

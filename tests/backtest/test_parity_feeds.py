@@ -21,6 +21,7 @@ from autotrader.backtest.decide import equity_of
 from autotrader.backtest.engine import Outcome, simulate
 from autotrader.backtest.run import fills_of
 from autotrader.core import jit
+from autotrader.market.history import History
 from conftest import data_folder
 from support import resting
 from support.drawn_feeds import FeedWorld, feed_worlds
@@ -54,47 +55,59 @@ def test_events_passed_over_leave_what_the_general_loop_leaves(world: FeedWorld)
         compared(outcome(root), one_by_one(root))
 
 
-@pytest.mark.parametrize("feed", ["trades", "quotes", "book"])
-@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
-def test_a_step_sees_the_same_levels_in_the_daemon_and_in_the_backtest(tmp_path, monkeypatch, feed, compiled) -> None:
-    # only steps of the package are compiled, and kept under the name of their module
+@pytest.fixture
+def kinds(monkeypatch) -> dict[str, Any]:
+    """Return the kind that rests, so that it can be compiled: only steps of the package are, under their module."""
     name = f"autotrader.tests.{hashlib.blake2b(Path(resting.__file__).read_bytes()).hexdigest()}"
     monkeypatch.setattr(resting.step, "__module__", name)
     monkeypatch.setattr(resting.Params, "__module__", name)
-    made = {"trades": trades(5, 200), "quotes": quotes(5, 200), "book": books(5, 200)}
+    return {"resting": resting}
+
+
+@pytest.mark.parametrize("begin", ["", ", from: '2024-01-01 00:00:20'"], ids=["whole", "later"])
+@pytest.mark.parametrize("feed", ["trades", "quotes", "book"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
+def test_a_step_sees_the_same_levels_in_the_daemon_and_in_the_backtest(tmp_path, kinds, feed, compiled, begin) -> None:
+    made = {"trades": trades(5, 200), "quotes": quotes(6, 200), "book": books(7, 200)}
     text = f"kind: resting\nexchange: paper\nsymbols: [BTC/USDT]\nfeed: {feed}\ncapital: 50%\non_remove: hold\n"
-    root = replayed(tmp_path, {"a": f"{text}wake_after: 1500\nremembers: 1\n"}, {"BTC/USDT": made})
-    daemon = told(asyncio.run(lived(root, more_kinds={"resting": resting})))
-    ended = simulate(plan_of(root, more_kinds={"resting": resting}), compiled=compiled)
+    strategy = {"a": f"{text}wake_after: 150\nremembers: 1\n"}
+    root = replayed(tmp_path, strategy, {"BTC/USDT": made}, speed=f"max{begin}")
+    daemon = told(asyncio.run(lived(root, more_kinds=kinds)))
+    ended = simulate(plan_of(root, more_kinds=kinds), compiled=compiled)
     assert told(fills_of(ended)) == daemon
     ((state,),) = rows(root, "SELECT state FROM states")
     assert ended.tables.whole[0].tolist() == json.loads(state)
 
 
 @pytest.mark.parametrize("exchange", ["binance", "binance-perp"])
+def test_orders_that_join_the_best_prices_of_a_recorded_book_fill_in_their_turn(tmp_path, kinds, exchange) -> None:
+    if not (data_folder() / "book" / exchange).is_dir():
+        pytest.skip("no recorded book here")
+    text = "kind: resting\nexchange: paper\nsymbols: [BTC/USDT, ETH/USDT]\nfeed: book\ncapital: 90%\non_remove: hold\n"
+    root = recorded_book(
+        tmp_path, exchange, {"a": f"{text}joins: 1\nlots: 1000000\nmost: 4000000\npatience: 30\napart: 10\n"}
+    )
+    daemon = told(asyncio.run(lived(root, more_kinds=kinds)))
+    ended = simulate(plan_of(root, more_kinds=kinds))
+    assert told(fills_of(ended)) == daemon
+    compared(ended, simulate(plan_of(root, more_kinds=kinds), compiled=False))
+    turns = by_turn(ended, History(data_folder(), exchange))
+    assert turns.count(True) > 20
+    assert turns.count(False) > 20
+
+
+@pytest.mark.parametrize("exchange", ["binance", "binance-perp"])
 def test_on_a_recorded_book_the_daemon_and_the_backtest_fill_the_same(tmp_path, exchange) -> None:
     if not (data_folder() / "book" / exchange).is_dir():
         pytest.skip("no recorded book here")
-    market = "swap" if exchange == "binance-perp" else "spot"
     crossing = (
         "enter_long: crosses_above(ema(close, 5), ema(close, 20))\nexits: {stop_loss: 0.02%, take_profit: 0.03%}\n"
     )
     common = "exchange: paper\nsymbols: [BTC/USDT]\nfeed: book\ncapital: 40%\non_remove: hold\n"
     limit = "execution: {kind: limit, timeout: 20s}\n"
     grid = "size: {kind: percent, percent: 95%}\nparams: {levels: 8, step: 0.02%}\n"
-    paper = (
-        f"kind: simulated\nmarket: {market}\nbalances: {{USDT: 10000}}\nfees: {{maker: 0.02%, taker: 0.05%}}\n"
-        f"latency: 50ms\nreplay: {{data: {data_folder()}, exchange: {exchange}, speed: max}}\n"
-    )
-    root = write(
-        tmp_path,
-        {
-            "autotrader.yaml": "dashboard: {port: 0}\n",
-            "exchanges.d/paper.yaml": paper,
-            "strategies.d/a.yaml": f"kind: rules\n{common}{crossing}{limit}",
-            "strategies.d/b.yaml": f"kind: grid\n{common}{grid}",
-        },
-    )
+    strategies = {"a": f"kind: rules\n{common}{crossing}{limit}", "b": f"kind: grid\n{common}{grid}"}
+    root = recorded_book(tmp_path, exchange, strategies)
     daemon = told(asyncio.run(lived(root)))
     assert len(daemon) > 20
     assert told(fills_of(outcome(root))) == daemon
@@ -123,6 +136,29 @@ def test_accounts_balance_to_the_last_digit(world: FeedWorld) -> None:
     if w[exchange, c.SWAP] == 0:
         assert w[exchange, c.BALANCE] >= 0
     assert abs(equity_of(w, f, exchange) * 1e-8 - f[c.RUN, c.EQUITY]) < 1e-6 * max(1.0, abs(f[c.RUN, c.EQUITY]))
+
+
+def recorded_book(root: Path, exchange: str, strategies: dict[str, str]) -> Path:
+    """Write a folder whose exchange replays the recorded books of an exchange."""
+    market = "swap" if exchange == "binance-perp" else "spot"
+    paper = (
+        f"kind: simulated\nmarket: {market}\nbalances: {{USDT: 10000}}\nfees: {{maker: 0.02%, taker: 0.05%}}\n"
+        f"latency: 50ms\nreplay: {{data: {data_folder()}, exchange: {exchange}, speed: max}}\n"
+    )
+    files = {"autotrader.yaml": "dashboard: {port: 0}\n", "exchanges.d/paper.yaml": paper}
+    return write(root, files | {f"strategies.d/{name}.yaml": text for name, text in strategies.items()})
+
+
+def by_turn(ended: Outcome, source: History) -> list[bool]:
+    """Return of each maker's fill whether it came by the queue: no event of its moment traded through its price."""
+    found = []
+    for fill in fills_of(ended):
+        if fill["maker"]:
+            levels = source.levels(fill["symbol"], "book", fill["ts"], 50)
+            at = levels.part(0, int(np.searchsorted(levels.ts, fill["ts"], side="right")))
+            best = at.asks[:, 0, 0].min() if fill["side"] > 0 else at.bids[:, 0, 0].max()
+            found.append(bool((float(fill["price"]) - best) * fill["side"] <= 0))
+    return found
 
 
 def rows(root: Path, query: str) -> list[tuple]:

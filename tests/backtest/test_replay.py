@@ -11,8 +11,10 @@ import pytest
 from autotrader import cli
 from autotrader.app import replay_run
 from autotrader.core.errors import AutotraderError
+from support.feeds import books, replayed
 from support.folders import folder, rules
 from support.harness import Harness
+from support.lived import lived
 
 LIMIT = rules(3, 7, execution="{kind: limit, timeout: 20m}", exits="{stop_loss: 0.3%, take_profit: 0.4%}")
 FILES = {"cross": rules(3, 8, capital="40%"), "limit": LIMIT, "slow": rules(5, 9, timeframe="15m", resolution="5m")}
@@ -42,6 +44,18 @@ async def test_a_recorded_run_is_the_same_to_the_last_digit(tmp_path) -> None:
     found = replay_run(tmp_path)
     assert found.differences == ()
     assert found.orders > 20
+    assert found.fills > 10
+
+
+async def test_a_run_on_a_book_with_trades_beside_it_is_the_same(tmp_path) -> None:
+    rows = books(11, 400)
+    trades = [(ms, next(iter(bids)), 0.5, "sell") for ms, bids, _ in rows[1:]]
+    rule = "enter_long: close > ema(close, 8)\nexit_long: close < ema(close, 8)\n"
+    text = f"kind: rules\nexchange: paper\nsymbols: [BTC/USDT]\nfeed: book\ncapital: 90%\non_remove: hold\n{rule}"
+    limit = f"{text}execution: {{kind: limit, timeout: 60s}}\nexits: {{stop_loss: 0.05%, take_profit: 0.1%}}\n"
+    await lived(replayed(tmp_path, {"a": limit, "b": text}, {"BTC/USDT": {"book": rows, "trades": trades}}))
+    found = replay_run(tmp_path)
+    assert found.differences == ()
     assert found.fills > 10
 
 

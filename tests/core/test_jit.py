@@ -38,7 +38,7 @@ from numba import int64
 from autotrader.core import jit
 from autotrader.market import fills
 before = jit.is_kept(fills.affordable, "keeping")
-jit.external(fills.affordable, int64, (int64,) * 4, "keeping")
+jit.external(fills.affordable, int64, (int64,) * 4, {}, "keeping")
 print(before, jit.is_kept(fills.affordable, "keeping"))
 """
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotrader.core.errors import HistoryError
-from autotrader.market.book import NO_LEVEL, Changes, replay
+from autotrader.market import book
+from autotrader.market.book import NO_LEVEL, Changes
 from autotrader.market.history import History
 from conftest import data_folder
 from support.feeds import START_MS, changes
@@ -24,8 +25,13 @@ def told(*messages, ids=None):
     """Return messages as a recording: (is it a snapshot, [(side, price, amount), ...])."""
     rows = [(n, whole, *row) for n, (whole, changed) in enumerate(messages) for row in changed]
     msg, whole, side, price, amount = map(np.array, zip(*rows, strict=True))
-    final = np.array([-1] * len(messages) if ids is None else ids)[msg]
-    return Changes(START_MS + msg, msg, whole, side == "bid", price, amount, final)
+    numbers = [(-1, -1, -1)] * len(messages) if ids is None else ids
+    first, final, prev = np.array([one if isinstance(one, tuple) else (-1, one, -1) for one in numbers])[msg].T
+    return Changes(START_MS + msg, msg, whole, side == "bid", price, amount, first, final, prev)
+
+
+def replay(changes, depth=20):
+    return book.replay(changes, depth).levels
 
 
 def bids(levels, depth=2):
@@ -68,6 +74,49 @@ def test_another_snapshot_replaces_the_book():
     assert bids(replay(told(SNAPSHOT, other)))[1] == [[90.0, 1.0], [89.0, 1.0]]
 
 
+ONE, TWO, THREE = ((False, [("bid", 98.0, size)]) for size in (5.0, 6.0, 7.0))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [(-1, 10, -1), (11, 12, -1), (13, 13, -1), (14, 20, -1)],
+        [(-1, 10, -1), (9, 12, 8), (15, 16, 12), (17, 20, 16)],
+        [(-1, 10, -1), (5, 12, -1), (13, 13, -1), (-1, 15, -1)],
+        [(-1, -1, -1), (50, 51, -1), (52, 60, -1), (61, 61, -1)],
+    ],
+    ids=["spot", "futures", "untold", "after a snapshot without a number"],
+)
+def test_messages_that_follow_one_another_are_shown(ids):
+    told_all = book.replay(told(SNAPSHOT, ONE, TWO, THREE, ids=ids))
+    assert told_all.gap == -1
+    assert len(told_all.rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("ids", "gap"),
+    [
+        ([(-1, 10, -1), (12, 13, -1), (14, 15, -1), (16, 16, -1)], 1),
+        ([(-1, 10, -1), (11, 13, -1), (15, 15, -1), (16, 16, -1)], 2),
+        ([(-1, 10, -1), (9, 13, 8), (15, 16, 13), (17, 20, 14)], 3),
+    ],
+    ids=["after the snapshot", "spot", "futures"],
+)
+def test_a_message_that_leaves_one_out_is_a_gap(ids, gap):
+    shown = book.replay(told(SNAPSHOT, ONE, TWO, THREE, ids=ids))
+    assert shown.gap == gap
+    assert len(shown.rows) == gap
+
+
+def test_a_snapshot_mends_a_gap_and_nothing_is_shown_in_between():
+    other = (True, [("bid", 90.0, 1.0), ("ask", 91.0, 1.0)])
+    ids = [(-1, 10, -1), (12, 13, -1), (14, 15, -1), (-1, 14, -1), (16, 16, -1)]
+    shown = book.replay(told(SNAPSHOT, ONE, TWO, other, THREE, ids=ids))
+    assert shown.gap == -1
+    assert shown.levels.ts.tolist() == [START_MS, START_MS + 3, START_MS + 4]
+    assert bids(shown.levels)[1] == [[98.0, 6.0], [90.0, 1.0]]  # what goes beyond the snapshot is applied on it
+
+
 def test_a_book_with_an_empty_side_is_no_event():
     gone, back = (False, [("ask", 101.0, 0.0)]), (False, [("ask", 102.0, 1.0)])
     assert replay(told(SNAPSHOT, gone, back)).asks[:, 0].tolist() == [[101.0, 3.0], [102.0, 1.0]]
@@ -83,7 +132,8 @@ def test_the_book_after_each_message_is_what_was_recorded(drawn):
     shown = replay(
         Changes(
             columns["ts"], columns["msg"], columns["is_snapshot"], columns["side"] == "bid",
-            columns["price"].astype(float), columns["amount"].astype(float), np.full(len(columns["ts"]), -1),
+            columns["price"].astype(float), columns["amount"].astype(float),
+            *[np.full(len(columns["ts"]), -1)] * 3,
         )
     )  # fmt: skip
     for row, (_, below, above) in enumerate(meant):
@@ -126,6 +176,15 @@ def test_a_book_is_a_bar_of_its_best_levels(tmp_path):
 def test_a_faulty_book_is_refused_with_its_place(tmp_path, rows, said):
     with pytest.raises(HistoryError, match=said):
         recorded(tmp_path, rows).bars("BTC/USDT", "book")
+
+
+def test_a_gap_is_refused_with_its_file_and_message(tmp_path):
+    history = recorded(tmp_path, [BID, ASK, (7, 4, False, "bid", 98.0, 1.0)])
+    path = tmp_path / "book" / "lab" / "BTC-USDT.parquet"
+    numbered = pq.read_table(path).append_column("first_id", pa.array([-1, -1, 9]))
+    pq.write_table(numbered.append_column("final_id", pa.array([5, 5, 9])), path)
+    with pytest.raises(HistoryError, match=r"book/lab/BTC-USDT.parquet: message 4 does not follow the one before it"):
+        history.bars("BTC/USDT", "book")
 
 
 @pytest.mark.parametrize("exchange", ["binance", "binance-perp"])

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from autotrader.core.errors import HistoryError
-from autotrader.market import history
+from autotrader.market import history, parquet
 from autotrader.market.bars import aggregate
 from autotrader.market.history import History, listing, source_timeframe
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_no_parquet_is_refused(write):
 
 def test_more_rows_than_the_bound_are_refused(write, monkeypatch):
     data = write("1h", table())
-    monkeypatch.setattr(history, "MAX_ROWS", 47)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 47)
     with pytest.raises(HistoryError, match="48 rows are more than 47"):
         History(data, "x").bars("BTC/USDT", "1h")
 

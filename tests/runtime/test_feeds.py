@@ -97,12 +97,13 @@ STRATEGIES = {
     "quoted": cross("quotes", capital="20%"),
     "rests": rests("trades", wake_after="1500"),
     "rests-quoted": rests("quotes", rungs="3", post_only="1"),
-    "rests-booked": rests("book", rungs="1"),
+    "rests-booked": rests("book", rungs="1", remembers="1", wake_after="700"),
+    "joins": rests("book", joins="1", apart="1", lots="20000000"),
 }
 
 
 async def test_a_run_that_was_stopped_again_and_again_ends_as_one_that_was_not(tmp_path) -> None:
-    made = {"BTC/USDT": {"trades": trades(2, 120), "quotes": quotes(2, 120), "book": books(2, 120)}}
+    made = {"BTC/USDT": {"trades": trades(2, 120), "quotes": quotes(2, 120), "book": books(9, 120)}}
     whole = await lived(replayed(tmp_path / "whole", STRATEGIES, made))
     root = replayed(tmp_path / "cut", STRATEGIES, made)
     one, inside = Harness(root, more_kinds=KINDS), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,18 +19,27 @@ FEED_SYMBOLS = ("BTC/USDT", "ETH/USDT")
 
 
 class FeedWorld(NamedTuple):
-    """A configuration as files; each tape as (symbol, feed, seed, count, price, decimals); the symbols with bars."""
+    """A configuration as files; each tape as (symbol, feed, seed, count, price, decimals); the symbols with bars.
+
+    Beside the books of the symbols in `printed` lie trades that are made of them.
+    """
 
     files: dict[str, str]
     tapes: tuple[tuple[str, str, int, int, float, int], ...]
     barred: tuple[str, ...]
+    printed: tuple[str, ...] = ()
 
     def written(self, root: Path) -> Path:
         """Write the configuration and its recordings into a folder, and return it."""
         for symbol, feed, *drawn in self.tapes:
             path = root / "data" / feed / "drawn" / f"{symbol.replace('/', '-')}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.table(tape(feed, *drawn)), path)
+            if feed != "trades" or symbol not in self.printed:
+                pq.write_table(pa.table(tape(feed, *drawn)), path)
+            if feed == "book" and symbol in self.printed:
+                beside = root / "data" / "trades" / "drawn" / path.name
+                beside.parent.mkdir(parents=True, exist_ok=True)
+                pq.write_table(pa.table(prints(*drawn)), beside)
         for symbol in self.barred:
             _, _, seed, _, price, decimals = next(one for one in self.tapes if one[0] == symbol)
             save(root / "data", symbol, bars(seed, 60, 0, price, decimals, "calm"))
@@ -49,19 +59,52 @@ def tape(feed: str, seed: int, count: int, price: float, decimals: int) -> dict[
         return {"ts": ts, "price": np.round(ticks * least, decimals), "amount": amounts[0], "side": side.tolist()}
     ask = ticks + rng.choice([1, 1, 2, 7], count)
     if feed == "book":
-        sides = (
-            [
-                {
-                    round((best + sign * level) * least, decimals): round(rng.uniform(0.001, 3), 3)
-                    for level in range(deep)
-                }
-                for best, deep in zip(bests.tolist(), rng.integers(1, 5, count).tolist(), strict=True)
-            ]
-            for bests, sign in ((ticks, -1), (ask, 1))
-        )
-        return changes(list(zip(ts.tolist(), *sides, strict=True)))
+        return changes(books(seed, count, price, decimals))
     sides = {"bid": np.round(ticks * least, decimals), "ask": np.round(ask * least, decimals)}
     return {"ts": ts, **sides, "bid_size": amounts[0], "ask_size": amounts[1]}
+
+
+def books(
+    seed: int, count: int, price: float, decimals: int
+) -> list[tuple[int, dict[float, float], dict[float, float]]]:
+    """Return books as (ms, bids, asks): of a few levels, or of more than are kept; best prices often stay a while."""
+    rng = np.random.default_rng([seed, 1])
+    least = 10.0**-decimals
+    unit = rng.choice([0.3, 30.0, 3_000.0]) / price
+    deepest = rng.choice([2, 5, 30])
+    made = []
+    ms, best = BEGIN_MS, max(round(price / least), 100)
+    for _ in range(count):
+        ms += int(rng.choice([0, 0, 0, 1, 40, 900, 20_000, 200_000]))
+        best = max(best + int(rng.choice([0, 0, 0, 0, 1, -1, 3, -3, 40, -40])), 50)
+        bests = (best, -1), (best + int(rng.choice([1, 1, 2, 7])), 1)
+        sides = (
+            {
+                round((one + sign * level) * least, decimals): max(round(rng.uniform(0.01, 3) * unit, 8), 1e-8)
+                for level in range(int(rng.integers(1, deepest)))
+                if level == 0 or rng.random() < 0.8
+            }
+            for one, sign in bests
+        )
+        made.append((ms, *sides))
+    return made
+
+
+def prints(seed: int, count: int, price: float, decimals: int) -> dict[str, Any]:
+    """Return the columns of trades beside such a book: at its best prices, behind them, and of any size."""
+    rng = np.random.default_rng([seed, 2])
+    told = books(seed, count, price, decimals)
+    rows = []
+    for (before_ms, *sides), (ms, *_) in pairwise(told):
+        for at in sorted(rng.integers(before_ms, ms + 1, int(rng.choice([0, 0, 1, 2, 5]))).tolist()):
+            taker = int(rng.integers(0, 2))  # of a bid, or of an ask
+            levels = sorted(sides[taker].items(), reverse=taker == 0)
+            deal, size = levels[min(int(rng.choice([0, 0, 0, 1, 2])), len(levels) - 1)]
+            rows.append(
+                (at, deal, max(round(size * rng.choice([0.1, 0.5, 1.0, 2.0]), 8), 1e-8), ("sell", "buy")[taker])
+            )
+    rows = rows or [(told[0][0], price, 1.0, "buy")]
+    return dict(zip(("ts", "price", "amount", "side"), map(list, zip(*rows, strict=True)), strict=True))
 
 
 CONDITIONS = st.sampled_from(
@@ -150,6 +193,7 @@ def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedW
         for symbol in symbols
         for feed in feeds
     )
+    printed = tuple(one for one in symbols if "book" in feeds and draw(st.sampled_from([True, True, False])))
     barred = symbols if not alone and draw(st.booleans()) else ()
     exchange = {
         "kind": "simulated",
@@ -172,4 +216,4 @@ def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedW
     risk = {name: draw(st.one_of(st.none(), st.none(), st.sampled_from(values))) for name, values in RISKS.items()}
     if any(risk.values()):
         files["risk.d/default.yaml"] = "".join(f"{key}: {value}\n" for key, value in risk.items() if value)
-    return FeedWorld(files, tapes, barred)
+    return FeedWorld(files, tapes, barred, printed)

@@ -15,7 +15,7 @@ from support.folders import write
 START_MS = 1_704_067_200_000
 FIELDS = {"trades": ("price", "amount"), "quotes": ("bid", "bid_size", "ask", "ask_size")}
 
-Rows = Sequence[Sequence[float]]
+Rows = Sequence[Sequence[Any]]
 
 
 Books = Sequence[tuple[int, Mapping[float, float], Mapping[float, float]]]
@@ -39,7 +39,10 @@ def changes(books: Books) -> dict[str, Any]:
 
 
 def record(data: Path, feed: str, rows: Rows | Books, symbol: str = "BTC/USDT") -> None:
-    """Write events of one symbol of `made`: (ms, price, amount), or (ms, bid, bid size, ask, ask size), or books."""
+    """Write events of one symbol of `made`: (ms, price, amount), or (ms, bid, bid size, ask, ask size), or books.
+
+    A trade may say who took as its fourth, "buy" or "sell"; the others are taken in turn.
+    """
     path = data / feed / "made" / f"{symbol.replace('/', '-')}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     if feed == "book":
@@ -48,6 +51,8 @@ def record(data: Path, feed: str, rows: Rows | Books, symbol: str = "BTC/USDT") 
     columns = {"ts": pa.array([int(row[0]) for row in rows], pa.int64())}
     for place, name in enumerate(FIELDS[feed], 1):
         columns[name] = pa.array([float(row[place]) for row in rows], pa.float64())
+    if feed == "trades":
+        columns["side"] = pa.array([row[3] if len(row) > 3 else ("sell", "buy")[n % 2] for n, row in enumerate(rows)])
     pq.write_table(pa.table(columns), path)
 
 

@@ -1,5 +1,7 @@
 """A kind for tests that wants resting orders: bids below and asks above the last price, moved when it has gone too far.
 
+On a book it may join the best bid and the best ask instead, and those behind them.
+
 Whatever a step can be told goes into its State, so that two runs which differ anywhere differ in the end.
 """
 
@@ -27,6 +29,7 @@ class Params(SingleExchange):
     post_only: int = Field(default=0, ge=0, le=1)
     wake_after: int = Field(default=0, ge=0)
     remembers: int = Field(default=0, ge=0, le=1, description="Look at levels between their events too.")
+    joins: int = Field(default=0, ge=0, le=1, description="Rest at the best bid and ask of a book.")
 
 
 class Constants(NamedTuple):
@@ -39,6 +42,7 @@ class Constants(NamedTuple):
     wake_after: int
     levels: int
     remembers: int
+    joins: int
 
 
 class State(NamedTuple):
@@ -53,8 +57,9 @@ class State(NamedTuple):
 
 def constants(p: Params) -> Constants:
     return Constants(
-        p.rungs, p.apart, p.patience, p.lots, p.most, p.post_only, p.wake_after, levels_of(_feed(p)), p.remembers
-    )
+        p.rungs, p.apart, p.patience, p.lots, p.most, p.post_only, p.wake_after, levels_of(_feed(p)), p.remembers,
+        p.joins,
+    )  # fmt: skip
 
 
 def instruments(p: Params) -> tuple[tuple[Leg, ...], ...]:
@@ -104,6 +109,11 @@ def step(c: Constants, state: State, view: View, out: Out) -> State:
         for side in (1, -1):
             slot = 2 * rung + (0 if side > 0 else 1)
             ticks = middle - side * c.apart * (rung + 1)
+            if c.joins == 1 and view.bids[0][0][1] > 0:
+                best = view.bids[0][0][0] if side > 0 else view.asks[0][0][0]
+                ticks = math.floor(best / view.tick[0] + 0.5) - side * c.apart * rung
+                if out.slot_side[slot] != 0 and abs(ticks - out.slot_ticks[slot]) <= c.patience:
+                    ticks = out.slot_ticks[slot]
             full = view.lots[0] * side >= c.most
             held = side > 0 or view.may_short[0] == 1 or view.lots[0] >= c.lots * (rung + 1)
             if view.order_state[slot] == FREE or out.slot_ticks[slot] != ticks:

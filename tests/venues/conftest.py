@@ -17,6 +17,7 @@ from autotrader.market.bars import Columns, Funding, aggregate, divides
 from autotrader.venues.paper import PaperVenue
 from autotrader.venues.paper_state import PaperSettings
 from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderChanged
+from support.tapes import Tape
 
 T0 = 1_704_067_200_000
 MINUTE = 60_000
@@ -157,3 +158,17 @@ async def market(tmp_path):
     )
     for venue in made:
         await venue.close()
+
+
+@pytest.fixture
+async def tape(tmp_path):
+    made = []
+
+    async def make(feeds, **fields):
+        feeds = {"BTC/USDT": feeds} if set(feeds) <= {"trades", "quotes", "book", "1m"} else feeds
+        made.append(await Tape(tmp_path, feeds, **fields).open())
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.venue.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -14,82 +13,15 @@ from hypothesis import strategies as st
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import HistoryError, OrderRejected
 from autotrader.core.events import BarClosed, BarsComplete, FillsComplete, QuoteChanged, Series, TradePrinted
-from autotrader.execution.orders import Guard, OrderRequest
+from autotrader.execution.orders import Guard
 from autotrader.market.generate import Generated
-from autotrader.market.history import History
 from autotrader.venues.paper import PaperVenue
 from autotrader.venues.paper_state import PaperSettings
 from autotrader.venues.protocol import FillHappened, Idle
-from support.feeds import START_MS, record, record_bars
+from support.feeds import START_MS
+from support.tapes import D, Tape, order
 
-D = Decimal
 FEE = {"maker_fee": D("0.001"), "taker_fee": D("0.002")}
-
-
-class Cents(History):
-    """A history whose prices count in cents, whatever decimals its few rows have."""
-
-    def tick(self, symbol):  # noqa: ARG002 - as a bar source has it
-        return D("0.01")
-
-
-class Tape:
-    """A venue over recorded events at full speed, read one event at a time."""
-
-    def __init__(self, root, feeds, *, name="a", **fields):
-        for symbol, recorded in feeds.items():
-            for feed, rows in recorded.items():
-                (record_bars(root, rows, symbol) if feed == "1m" else record(root, feed, rows, symbol))
-        keys = [Series("paper", symbol, feed) for symbol, recorded in feeds.items() for feed in recorded]
-        self.keys = keys
-        settings = {"market": "spot", "balances": {"USDT": D(10_000)}, "speed": float("inf"), **fields}
-        source = Cents(root, "made")
-        self.venue = PaperVenue(
-            PaperSettings(name="paper", source=source, **settings), root / f"{name}.db", ManualClock()
-        )
-
-    async def open(self):
-        await self.venue.open()
-        await self.venue.subscribe(self.keys)
-        self.reader = self.venue.events()
-        return self
-
-    async def next(self):
-        return await anext(self.reader)
-
-    async def to(self, count):
-        """Read up to the nth trade or quote from here."""
-        while count:
-            event = await self.next()
-            count -= isinstance(event, TradePrinted | QuoteChanged)
-        return event
-
-    async def rest(self):
-        """Read to the end, and return everything that came."""
-        told = []
-        while not isinstance(event := await self.next(), Idle):
-            told.append(event)
-        return told
-
-    async def fills(self):
-        return [
-            (one.client_id, one.ts_ms - START_MS, float(one.price), one.maker, one.reason)
-            for one in await self.venue.fills(0)
-        ]
-
-
-@pytest.fixture
-async def tape(tmp_path):
-    made = []
-
-    async def make(feeds, **fields):
-        feeds = {"BTC/USDT": feeds} if set(feeds) <= {"trades", "quotes", "1m"} else feeds
-        made.append(await Tape(tmp_path, feeds, **fields).open())
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.venue.close()
 
 
 def trades(*rows):
@@ -100,14 +32,6 @@ def trades(*rows):
 def quotes(*rows):
     """Return quotes of (ms from the start, bid, ask)."""
     return {"quotes": [(START_MS + ms, bid, 1.0, ask, 1.0) for ms, bid, ask in rows]}
-
-
-def order(client_id="e", side=1, *, amount="1", price=None, resolution="trades", **more):
-    fields = {"symbol": "BTC/USDT", "reduce_only": False, "group": "g", "decided_ms": 0, **more}
-    kind, limit = ("market", None) if price is None else ("limit", D(price))
-    return OrderRequest(
-        client_id=client_id, side=side, type=kind, amount=D(amount), price=limit, resolution=resolution, **fields
-    )
 
 
 async def test_events_come_by_time_symbol_feed_and_row(tape):
@@ -349,17 +273,21 @@ def test_a_restart_tells_the_event_again_that_was_not_asked_past_and_goes_on(tmp
     assert asyncio.run(live("whole", set())) == asyncio.run(live("cut", stops))
 
 
-async def test_a_file_of_the_first_version_is_read_on(tape, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_file_of_an_older_version_is_read_on(tape, tmp_path, version):
     feeds = trades((0, 100.0), (0, 100.1), (2, 100.2))
     first = await tape(feeds)
     await first.to(1)
     await first.venue.submit(order(price="99"))
     await first.venue.close()
+    later = {"orders": ("ahead",)}
+    if version == 1:
+        later = {"clock": ("symbol", "feed", "row"), "orders": ("crossing", "ahead")}
     with sqlite3.connect(tmp_path / "a.db") as db:
-        for table, names in (("clock", ("symbol", "feed", "row")), ("orders", ("crossing",))):
+        for table, names in later.items():
             for column in names:
                 db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {version}")
     second = await tape(feeds)
     assert [one.client_id for one in await second.venue.open_orders()] == ["e"]
     assert (await second.to(1)).row == 1

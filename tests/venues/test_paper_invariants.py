@@ -19,7 +19,7 @@ from autotrader.core.events import BarClosed, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Guard, OrderRequest
 from autotrader.market.bars import Columns, Funding
-from autotrader.market.book import Levels
+from autotrader.market.book import Levels, no_prints
 from autotrader.market.events import of_quotes, of_trades
 from autotrader.venues.paper import PaperVenue
 from autotrader.venues.paper_state import PaperSettings
@@ -83,6 +83,9 @@ class Wild:
         rows = self.after(symbol, feed, start_ms, limit)
         bids, asks = (np.stack([side, np.ones(len(rows.ts))], axis=1)[:, None] for side in (rows.low, rows.high))
         return Levels(rows.ts, bids, asks)
+
+    def prints(self, symbol, feed, start_ms, limit):
+        return no_prints(len(self.after(symbol, feed, start_ms, limit).ts))
 
     def funding(self, symbol):  # noqa: ARG002
         ts = T0 + np.arange(1, BARS // 10, dtype=np.int64) * 600_000

@@ -23,6 +23,7 @@ from autotrader.market.fills import (
     part_of,
     slipped,
 )
+from autotrader.market.queue import NOT_JOINED
 
 EXIT_CODES = tuple(exit_code(reason) for reason in REASONS)
 
@@ -58,7 +59,7 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
         w[leg, c.X_SIDE], w[leg, c.X_LOTS], w[leg, c.X_TICKS], w[leg, c.X_FROM_MS] = side, lots, ticks, from_ms
         w[leg, c.X_CREATED_MS], w[leg, c.X_REASON], w[leg, c.X_SEQ] = now_ms, w[leg, c.N_REASON], w[c.RUN, c.SEQ]
-        w[leg, c.X_CROSSES] = taking
+        w[leg, c.X_CROSSES], w[leg, c.X_AHEAD] = taking, NOT_JOINED
         if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
             _enqueue(w, queue, leg, c.EXIT_ORDER)
         return
@@ -73,7 +74,7 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     w[c.RUN, c.WORKING_ENTRIES] += 1
     w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
     w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
-    w[leg, c.E_CROSSES] = taking
+    w[leg, c.E_CROSSES], w[leg, c.E_AHEAD] = taking, NOT_JOINED
     if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
         _enqueue(w, queue, leg, c.ENTRY_ORDER)
 

@@ -139,7 +139,7 @@ def _meet(w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades:
             matters = matters or price <= f[leg, c.QUIET_BELOW] or price >= f[leg, c.QUIET_ABOVE]
             matters = matters or w[leg, c.TRAIL] > 0
     if matters:
-        happened(w, f, lists, queue, fills, trades, losses, series, buy, sell)
+        happened(w, f, lists, bars, queue, fills, trades, losses, series, buy, sell)
         if w[c.RUN, c.STALE_ENTRIES] > 0:
             heard(w)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.levels import lay_out
+from autotrader.backtest.levels import lay_out, lay_out_books
 from autotrader.backtest.plan import Plan, Stream
 from autotrader.backtest.tables import Tables, bare_tables, slots_of, write_params
 from autotrader.core import memory
@@ -26,9 +26,10 @@ class Ground:
         self._told, self._streams = _told(plan), plan.streams
         self._places = [_places(stream.bars) for stream in plan.streams]
         self._tables = bare_tables(plan)
-        self.columns = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
+        self.columns: list[Any] = [frozen(column) for stream in plan.streams for column in stream.bars[: c.BAR_COLUMNS]]
         self._bids, self._asks, told = lay_out(plan, self._tables.w, len(self.columns))
         self.columns += told
+        self.columns += lay_out_books(plan, self._tables.w, len(self.columns))
         self.bars = memory.addresses(self.columns)
 
     def bears(self, plan: Plan) -> bool:

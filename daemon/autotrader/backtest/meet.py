@@ -45,21 +45,39 @@ def protect(
     w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, o: int, h: int, low: int, ts_ms: int
 ) -> None:
     """End a position whose protective exit, or on a swap whose margin, a bar's open, high and low reach."""
-    side = 1 if w[leg, c.LOTS] > 0 else -1
-    exchange = w[leg, c.LEG_EXCHANGE]
-    code, ticks = NO_EXIT, 0
+    code, price = reached(w, f, leg, o, h, low)
+    if code != NO_EXIT:
+        end_position(w, f, fills, trades, losses, leg, code, price, ts_ms)
+
+
+def reached(w: Any, f: Any, leg: int, o: int, h: int, low: int) -> tuple[int, float]:
+    """Return what a bar's open, high and low reach that ends a leg's position, and at which price in ticks."""
+    code, price = NO_EXIT, 0.0
     if w[leg, c.GUARDED] == 1:
-        held = Held(side, f[leg, c.ENTRY], f[leg, c.BEST], w[leg, c.STOP], w[leg, c.TAKE], w[leg, c.TRAIL])
-        code, price = protective_exit(held, o, h, low)
-        if code != NO_EXIT:
-            ticks = exit_ticks(code, price, -side, w[exchange, c.SLIPPAGE])
+        code, price = protective_exit(held_of(w, f, leg), o, h, low)
+    exchange = w[leg, c.LEG_EXCHANGE]
     if code == NO_EXIT and w[exchange, c.SWAP] == 1:
+        side = 1 if w[leg, c.LOTS] > 0 else -1
         level = liquidation_level(side, f[leg, c.ENTRY], w[exchange, c.LEVERAGE])
         code, price = liquidation(side, level, o, h, low)
-        if code != NO_EXIT:
-            ticks = nearest(price, -side)
-    if code == NO_EXIT:
-        return
+    return code, price
+
+
+def held_of(w: Any, f: Any, leg: int) -> Held:
+    """Return a leg's position as its guard sees it."""
+    side = 1 if w[leg, c.LOTS] > 0 else -1
+    return Held(side, f[leg, c.ENTRY], f[leg, c.BEST], w[leg, c.STOP], w[leg, c.TAKE], w[leg, c.TRAIL])
+
+
+def end_position(
+    w: Any, f: Any, fills: Any, trades: Any, losses: Any, leg: int, code: int, price: float, ts_ms: int
+) -> None:
+    """End a leg's position by what was reached, at a price before slippage."""
+    side = -1 if w[leg, c.LOTS] > 0 else 1
+    if code == LIQUIDATION:
+        ticks = nearest(price, side)
+    else:
+        ticks = exit_ticks(code, price, side, w[w[leg, c.LEG_EXCHANGE], c.SLIPPAGE])
     lots, reason = abs(w[leg, c.LOTS]), CODE_REASONS[code]
     fill_exit(w, f, fills, trades, losses, leg, lots, ticks, 0, c.GUARD_ORDER, reason, ts_ms)
     if w[leg, c.SLOT_ORDERS] > 0:
@@ -70,8 +88,7 @@ def requiet(w: Any, f: Any, leg: int) -> None:
     """Note between which prices nothing ends a leg's position, so that a bar between them need not be looked at."""
     side = 1 if w[leg, c.LOTS] > 0 else -1
     exchange = w[leg, c.LEG_EXCHANGE]
-    held = Held(side, f[leg, c.ENTRY], f[leg, c.BEST], w[leg, c.STOP], w[leg, c.TAKE], w[leg, c.TRAIL])
-    below, above = quiet_range(held)
+    below, above = quiet_range(held_of(w, f, leg))
     if w[exchange, c.SWAP] == 1:
         level = liquidation_level(side, f[leg, c.ENTRY], w[exchange, c.LEVERAGE])
         if side > 0:

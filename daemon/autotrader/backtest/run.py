@@ -238,14 +238,23 @@ def _curve(outcome: Outcome, column: int, start: float) -> Curve:
 
 
 def data_hash(plan: Plan) -> str:
-    """Return a hash of the bars that a plan decides on: which they are, and a sample of their prices."""
+    """Return a hash of the bars that a plan decides on: which they are, and a sample of their prices.
+
+    Of quotes and books it covers all levels, of a book the trades beside it.
+    """
     digest = hashlib.blake2b(digest_size=8)
+    sources = {one.name: one.source for one in plan.exchanges}
     for stream in plan.streams:
         count = len(stream.bars.ts)
         digest.update(f"{stream.key} {count}".encode())
         if count:
             for column in stream.bars:
                 digest.update(column[:: count // SAMPLED + 1].tobytes() + column[-1:].tobytes())
+        if count and stream.key.timeframe in {"quotes", "book"}:
+            asked = (stream.key.symbol, stream.key.timeframe, int(stream.bars.ts[0]), count)
+            source = sources[stream.key.exchange]
+            for column in (*source.levels(*asked)[1:], *source.prints(*asked)):
+                digest.update(column[:: len(column) // SAMPLED + 1].tobytes() + column[-1:].tobytes())
     for leg in plan.legs:
         for key, rows in leg.bars.items():
             if key.asked:

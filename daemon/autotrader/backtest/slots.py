@@ -22,6 +22,7 @@ from autotrader.market.fills import (
     part_of,
     slipped,
 )
+from autotrader.market.queue import NOT_JOINED
 from autotrader.strategies.contract import FILLED, FREE, REFUSED, RESTING, SENT
 
 SLOT = REASONS.index(Reason.SLOT)
@@ -147,6 +148,7 @@ def submit_slot(w: Any, f: Any, queue: Any, slot: int) -> None:
     w[c.RUN, c.SEQ] += 1
     w[slot, c.O_FROM_MS], w[slot, c.O_SEQ] = first_met_ms(w, exchange, series), w[c.RUN, c.SEQ]
     w[slot, c.O_SENT], w[slot, c.O_CROSSES], w[slot, c.ORDER_STATE] = 1, taking, RESTING
+    w[slot, c.O_AHEAD] = NOT_JOINED
     if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
         at = w[c.RUN, c.QUEUED]
         queue[at, 0], queue[at, 1], queue[at, 2] = slot, c.SLOT_ORDER, w[c.RUN, c.SEQ]
@@ -220,4 +222,6 @@ def reband(w: Any, f: Any, leg: int) -> None:
             if w[slot, c.O_SIDE] != 0 and w[slot, c.O_TICKS] > 0 and w[slot, c.O_LEG] == leg:
                 below = max(below, float(w[slot, c.O_TICKS])) if w[slot, c.O_SIDE] > 0 else below
                 above = min(above, float(w[slot, c.O_TICKS])) if w[slot, c.O_SIDE] < 0 else above
+    if w[w[leg, c.MATCH], c.BOOK_OF] > 0 and (below > -math.inf or above < math.inf):
+        below, above = math.inf, -math.inf  # whatever its prices, an event moves it in its queue
     f[leg, c.RESTS_BELOW], f[leg, c.RESTS_ABOVE] = below, above

@@ -27,7 +27,7 @@ from autotrader.core.errors import AutotraderError
 from autotrader.core.units import plain, timeframe_ms
 from autotrader.features.feature import MAX_WINDOW
 from autotrader.market.bars import BarSource, Columns, Floats, Funding
-from autotrader.market.book import Levels
+from autotrader.market.book import Levels, Prints
 from autotrader.risk.limits import Limits
 from autotrader.strategies import registry
 
@@ -208,6 +208,9 @@ class Held:
 
     def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:
         return self._source.levels(symbol, feed, start_ms, limit)
+
+    def prints(self, symbol: str, feed: str, start_ms: int, limit: int) -> Prints:
+        return self._source.prints(symbol, feed, start_ms, limit)
 
     def funding(self, symbol: str) -> Funding:
         return self._source.funding(symbol)

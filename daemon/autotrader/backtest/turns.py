@@ -67,10 +67,11 @@ def cared(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> int:
 
 
 def happened(
-    w: Any, f: Any, lists: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int, sell: int
-) -> int:
+    w: Any, f: Any, lists: Any, bars: Any, queue: Any, fills: Any, trades: Any, losses: Any, series: int, buy: int,
+    sell: int,
+) -> int:  # fmt: skip
     """Let an event of a feed meet the orders and positions of its legs."""
-    happen(w, f, lists, queue, fills, trades, losses, series, buy, sell)
+    happen(w, f, lists, bars, queue, fills, trades, losses, series, buy, sell)
     return 0
 
 
@@ -211,7 +212,7 @@ def _key(shape: Shape) -> str:
 def _turn(one: FunctionType, shape: Shape) -> Any:
     from numba.core import types
 
-    return jit.external(one, types.int64, _arguments(shape)[one], _key(shape))
+    return jit.external(one, types.int64, _arguments(shape)[one], memory.compiled, _key(shape))
 
 
 @cache
@@ -231,7 +232,7 @@ def _arguments(shape: Shape) -> Mapping[FunctionType, Sequence[Any]]:
         considered: (w, f, line, line, whole, real),
         cared: (w, f, line, line, whole),
         sent: (w, f, queue, line),
-        happened: (w, f, line, queue, fills, trades, line, whole, whole, whole),
+        happened: (w, f, line, line, queue, fills, trades, line, whole, whole, whole),
         wished: (w, f, line, line, whole),
         watched: (w, f, line, line),
         next_settlement: (w, funding),

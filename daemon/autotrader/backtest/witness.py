@@ -160,10 +160,10 @@ class Witness:
 
     def _submit(self, call: Callable[..., Any], w: Any, f: Any, queue: Any, leg: int) -> None:
         own, _ = self._leg(w, leg)
-        entry, before = w[leg, c.N_PURPOSE] == c.ENTRY_ORDER, w[c.RUN, c.QUEUED]
+        entry, before = w[leg, c.N_PURPOSE] == c.ENTRY_ORDER, int(w[c.RUN, c.SEQ])
         order, own.staged = own.staged, None
         call(w, f, queue, leg)
-        if w[c.RUN, c.QUEUED] == before:
+        if w[leg, c.E_SEQ if entry else c.X_SEQ] <= before:
             _end(order, OrderState.REJECTED, w)
         elif entry:
             own.entry = order

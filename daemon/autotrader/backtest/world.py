@@ -43,7 +43,8 @@ UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(4)
 # CURSOR is the row of the bar that is open or opens next; of READY rows the columns are known, ROWS there are. A series
 # that RUNS_AHEAD may have its cursor beyond the present moment: nothing happens at the bars between.
 # Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
-# A feed of events is a series whose bars have no length.
+# A feed of events is a series whose bars have no length. What a book shows that fills orders lies in BOOK_COLUMNS of
+# the columns of bars, from BOOK_OF on; 0 where no book does.
 LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, MARKED, MARK_MS = range(8)
 
 # a strategy ---------------------------------------------------------------------------------------------------------
@@ -69,11 +70,12 @@ WAKE_MS, LAST_LEG, DEPTH, FILLED, FILLED_LEG, MOVED, BOOK_AT = range(7)
     SIZE_KIND, SIZE_VALUE, CAPITAL, SHARES, MAY_SHORT,
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
     FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
-    LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY, OPEN_LEG,
-) = range(72)  # fmt: skip
-_LEG_WIDTH = 72
+    LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY, E_AHEAD, X_AHEAD, OPEN_LEG,
+) = range(74)  # fmt: skip
+_LEG_WIDTH = 74
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 # It sees LEVELS of each side, from LEVELS_AT on; LEVELS_OF is the place of its recorded bids among the columns of bars.
+# AHEAD is what stands before an order in the queue of a book (see `market.queue`).
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 # What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
@@ -82,7 +84,8 @@ _LEG_WIDTH = 72
     SLOT_LEG, SLOT_SIDE, SLOT_TICKS, SLOT_LOTS, SLOT_POST_ONLY, SLOT_GROUP, ORDER_STATE, ORDER_FILLED, ORDER_REMAINING,
     W_LEG, W_SIDE, W_TICKS, W_LOTS, W_POST_ONLY,
     O_LEG, O_SIDE, O_TICKS, O_SENT, O_REDUCES, O_CROSSES, O_FROM_MS, O_CREATED_MS, O_RESERVED, O_SEQ, C_RESERVED,
-) = range(25)  # fmt: skip
+    O_AHEAD,
+) = range(26)  # fmt: skip
 
 # the shape of it all -------------------------------------------------------------------------------------------------
 # What is laid down before the first moment and never changes: how many rows there are of each thing and which belong
@@ -90,13 +93,13 @@ _LEG_WIDTH = 72
 # column's (see `shape_of`).
 SHAPE = max(_RUN_WIDTH, _LEG_WIDTH)
 """The first of these columns."""
-_FACTS = 46
+_FACTS = 47
 (
     FIRST_EXCHANGE, EXCHANGES, FIRST_INSTRUMENT, INSTRUMENTS, FIRST_SERIES, SERIES, FIRST_STRATEGY, STRATEGIES,
     FIRST_PART, PARTS, FIRST_LEG, LEGS, FIRST_SLOT, SLOTS, HAS_FUNDING, HAS_FEEDS, TIMERS,
     FIRST_CLOCK, CLOCKS, FIRST_DUE, FIRST_READY, NEXT_MS,
     EXCHANGE,
-    OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED, OWNED, RUNS_AHEAD, CLOCK,
+    OF_INSTRUMENT, FIRST_MATCHED, MATCHED, FIRST_OWNED, OWNED, RUNS_AHEAD, CLOCK, BOOK_OF,
     KIND, PART_FIRST_LEG, PART_LEGS, PART_FIRST_SLOT, PART_SLOTS, NUMBER, ON_BAR, ON_TIMER, ON_EVENT, ON_FILL,
     LEG_PART, STRATEGY, LEG_EXCHANGE, INSTRUMENT, OWN, MATCH,
 ) = range(SHAPE, SHAPE + _FACTS)  # fmt: skip
@@ -129,7 +132,8 @@ LAST_CLOSE, LAST_HIGH, LAST_LOW = range(3)  # a series; of a feed what a buyer p
     CALM_BELOW, CALM_ABOVE,
 ) = range(13)  # fmt: skip
 # a leg; BEST and ENTRY in ticks. No exit of its position triggers between the two QUIET, and no order of its that rests
-# is traded through while buyers pay RESTS_BELOW or more and sellers get RESTS_ABOVE or less.
+# is traded through while buyers pay RESTS_BELOW or more and sellers get RESTS_ABOVE or less; on a book no price lies
+# between them, for every event may move it in its queue.
 
 FLOAT_WIDTH = 13
 """Columns of the table of floats."""
@@ -150,6 +154,10 @@ BAR_COLUMNS = 5
 
 ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
 """The purpose of an order."""
+
+BOOK_BIDS, BOOK_ASKS, PRINTS_FIRST, PRINTS_TAKER, PRINTS_PRICE, PRINTS_AMOUNT = range(6)
+BOOK_COLUMNS = 6
+"""What the matcher sees of a book: both sides of each event, and the trades since the one before."""
 
 DONE, NEEDS_BARS, NEEDS_ROOM, UNCOUNTABLE = range(4)
 """Why the loop came back: nothing follows, a series has no more bars in memory, a list is full, a sum would wrap."""

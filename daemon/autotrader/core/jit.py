@@ -100,10 +100,11 @@ def _kept_code(function: FunctionType, key: str, names: Names, inlined: Inlining
         return KeptCode(function, link)
 
 
-def external(function: FunctionType, result: Any, arguments: Sequence[Any], key: str) -> Any:
+def external(function: FunctionType, result: Any, arguments: Sequence[Any], names: Names, key: str) -> Any:
     """Return a function compiled once and for all, which other compiled code calls without being compiled with it.
 
-    `result` and `arguments` are its numba types. It is called as C calls; what it calls often is a part of it.
+    `result` and `arguments` are its numba types, `names` what `outer` takes them for. It is called as C calls; what it
+    calls often is a part of it.
     """
     import llvmlite.binding
     from numba.core import types
@@ -114,7 +115,7 @@ def external(function: FunctionType, result: Any, arguments: Sequence[Any], key:
     options["forceinline"] = True  # into what C calls: one call less
     copied = _copied(function, dict(function.__globals__))
     made = CFunc(copied, (signature.args, result), {}, options)
-    vars(made)["_cache"] = _kept_code(copied, _key_of(function, key), {}, Inlining.OFTEN)
+    vars(made)["_cache"] = _kept_code(copied, _key_of(function, key), names, Inlining.OFTEN)
     made.compile()
     symbol = f"{PACKAGE}.{_key_of(function, key)}"
     llvmlite.binding.add_symbol(symbol, made.address)

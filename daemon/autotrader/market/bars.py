@@ -12,7 +12,7 @@ from autotrader.core.events import Bar
 from autotrader.core.units import DURATION_MS, timeframe_ms
 
 if TYPE_CHECKING:
-    from autotrader.market.book import Levels
+    from autotrader.market.book import Levels, Prints
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -88,6 +88,10 @@ class BarSource(Protocol):
 
     def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:
         """Return what quotes (one level) or books (BOOK_DEPTH) offer at the events that `after` returns."""
+        ...
+
+    def prints(self, symbol: str, feed: str, start_ms: int, limit: int) -> Prints:
+        """Return the trades recorded beside a book, by the events that `after` returns; of other feeds none."""
         ...
 
     def funding(self, symbol: str) -> Funding:

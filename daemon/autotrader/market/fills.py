@@ -275,6 +275,13 @@ def exit_ticks(code: int, price: float, side: int, slippage: int) -> int:
     return slipped(price, side, slippage)
 
 
+def exit_limit(code: int, held: Held) -> int:
+    """Return the worst price, in ticks, that a protective exit takes from a book; 0 where it takes any."""
+    if code == TAKE_PROFIT:
+        return nearest(take_level(held.side, held.entry, held.take), -held.side)
+    return 0
+
+
 def moved_best(side: int, best: float, high: int, low: int) -> float:
     """Return the best price that a position has seen, after a bar: its highest high, for a short its lowest low."""
     return max(best, float(high)) if side > 0 else min(best, float(low))

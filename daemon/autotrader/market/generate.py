@@ -26,7 +26,7 @@ from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import HistoryError
 from autotrader.core.units import FEEDS, split_symbol, timeframe_ms
 from autotrader.market.bars import Columns, Floats, Funding, aggregate, divides, empty, opening
-from autotrader.market.book import Levels
+from autotrader.market.book import Levels, Prints
 
 BASE = "1m"
 BASE_MS = 60_000
@@ -124,6 +124,9 @@ class Generated:
         return opening(BEGIN_MS, timeframe_ms(timeframe))
 
     def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:  # noqa: ARG002
+        raise HistoryError(f"a generated market has no {feed}; replay a recorded one")
+
+    def prints(self, symbol: str, feed: str, start_ms: int, limit: int) -> Prints:  # noqa: ARG002
         raise HistoryError(f"a generated market has no {feed}; replay a recorded one")
 
     def funding(self, symbol: str) -> Funding:

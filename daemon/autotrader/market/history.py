@@ -8,22 +8,17 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from autotrader.core.errors import HistoryError
 from autotrader.core.units import FEEDS, split_symbol, timeframe_ms
 from autotrader.market import events
 from autotrader.market.bars import Columns, Floats, Funding, Ints, aggregate, divides, opening
-from autotrader.market.book import Changes, Levels, replay
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-MAX_ROWS = 20_000_000
-"""Bound of one series in memory (38 years of minutes, 1 GB)."""
+from autotrader.market.book import Levels, Prints, no_prints
+from autotrader.market.book_file import read_book, read_prints
+from autotrader.market.parquet import MAX_ROWS, demand, event_ms, floats, ints, read
 
 CACHE_BYTES = 512 * 1024**2
 """Series kept in memory, and as much of levels; the one that was longest unused is read again when it is wanted."""
@@ -31,9 +26,6 @@ CACHE_BYTES = 512 * 1024**2
 MAX_DECIMALS = 8
 MAX_PRICE_TICKS = 10**10
 """A history's prices are counted with at most so many decimals, and at most so many ticks: noise ends there."""
-
-NS_FROM = 10**15
-"""Times of recorded events from here on are nanoseconds (as milliseconds they would lie 30,000 years ahead)."""
 
 _FILE = re.compile(r"([1-9]\d{0,3}[smhdw])(?:-[^/]+)?\.parquet")
 _EVENTS: Mapping[str, tuple[str, ...]] = {
@@ -43,10 +35,15 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 """The recorded feeds and their numbers."""
 
-_TYPES = {"msg": "int64", "is_snapshot": "bool", "side": "string", "final_id": "int64"}
-"""The columns of a book that are no floats, by their types."""
 
-_Arrays = TypeVar("_Arrays", Columns, Levels)
+class Told(NamedTuple):
+    """What the events of a feed offer, and the trades between those of a book."""
+
+    levels: Levels
+    prints: Prints
+
+
+_Arrays = TypeVar("_Arrays", Columns, Told)
 
 _CANDLE_FIELDS = ("open", "high", "low", "close", "volume")
 
@@ -92,7 +89,7 @@ class History:
     def __init__(self, data: Path, exchange: str) -> None:
         self._data, self._exchange = data, exchange
         self._cache: OrderedDict[tuple[str, str], Columns] = OrderedDict()
-        self._told: OrderedDict[tuple[str, str], Levels] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
         self._ticks: dict[str, Decimal] = {}
         self._lock = threading.Lock()  # held for the cache only, never while a file is read
 
@@ -136,9 +133,14 @@ class History:
         return bars.part(max(stop - limit, 0), stop)
 
     def levels(self, symbol: str, feed: str, start_ms: int, limit: int) -> Levels:
-        told = self._levels(symbol, feed)
+        told = self._feed(symbol, feed).levels
         first = int(np.searchsorted(told.ts, start_ms))
         return told.part(first, first + limit)
+
+    def prints(self, symbol: str, feed: str, start_ms: int, limit: int) -> Prints:
+        told = self._feed(symbol, feed)
+        first = int(np.searchsorted(told.levels.ts, start_ms))
+        return told.prints.part(first, min(first + limit, len(told.levels.ts)))
 
     def funding(self, symbol: str) -> Funding:
         """Return the recorded rates; none where the exchange has no file for the symbol."""
@@ -146,8 +148,8 @@ class History:
         path = self._data / "funding" / self._exchange / f"{base}-{quote}.parquet"
         if not path.is_file():
             return Funding(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
-        table = _read(path, ("rate",))
-        ts, rate = _ints(table), _floats(table, "rate")
+        table = read(path, ("rate",))
+        ts, rate = ints(table), floats(table, "rate")
         if not np.isfinite(rate).all() or (np.diff(ts) <= 0).any():
             raise HistoryError(f"{path}: funding times must increase and rates be numbers; remove the faulty rows")
         return Funding(ts, rate)
@@ -206,22 +208,25 @@ class History:
         if feed == "trades":
             ts, (price, amount) = self._rows(symbol, feed)
             return events.of_trades(ts, price, amount)
-        told = self._levels(symbol, feed)
+        told = self._feed(symbol, feed).levels
         (bid, size), (ask, _) = told.bids[:, 0].T.copy(), told.asks[:, 0].T.copy()
         return Columns(told.ts, bid, ask, bid, ask, size)
 
-    def _levels(self, symbol: str, feed: str) -> Levels:
+    def _feed(self, symbol: str, feed: str) -> Told:
         key = (symbol, feed)
         with self._lock:
             if key in self._told:
                 self._told.move_to_end(key)
                 return self._told[key]
         if feed == "book":
-            made = _book(self._event_path(symbol, feed))
+            book = read_book(self._event_path(symbol, feed))
+            trades = _event_file(self._data, self._exchange, symbol, "trades")
+            made = Told(book.levels, read_prints(trades, book))
         else:
             ts, sides = self._rows(symbol, feed)
             bid, bid_size, ask, ask_size = sides
-            made = Levels(ts, *(np.stack(side, axis=1)[:, None] for side in ((bid, bid_size), (ask, ask_size))))
+            levels = Levels(ts, *(np.stack(side, axis=1)[:, None] for side in ((bid, bid_size), (ask, ask_size))))
+            made = Told(levels, no_prints(len(ts)))
         self._keep(self._told, key, made)
         return made
 
@@ -235,50 +240,15 @@ class History:
     def _rows(self, symbol: str, feed: str) -> tuple[Ints, list[Floats]]:
         """Return the times and numbers of recorded trades or quotes."""
         path = self._event_path(symbol, feed)
-        table = _read(path, _EVENTS[feed])
-        ts, columns = _event_ms(table), [_floats(table, name) for name in _EVENTS[feed]]
-        _demand(
+        table = read(path, _EVENTS[feed])
+        ts, columns = event_ms(table), [floats(table, name) for name in _EVENTS[feed]]
+        demand(
             path,
             ("times must not go back", np.concatenate(([False], np.diff(ts) < 0))),
             ("prices and amounts must be above zero", ~(np.minimum.reduce(columns) > 0)),
             ("numbers must be finite", ~np.isfinite(sum(columns, start=np.zeros(len(ts))))),
         )
         return ts, columns
-
-
-def _book(path: Path) -> Levels:
-    """Return what a recorded order book offers after each of its messages."""
-    table = _read(path, _EVENTS["book"], ("msg", "is_snapshot", "side"), ("final_id",))
-    ts, msg, (price, amount) = _event_ms(table), _ints(table, "msg"), (_floats(table, one) for one in _EVENTS["book"])
-    final_id = _ints(table, "final_id") if "final_id" in table.column_names else np.full(len(ts), -1, dtype=np.int64)
-    is_bid, is_ask = (_is(table, "side", side) for side in ("bid", "ask"))
-    is_snapshot = _is(table, "is_snapshot", True)
-    _demand(
-        path,
-        ("times must not go back", np.concatenate(([False], np.diff(ts) < 0))),
-        ("prices must be above zero", ~(price > 0)),
-        ("amounts must not be below zero", ~(amount >= 0)),
-        ("numbers must be finite", ~np.isfinite(price + amount)),
-        ("a side must be bid or ask", ~(is_bid | is_ask)),
-    )
-    made = replay(Changes(ts, msg, is_snapshot, is_bid, price, amount, final_id))
-    if not len(made.ts):
-        raise HistoryError(f"{path}: no snapshot in it, or only ones with an empty side; a book begins with a snapshot")
-    crossed = made.bids[:, 0, 0] >= made.asks[:, 0, 0]
-    if crossed.any():
-        ms = int(made.ts[np.argmax(crossed)])
-        raise HistoryError(
-            f"{path}: a bid reaches the asks at ts {ms}, so a message before it is missing; "
-            "remove the rows up to the next snapshot"
-        )
-    return made
-
-
-def _demand(path: Path, *faults: tuple[str, npt.NDArray[np.bool_]]) -> None:
-    """Raise HistoryError with the first row of an event file that breaks a rule."""
-    for rule, wrong in faults:
-        if wrong.any():
-            raise HistoryError(f"{path}: {rule}; row {int(np.argmax(wrong))} is not so, repair or remove it")
 
 
 def _event_file(data: Path, exchange: str, symbol: str, feed: str) -> Path:
@@ -305,8 +275,9 @@ def _whole(prices: Floats, places: int) -> bool:
     return bool((np.abs(np.rint(prices * scale) / scale - prices) <= 1e-13 * prices).all())
 
 
-def _bytes(arrays: Columns | Levels) -> int:
-    return sum(array.nbytes for array in arrays)
+def _bytes(arrays: Columns | Told) -> int:
+    held = (*arrays.levels, *arrays.prints) if isinstance(arrays, Told) else arrays
+    return sum(array.nbytes for array in held)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -347,8 +318,8 @@ def _load(files: tuple[Path, ...], timeframe: str) -> Columns:
 
 
 def _candles(path: Path, timeframe: str) -> Columns:
-    table = _read(path, _CANDLE_FIELDS)
-    bars = Columns(_ints(table), *(_floats(table, name) for name in _CANDLE_FIELDS))
+    table = read(path, _CANDLE_FIELDS)
+    bars = Columns(ints(table), *(floats(table, name) for name in _CANDLE_FIELDS))
     length_ms = timeframe_ms(timeframe)
     faults = (
         ("prices and volumes must be numbers", ~np.isfinite(sum(bars[1:], start=np.zeros(len(bars.ts))))),
@@ -372,72 +343,3 @@ def opening_of(ts: Ints, length_ms: int) -> Ints:
     """Return the opening time of the bar that each moment belongs to."""
     origin = opening(0, length_ms)  # bars repeat from the one that holds the epoch
     return ts - (ts - origin) % length_ms
-
-
-def _read(
-    path: Path, floats: tuple[str, ...], others: tuple[str, ...] = (), optional: tuple[str, ...] = ()
-) -> pa.Table:
-    """Read `ts` and the named columns of a file, the optional ones where it has them.
-
-    Raises HistoryError where they are missing or of another type.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-        schema = file.schema_arrow
-        there = tuple(name for name in optional if name in schema.names)
-        wanted = {
-            "ts": "int64",
-            **dict.fromkeys(floats, "double"),
-            **{name: _TYPES[name] for name in (*others, *there)},
-        }
-        for name, kind in wanted.items():
-            if name not in schema.names:
-                raise HistoryError(f"{path}: column '{name}' is missing; it has {', '.join(schema.names)}")
-            if str(schema.field(name).type).removeprefix("large_") != kind:
-                raise HistoryError(f"{path}: column '{name}' is {schema.field(name).type} and must be {kind}")
-        if file.metadata.num_rows > MAX_ROWS:
-            raise HistoryError(f"{path}: {file.metadata.num_rows} rows are more than {MAX_ROWS}; split the file")
-        table = file.read(columns=list(wanted))
-    except (pa.ArrowException, OSError) as error:
-        raise HistoryError(f"{path}: not a readable Parquet file ({error}); replace or remove it") from error
-    for name in wanted:
-        if table.column(name).null_count:
-            raise HistoryError(f"{path}: column '{name}' has empty values; repair or remove those rows")
-    return table
-
-
-def _ints(table: pa.Table, name: str = "ts") -> Ints:
-    return _array(table, name, np.dtype(np.int64))
-
-
-def _event_ms(table: pa.Table) -> Ints:
-    ts = _ints(table)
-    return ts // 1_000_000 if len(ts) and ts[0] >= NS_FROM else ts
-
-
-def _is(table: pa.Table, name: str, value: str | bool) -> npt.NDArray[np.bool_]:
-    """Return where a column has a value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = pc.cast(pc.equal(table.column(name), pa.scalar(value)), pa.int8())
-    return _array(pa.table({name: found}), name, np.dtype(np.int8)).astype(np.bool_)
-
-
-def _floats(table: pa.Table, name: str) -> Floats:
-    return _array(table, name, np.dtype(np.float64))
-
-
-def _array(table: pa.Table, name: str, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return a column without empty values as it lies in memory; pyarrow's own way would import pandas first."""
-    parts = []
-    for chunk in table.column(name).chunks:
-        values = chunk.buffers()[1] if len(chunk) else None
-        if values is not None:
-            parts.append(np.frombuffer(memoryview(values), kind)[chunk.offset : chunk.offset + len(chunk)])
-    if not parts:
-        return np.empty(0, kind)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, Series, TradePrinted
+from autotrader.core.events import Bar, BarClosed, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS
 from autotrader.execution.declared import ATR
 from autotrader.execution.leg import Leg
@@ -139,6 +139,13 @@ class Part:
             return
         self._heard[leg] = mark
         self._told_ms[leg] = event.ts_ms
+        self.show(leg, event)
+        if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
+            self._price[leg] = bar.close
+            self.live[leg].update(self.program.own, bar)
+
+    def show(self, leg: int, event: MarketEvent) -> None:
+        """Let a leg see the levels of a quote or a book."""
         match event:
             case QuoteChanged():
                 self.bids[leg], self.asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
@@ -146,9 +153,6 @@ class Part:
                 self.bids[leg], self.asks[leg] = (
                     (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]] for side in (event.bids, event.asks)
                 )
-        if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
-            self._price[leg] = bar.close
-            self.live[leg].update(self.program.own, bar)
 
     def fresh(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
         """Tell whether a leg's event was not stepped on yet, and remember it: a restart is told the last one again."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
-from autotrader.core.events import Bar, Series
+from autotrader.core.events import Bar, MarketEvent, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Reason
 from autotrader.features.graph import SeriesKey
@@ -14,7 +14,7 @@ from autotrader.market.instrument import Instrument
 from autotrader.runtime.outside import SETTLED_EVERY_MS, Outside
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
-from autotrader.strategies.contract import BAR
+from autotrader.strategies.contract import BAR, levels_of
 from autotrader.venues.protocol import Venue
 
 MAX_ANCHORED_BARS = 20_000
@@ -79,6 +79,10 @@ class Window:
             self._known[series] = limit, known
         return known[max(0, len(known) - limit) :]
 
+    async def last(self, series: Series) -> MarketEvent | None:
+        """Return the last event of a feed that its exchange has told."""
+        return await self._venues[series.exchange].last(series)
+
 
 class _Feed(NamedTuple):
     """Bars of one series that a leg's program has not seen; `order` is their place among those that close together."""
@@ -98,6 +102,9 @@ async def catch_up(part: Part, window: Window, *, fold: bool) -> None:
     """
     if any(declared.feed.kind != "bars" for declared in part.declared):
         part.renew()
+    for leg, declared in enumerate(part.declared):
+        if levels_of(declared.feed) and (event := await window.last(part.own_series(leg))) is not None:
+            part.show(leg, event)
     feeds = await _missing(part, window)
     if len(feeds) == 1 and not fold:
         (one,) = feeds

@@ -29,6 +29,7 @@ from autotrader.core.events import (
     BarClosed,
     BarsComplete,
     FillsComplete,
+    MarketEvent,
     Series,
     order_key,
 )
@@ -39,7 +40,7 @@ from autotrader.market.instrument import Instrument
 from autotrader.venues import paper_match
 from autotrader.venues.paper_admit import Admission, admit, guard_fractions
 from autotrader.venues.paper_clock import Pace
-from autotrader.venues.paper_ledger import LIFTED, Ledger, Rates, units_of
+from autotrader.venues.paper_ledger import LIFTED, Ledger, rates_of, units_of
 from autotrader.venues.paper_market import Event, Market, key_of
 from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, Order, PaperSettings, Traded
 from autotrader.venues.paper_store import PaperStore
@@ -72,7 +73,7 @@ class PaperVenue:
             raise ValueError(f"a replay's speed must be above zero, not {settings.speed}")
         self.name, self.market = settings.name, settings.market
         self._settings, self._path, self._wall = settings, path, clock
-        self._rates = _rates(settings)
+        self._rates = rates_of(settings)
         self._pace = Pace(clock, settings.speed)
         self._wake = asyncio.Event()
         self._store: PaperStore | None = None
@@ -89,7 +90,7 @@ class PaperVenue:
 
     def adjust(self, settings: PaperSettings) -> None:
         """Take over fees, slippage, latency, minimum and speed while the market runs; the rest is the account's own."""
-        self._settings, self._rates = settings, _rates(settings)
+        self._settings, self._rates = settings, rates_of(settings)
         self._ledger.rates = self._rates
         self._pace = Pace(self._wall, settings.speed)
         if self._clock is not None:
@@ -159,8 +160,13 @@ class PaperVenue:
             raise HistoryError(f"{self.name}: {limit} bars at once are more than {MAX_BARS}; ask for fewer")
         key = self._key(series)
         await self._warm({key})
-        untold = any(key_of(event) == key and not isinstance(event, BarClosed) for event in self._pending)
-        return self._market.past(key, self._clock or Moment(0, START), end_ms, max(limit, 0), untold=untold)
+        moment = self._clock or Moment(0, START)
+        return self._market.past(key, moment, end_ms, max(limit, 0), untold=self._untold(key))
+
+    async def last(self, series: Series) -> MarketEvent | None:
+        key = self._key(series)
+        await self._warm({key})
+        return self._market.last(self.name, key, self._clock or Moment(0, START), untold=self._untold(key))
 
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
         """Return rates as the protocol says, by the asker's clock: who reads them may stream nothing from here."""
@@ -343,11 +349,15 @@ class PaperVenue:
         """Let one event of a feed happen. It is written before it is told, so that no restart skips or repeats it."""
         ms = event.bar.ts_ms
         if event.key in self._active():
-            paper_match.meet_event(self._ledger, event.key, self._market.candle(event.key, event.bar), ms)
+            paper_match.meet_event(self._ledger, event.key, *self._market.met(event), ms)
         self._clock = Moment(ms, OPENED, *event.key, event.row)
         self._write(durable=self._ledger.dirty)
         if event.key in self._wanted:
             self._pending.append(self._market.told(self.name, event))
+
+    def _untold(self, key: Key) -> bool:
+        """Tell whether a feed's event at which the moment stands is still to be told."""
+        return any(key_of(event) == key and not isinstance(event, BarClosed) for event in self._pending)
 
     def _settle(self, ms: int) -> None:
         for symbol in sorted(self._symbols_held()):
@@ -480,13 +490,3 @@ class PaperVenue:
     def _precision(self, symbol: str, tick: Decimal) -> Traded:
         base, quote = split_symbol(symbol)
         return Traded(symbol, base, quote, tick, fills.cash_unit(tick, STEP, STEP))
-
-
-def _rates(settings: PaperSettings) -> Rates:
-    return Rates(
-        fills.scaled(settings.maker_fee),
-        fills.scaled(settings.taker_fee),
-        fills.scaled(settings.slippage),
-        units_of(settings.min_notional),
-        settings.leverage,
-    )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autotrader.execution.orders import BUY, Fill, Reason, VenueOrder, VenueStatus
 from autotrader.market import fills
-from autotrader.venues.paper_state import STEP, Group, Key, Order, Traded
+from autotrader.venues.paper_state import STEP, Group, Key, Order, PaperSettings, Traded
 from autotrader.venues.protocol import FillHappened, FundingPaid, OrderChanged, VenueEvent
 
 POSITION_CLOSED = "position closed"
@@ -143,6 +143,13 @@ class Ledger:
     def rest(self, order: Order) -> None:
         """Let a limit order that crossed when it came in, and was not met at its limit, rest from now on."""
         self._put(order._replace(crossing=False))
+
+    def queue(self, order: Order, ahead: int) -> None:
+        """Note how much is ahead of an order that rests in a book. It is as durable as the event that it comes from."""
+        if ahead != order.ahead:
+            dirty = self._dirty
+            self._put(order._replace(ahead=ahead))
+            self._dirty = dirty
 
     def move_best(self, group: Group, high: int, low: int) -> None:
         """Let a bar move the best price that a position has seen."""
@@ -383,6 +390,17 @@ def _drop(index: dict[Key, dict[str, Any]], key: Key, name: str) -> None:
     index[key].pop(name)
     if not index[key]:
         del index[key]
+
+
+def rates_of(settings: PaperSettings) -> Rates:
+    """Return what an account is declared to pay."""
+    return Rates(
+        fills.scaled(settings.maker_fee),
+        fills.scaled(settings.taker_fee),
+        fills.scaled(settings.slippage),
+        units_of(settings.min_notional),
+        settings.leverage,
+    )
 
 
 def units_of(amount: Decimal) -> int:

@@ -10,10 +10,12 @@ from autotrader.core.units import FEEDS
 from autotrader.market import fills
 from autotrader.market.bars import BarSource
 from autotrader.venues.paper_feed import Cursor, Settlements
-from autotrader.venues.paper_match import Candle
+from autotrader.venues.paper_match import Candle, Shown
 from autotrader.venues.paper_state import OPENED, Key, Moment, Traded
 from autotrader.venues.paper_tape import Tape
 from autotrader.venues.protocol import VenueEvent
+
+FeedEvent = TradePrinted | QuoteChanged | BookChanged
 
 
 class Event(NamedTuple):
@@ -86,7 +88,7 @@ class Market:
         bar = self._tape(moment.key).at(moment.ms, moment.row) if moment.row else None
         return Event(moment.key, moment.row, bar) if bar is not None else None
 
-    def told(self, exchange: str, event: Event) -> TradePrinted | QuoteChanged | BookChanged:
+    def told(self, exchange: str, event: Event) -> FeedEvent:
         """Return an event as the protocol tells it. Of a trade nothing is kept of who took it."""
         ts_ms, symbol, bar = event.bar.ts_ms, event.key.symbol, event.bar
         if event.key.timeframe == "trades":
@@ -99,6 +101,12 @@ class Market:
     def candle(self, key: Key, bar: Bar) -> Candle:
         """Return a bar, or an event, in ticks."""
         return self._tape(key).candle(bar) if key.timeframe in FEEDS else self._cursor(key).candle(bar)
+
+    def met(self, event: Event) -> tuple[Candle, Shown | None]:
+        """Return an event as it meets orders: in ticks, and of a book what it shows."""
+        tape = self._tape(event.key)
+        shown = tape.shown(event.bar.ts_ms, event.row) if event.key.timeframe == "book" else None
+        return tape.candle(event.bar), shown
 
     def price(self, key: Key, moment: Moment) -> Candle | None:
         """Return the last bar that closed by a moment, or the last event, in ticks; None before there is one."""
@@ -116,6 +124,21 @@ class Market:
         if key.timeframe in FEEDS and end_ms >= moment.ms:
             return self._tape(key).past(moment.ms, self._done(key, moment) - untold, limit)
         return self._source.before(*key, min(end_ms, moment.ms), limit).rows()
+
+    def last(self, exchange: str, key: Key, moment: Moment, *, untold: bool) -> FeedEvent | None:
+        """Return the last event of a feed that was told; the one at which the moment stands is not where `untold`."""
+        if key.timeframe not in FEEDS:
+            return None
+        tape, ms, row = self._tape(key), moment.ms, self._done(key, moment) - untold
+        if row < 1:
+            earlier = self._source.before(*key, ms - 1, 1).rows()
+            if not earlier:
+                return None
+            ms, row = earlier[0].ts_ms, 1
+            while tape.at(ms, row + 1) is not None:
+                row += 1
+        bar = tape.at(ms, row)
+        return self.told(exchange, Event(key, row, bar)) if bar is not None else None
 
     def _done(self, key: Key, moment: Moment) -> int:
         """Return how many events of a feed's millisecond have been met."""

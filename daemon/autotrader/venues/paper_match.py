@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import BUY, Reason
-from autotrader.market import fills
+from autotrader.market import fills, queue
 from autotrader.venues.paper_ledger import Ledger
 from autotrader.venues.paper_state import Group, Key, Order
 
@@ -29,6 +29,21 @@ class Candle(NamedTuple):
     high: int
     low: int
     close: int
+
+
+class Shown(NamedTuple):
+    """What an event of a book offers, and the trades since the one before (see `market.queue`)."""
+
+    bids: list[float]
+    asks: list[float]
+    takers: list[int]
+    prices: list[float]
+    amounts: list[float]
+    per_price: float
+
+    def rests_on(self, side: int) -> list[float]:
+        """Return the side of the book on which an order of a side rests; the other one is what it takes."""
+        return self.bids if side > 0 else self.asks
 
 
 def open_bars(ledger: Ledger, opened: dict[Key, Candle], ts_ms: int) -> None:
@@ -77,43 +92,54 @@ def close_bar(ledger: Ledger, key: Key, bar: Candle, ts_ms: int) -> None:
             ledger.move_best(ledger.groups[name], bar.high, bar.low)
 
 
-def meet_event(ledger: Ledger, key: Key, event: Candle, ts_ms: int) -> None:
-    """Let a trade or a quote meet what was there before it: who takes, then passed exits, then who is traded through.
+def meet_event(ledger: Ledger, key: Key, event: Candle, shown: Shown | None, ts_ms: int) -> None:
+    """Let an event meet what was there before it: who takes, then passed exits, then who is traded through.
 
-    `high` is what a buyer pays and `low` what a seller gets; a position is worth what ends it.
+    `high` is what a buyer pays and `low` what a seller gets; a position is worth what ends it. On a book, which is
+    `shown`, who takes pays what stands there, and who rests has a place in the queue.
     """
     before = list(ledger.held.get(key, {}))
-    _take(ledger, key, event, ts_ms)
+    _take(ledger, key, event, shown, ts_ms)
     for group in sorted(ledger.held.get(key, {}).values()):
         worth = _price(-group.side, event)
-        protect(ledger, group, (worth, worth, worth), ts_ms)
-    _make(ledger, key, event, ts_ms, before)
+        protect(ledger, group, (worth, worth, worth), ts_ms, shown)
+    _make(ledger, key, event, shown, ts_ms, before)
     for name in before:
         if name in ledger.groups:
             worth = _price(-ledger.groups[name].side, event)
             ledger.move_best(ledger.groups[name], worth, worth)
 
 
-def _take(ledger: Ledger, key: Key, event: Candle, ts_ms: int) -> None:
+def _take(ledger: Ledger, key: Key, event: Candle, shown: Shown | None, ts_ms: int) -> None:
     """Fill market orders, and limits that crossed when they came in where they still do; else these rest."""
     for order in sorted(ledger.working.get(key, {}).values()):
         if order.from_ms > ts_ms or order.client_id not in ledger.orders:
             continue
         price = _price(order.side, event)
         if order.type == "market":
-            ledger.execute(order, fills.slipped(price, order.side, ledger.rates.slippage), maker=False, ts_ms=ts_ms)
+            ticks = fills.slipped(
+                _paid(price, order.side, order.lots - order.filled, 0, shown), order.side, ledger.rates.slippage
+            )
+            ledger.execute(order, ticks, maker=False, ts_ms=ts_ms)
         elif order.crossing and fills.crosses(order.side, order.ticks, price):
-            ledger.execute(order, price, maker=False, ts_ms=ts_ms)
+            ticks = _paid(price, order.side, order.lots - order.filled, order.ticks, shown)
+            ledger.execute(order, ticks, maker=False, ts_ms=ts_ms)
         elif order.crossing:
             ledger.rest(order)
 
 
-def _make(ledger: Ledger, key: Key, event: Candle, ts_ms: int, before: list[str]) -> None:
-    """Fill resting limits that the event trades through, better prices first, then exits of what they entered."""
+def _make(ledger: Ledger, key: Key, event: Candle, shown: Shown | None, ts_ms: int, before: list[str]) -> None:
+    """Fill resting limits whose turn it is or that the event trades through, then exits of what they entered.
+
+    The better prices come first. Of the others each joins the queue of its book, or moves up in it.
+    """
     for order in sorted(ledger.working.get(key, {}).values(), key=_priority):
         if order.type != "limit" or order.from_ms > ts_ms or order.client_id not in ledger.orders:
             continue
-        if (order.ticks - _price(order.side, event)) * order.side <= 0:
+        ahead = order.ahead if shown is None else _ahead(order, shown)
+        through = (order.ticks - _price(order.side, event)) * order.side > 0
+        if not through and (shown is None or ahead >= 0):
+            ledger.queue(order, ahead)
             continue
         ledger.execute(order, order.ticks, maker=True, ts_ms=ts_ms)
         entered = ledger.groups.get(order.group_name)
@@ -121,9 +147,27 @@ def _make(ledger: Ledger, key: Key, event: Candle, ts_ms: int, before: list[str]
             continue
         worth = _price(-order.side, event)
         rest = fills.rest_of_bar(order.side, order.ticks, worth, worth, worth)
-        protect(ledger, entered, rest, ts_ms)
+        protect(ledger, entered, rest, ts_ms, shown)
         if entered.name in ledger.groups and entered.name not in before:
             ledger.move_best(ledger.groups[entered.name], rest[1], rest[2])
+
+
+def _ahead(order: Order, shown: Shown) -> int:
+    """Return how many lots an event leaves ahead of a resting order; below 0 where the trades before it fill it."""
+    ahead = order.ahead
+    if ahead != queue.NOT_JOINED:
+        trades = shown.takers, shown.prices, shown.amounts
+        ahead = queue.after_trades(ahead, order.side, order.ticks, shown.per_price, *trades, 0, len(shown.takers))
+        if ahead < 0:
+            return ahead
+    return queue.after_event(ahead, shown.rests_on(order.side), 0, shown.per_price, order.side, order.ticks)
+
+
+def _paid(price: int, side: int, lots: int, limit: int, shown: Shown | None) -> int:
+    """Return the ticks at which an order takes: the best price, on a book the average of what it takes."""
+    if shown is None:
+        return price
+    return queue.walked(shown.rests_on(-side), 0, shown.per_price, side, lots, limit)
 
 
 def _price(side: int, event: Candle) -> int:
@@ -136,12 +180,14 @@ def _priority(order: Order) -> tuple[bool, int, int]:
     return order.side != BUY, -order.side * order.ticks, order.seq
 
 
-def protect(ledger: Ledger, group: Group, bar: tuple[int, int, int], ts_ms: int) -> None:
+def protect(ledger: Ledger, group: Group, bar: tuple[int, int, int], ts_ms: int, shown: Shown | None = None) -> None:
     """End a position whose protective exit, or on a swap whose margin, a bar's (open, high, low) reaches."""
     if group.guarded:
         held = fills.Held(group.side, group.entry, group.best, group.stop, group.take, group.trail)
         code, price = fills.protective_exit(held, *bar)
         if code != fills.NO_EXIT:
+            if shown is not None:
+                price = float(_paid(0, -group.side, abs(group.net), fills.exit_limit(code, held), shown))
             ticks = fills.exit_ticks(code, price, -group.side, ledger.rates.slippage)
             order = ledger.orders[group.guard_id]
             ledger.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=EXIT_REASONS[code])
@@ -150,7 +196,8 @@ def protect(ledger: Ledger, group: Group, bar: tuple[int, int, int], ts_ms: int)
         level = fills.liquidation_level(group.side, group.entry, ledger.rates.leverage)
         code, price = fills.liquidation(group.side, level, *bar)
         if code != fills.NO_EXIT:
-            ledger.liquidate(group, fills.nearest(price, -group.side), ts_ms)
+            ticks = fills.nearest(price, -group.side)
+            ledger.liquidate(group, _paid(ticks, -group.side, abs(group.net), 0, shown), ts_ms)
 
 
 def candle_order(key: Key) -> tuple[str, int]:

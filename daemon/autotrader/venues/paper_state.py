@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from autotrader.execution.orders import VenueOrder, VenueStatus
 from autotrader.market.bars import BarSource
 from autotrader.market.fills import average
+from autotrader.market.queue import NOT_JOINED
 
 STEP = Decimal("1e-8")
 """Amounts of every currency are whole counts of this."""
@@ -83,7 +84,8 @@ class Order(NamedTuple):
 
     It meets bars that open, and events, at `from_ms` or later. A `crossing` limit would have taken when it came in: it
     meets its first event as a market order does, and rests from then on. `reserved` counts the currency that it spends.
-    The guard's fractions are parts of RATE. `seq` grows with submission.
+    The guard's fractions are parts of RATE. `seq` grows with submission. `ahead` is what stands before it in the queue
+    of a book (see `market.queue`).
     """
 
     seq: int
@@ -108,6 +110,7 @@ class Order(NamedTuple):
     reason: str
     ts_ms: int
     crossing: bool = False
+    ahead: int = NOT_JOINED
 
     @property
     def key(self) -> Key:

@@ -17,7 +17,7 @@ from autotrader.execution.orders import Fill
 from autotrader.venues.paper_ledger import Changes
 from autotrader.venues.paper_state import Group, Moment, Order
 
-VERSION = 2
+VERSION = 3
 
 _SECOND = """
 ALTER TABLE clock ADD COLUMN symbol TEXT NOT NULL DEFAULT '';
@@ -26,6 +26,9 @@ ALTER TABLE clock ADD COLUMN row INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE orders ADD COLUMN crossing INTEGER NOT NULL DEFAULT 0;
 """
 """What the second version added: where the market stands among the events of a millisecond, and limits that cross."""
+
+_THIRD = "ALTER TABLE orders ADD COLUMN ahead INTEGER NOT NULL DEFAULT -1;"
+"""What the third version added: the place of an order in the queue of a book; one of before joins it anew."""
 
 # value and entry_value count ticks x lots, which may pass 64 bits: they are text
 _SCHEMA = """
@@ -56,7 +59,7 @@ CREATE TABLE funding (ts_ms INTEGER NOT NULL, symbol TEXT NOT NULL, units INTEGE
   PRIMARY KEY (ts_ms, symbol)) WITHOUT ROWID;
 """
 
-_PUT_ORDER = "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_PUT_ORDER = "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _PUT_GROUP = "INSERT OR REPLACE INTO groups VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 _PUT_FILL = "INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
@@ -98,9 +101,10 @@ class PaperStore:
             if version == 0:
                 self._create(identity, balances)
                 return
-            if version == 1:
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SECOND} PRAGMA user_version = 2; COMMIT;")
-                version = 2
+            if version in {1, 2}:
+                missing = f"{_SECOND if version == 1 else ''} {_THIRD}"
+                self._db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;")
+                version = VERSION
             held = dict(self._db.execute("SELECT name, value FROM identity"))
         except sqlite3.Error as error:
             raise self._broken("read", error) from error
@@ -176,7 +180,7 @@ class PaperStore:
         self._db.close()
 
     def _create(self, identity: dict[str, str], balances: dict[str, int]) -> None:
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SECOND} PRAGMA user_version = {VERSION};")
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SECOND} {_THIRD} PRAGMA user_version = {VERSION};")
         self._db.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
         self._db.executemany("INSERT INTO balances VALUES (?, ?)", balances.items())
         self._db.execute("COMMIT")

@@ -7,8 +7,8 @@ from bisect import bisect_left, bisect_right
 from autotrader.core.events import Bar
 from autotrader.market import fills
 from autotrader.market.bars import BarSource, Floats
-from autotrader.market.book import Level, Levels
-from autotrader.venues.paper_match import Candle
+from autotrader.market.book import Level, Levels, Prints
+from autotrader.venues.paper_match import Candle, Shown
 from autotrader.venues.paper_state import Key, Traded
 
 Side = tuple[Level, ...]
@@ -28,6 +28,7 @@ class Tape:
         self._ts: list[int] = []
         self._rows: list[Bar] = []
         self._levels: Levels | None = None  # of the same events, once somebody asks
+        self._prints: Prints | None = None
         source.begin_ms(*key)  # says at once what it cannot give
 
     def after(self, ms: int) -> int | None:
@@ -43,11 +44,23 @@ class Tape:
 
     def levels(self, ms: int, row: int) -> tuple[Side, Side]:
         """Return the bids and asks at an event of quotes or books, the best first."""
+        told = self._told(self._seek(ms) + row - 1)
+        return _side(told.bids), _side(told.asks)
+
+    def shown(self, ms: int, row: int) -> Shown:
+        """Return what an event of a book offers, and the trades since the one before."""
         place = self._seek(ms) + row - 1
+        told = self._told(place)
+        if self._prints is None:
+            self._prints = self._source.prints(*self._key, self._from_ms, len(self._ts))
+        _, takers, prices, amounts = self._prints.part(place, place + 1)
+        sides = told.bids.reshape(-1).tolist(), told.asks.reshape(-1).tolist()
+        return Shown(*sides, takers.tolist(), prices.tolist(), amounts.tolist(), self._per_price)
+
+    def _told(self, place: int) -> Levels:
         if self._levels is None:
             self._levels = self._source.levels(*self._key, self._from_ms, len(self._ts))
-        told = self._levels.part(place, place + 1)
-        return _side(told.bids), _side(told.asks)
+        return self._levels.part(place, place + 1)
 
     def last(self, ms: int, row: int) -> Bar | None:
         """Return the last event up to the given row of a moment; with row 0 the last one before the moment."""
@@ -80,6 +93,7 @@ class Tape:
                     break
                 size *= 2
             self._ts, self._rows, self._levels = window.ts.tolist(), window.rows(), None
+            self._prints = None
         return bisect_left(self._ts, ms)
 
 

@@ -104,6 +104,10 @@ class Venue(Protocol):
         """
         ...
 
+    async def last(self, series: Series) -> MarketEvent | None:
+        """Return the last event of a feed that was told and dealt with; None before there is one, and for bars."""
+        ...
+
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
         """Return the last `limit` funding rates settled at or before `end_ms`, oldest first; none on spot.
 
