@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from autotrader.backtest import glue, loop
 from autotrader.backtest import world as c
@@ -33,8 +33,32 @@ from support.moments import same
 FEW = settings(max_examples=int(os.environ.get("AUTOTRADER_EXAMPLES", "8")))
 
 
+COMMON = "exchange: drawn\nsymbols: [BTC/USDT]\nfeed: book\ncapital: 100%\non_remove: hold\n"
+LEAVING = FeedWorld(
+    {
+        "autotrader.yaml": "dashboard: {port: 0}\ndata: data\n",
+        "exchanges.d/drawn.yaml": (
+            "kind: simulated\nmarket: spot\nbalances: {USDT: 10000}\nlatency: 0s\nfees: {maker: 0.1%, taker: 0.1%}\n"
+            "replay: {data: data, exchange: drawn, speed: max}\n"
+        ),
+        "strategies.d/a.yaml": (
+            f"kind: grid\n{COMMON}size: {{kind: percent, percent: 95%}}\n"
+            "params: {levels: 2, step: 0.05%, stop_outside: true}\n"
+        ),
+        "strategies.d/b.yaml": (
+            f"kind: rules\n{COMMON}enter_long: close > prev(close, 1)\nexits: {{stop_loss: 0.5%}}\n"
+        ),
+    },
+    (("BTC/USDT", "book", 7, 20, 100.0, 2),),
+    (),
+    ("BTC/USDT",),
+)
+"""A grid leaves its levels at the very event at which another strategy enters with the money that is there."""
+
+
 @FEW
 @given(feed_worlds())
+@example(LEAVING)
 def test_the_daemon_and_the_backtest_fill_the_same(world: FeedWorld) -> None:
     with written(world) as root:
         daemon = told(asyncio.run(lived(root)))

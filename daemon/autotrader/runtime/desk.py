@@ -6,7 +6,8 @@ Nothing leaves before its intent is durable. A fill is applied once, whoever rep
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -151,6 +152,21 @@ class Desk:
     def ending(self, leg: Leg) -> frozenset[str]:
         """Return the orders of a leg that this turn has decided to cancel."""
         return frozenset(identity for staged in self.drafts if staged.leg is leg for identity in staged.cancel)
+
+    @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """Count without the orders by slot, of all legs, that this turn has decided to cancel: they take no money."""
+        before = {id(draft.leg): (draft.leg, draft.leg.orders) for draft in self.drafts if draft.cancel}
+        for leg, orders in before.values():
+            ending = self.ending(leg)
+            leg.orders = {
+                name: order for name, order in orders.items() if order.purpose != "slot" or name not in ending
+            }
+        try:
+            yield
+        finally:
+            for leg, orders in before.values():
+                leg.orders = orders
 
     def guard_order(self, leg: Leg, entry_side: int, amount: Decimal, now_ms: int) -> Order | None:
         """Return the row under which a leg's protective exits are journalled; None where it has none."""

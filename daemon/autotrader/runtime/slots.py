@@ -86,7 +86,7 @@ def _refusal(
     if account.market == "spot" and amount < 0:
         return Refusal("nothing to sell", shown(leg.position.amount), shown(-amount))
     price = limit if limit is not None else trader.price(leg)
-    with _set_aside(leg, ending):
+    with trader.desk.taken_back(), _set_aside(leg, ending):
         refusal = (
             trader.blocked(leg, now_ms)
             or trader.below_minimum(leg, abs(amount), price)

@@ -76,7 +76,8 @@ class Trader:
         working = leg.working("entry")
         for order in working:  # they are canceled first, so they take neither money nor room
             leg.orders.pop(order.client_id)
-        wanted, limit, refusal = self._sized(strategy, part, index, leg, now_ms)
+        with self.desk.taken_back():
+            wanted, limit, refusal = self._sized(strategy, part, index, leg, now_ms)
         leg.orders |= {order.client_id: order for order in working}
         cancel = tuple(order.client_id for order in working)
         change = wanted - leg.position.amount
