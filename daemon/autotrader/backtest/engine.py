@@ -83,7 +83,8 @@ def simulate(
 
 def prepare(plan: Plan, told: Callable[[float], None] | None = None) -> None:
     """Have compiled what is compiled once for runs like a plan's; see `turns.compiled` for what is told."""
-    turns.compiled(c.shape_of(Ground(plan).tables(plan).w), told)
+    one = len(plan.legs) == len(plan.streams) == 1  # else no shape is known, and no table need be made to see that
+    turns.compiled(c.shape_of(Ground(plan).tables(plan).w) if one else (), told)
 
 
 class _Block:
