@@ -78,7 +78,9 @@ def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock
             fell = fell or equity < deepest
             deepest = min(deepest, equity)
         if held == 0 and row < rows:
-            row = _last_before(ts, row, rows, length_ms, at_once_ms)
+            ahead = w[clock, c.CURSOR] - 1  # where its series stands, which is mostly as far as nothing happens
+            known = row < ahead < rows and ts[ahead] + length_ms < at_once_ms
+            row = ahead if known else _last_before(ts, row, rows, length_ms, at_once_ms)
         now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
     drawdown = 1.0 - deepest / peak if fell else drawdown
     w[clock, c.MARKED], w[clock, c.MARK_MS] = row, now_ms

@@ -20,19 +20,19 @@ def first_one(x: Any, start: int, stop: int) -> int:
     """
     while start < stop:
         before: int = before_one(x, start)
-        start += before
         if before < EIGHT:
-            break
-    return min(start, stop)
+            return min(start + before, stop)
+        start += EIGHT  # not what was found: the next eight need not wait for it
+    return stop
 
 
 def first_outside(lows: Any, highs: Any, start: int, stop: int, scale: float, below: float, above: float) -> int:
     """Return the first place where low x scale + 0.5 < below or high x scale + 0.5 >= above; `stop` if none is."""
     while start + EIGHT <= stop:
         before: int = before_outside(lows, highs, start, scale, below, above)
-        start += before
         if before < EIGHT:
-            return start
+            return start + before
+        start += EIGHT
     while start < stop and not (lows[start] * scale + 0.5 < below or highs[start] * scale + 0.5 >= above):
         start += 1
     return start
