@@ -124,10 +124,11 @@ def quiet_of(w: Any, f: Any, bars: Any, series: int, leg: int) -> Quiet:
     of = (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
     held = w[leg, c.LOTS] != 0
     until_ms = w[leg, c.OPENED_MS] + w[leg, c.MAX_HOLDING_MS] if held and w[leg, c.MAX_HOLDING_MS] > 0 else c.MS_MAX
-    below, above = f[leg, c.QUIET_BELOW], f[leg, c.QUIET_ABOVE]
+    guarded = held and w[leg, c.CAN_END] == 1
+    below, above = (f[leg, c.QUIET_BELOW], f[leg, c.QUIET_ABOVE]) if guarded else (-math.inf, math.inf)
     return Quiet(
         times(w, bars, series), real_at(bars, of + 2), real_at(bars, of + 3), w[series, c.LENGTH_MS],
-        f[w[leg, c.INSTRUMENT], c.PER_PRICE], until_ms, held and w[leg, c.CAN_END] == 1,
+        f[w[leg, c.INSTRUMENT], c.PER_PRICE], until_ms, guarded,
         1 if w[leg, c.LOTS] > 0 else -1, w[leg, c.TRAIL], f[leg, c.BEST], below, above, _low_from(below),
         _high_from(above),
     )  # fmt: skip

@@ -285,7 +285,7 @@ def send(w: Any, f: Any, queue: Any, staged: Any) -> None:
             submit(w, f, queue, leg)
         else:
             rest(w, leg)
-    for at in range(w[c.RUN, c.STAGED]):
+    for at in range(w[c.RUN, c.STAGED] * w[c.RUN, c.HAS_FEEDS]):
         row = abs(staged[at])
         reband(w, f, w[row, c.O_LEG] if row >= first_slot else row)
     w[c.RUN, c.STAGED] = 0

@@ -86,6 +86,8 @@ def end_position(
 
 def requiet(w: Any, f: Any, leg: int) -> None:
     """Note between which prices nothing ends a leg's position, so that a bar between them need not be looked at."""
+    if w[leg, c.CAN_END] == 0:
+        return
     side = 1 if w[leg, c.LOTS] > 0 else -1
     exchange = w[leg, c.LEG_EXCHANGE]
     below, above = quiet_range(held_of(w, f, leg))

@@ -97,6 +97,8 @@ def part_of(whole: int, taken: int, amount: int) -> int:
 
 def average(value: int, lots: int, base: int = 0) -> float:
     """Return base + value / lots in ticks; a whole number of ticks comes out whole, however large the sum."""
+    if value == 0:
+        return float(base)
     return base + value // lots + (value % lots) / lots
 
 
