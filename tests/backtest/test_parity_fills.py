@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autotrader.app import replay_run
 from autotrader.backtest.run import fills_of
 from support.drawn import BASE_MS, BEGIN_MS, save
 from support.drawn_feeds import FeedWorld
@@ -58,6 +59,7 @@ async def test_what_a_close_fills_is_answered_before_the_bar_is_seen(tmp_path, r
     daemon = told(await lived(root))
     assert sum(1 for _, _, ts, side, price, *_ in daemon if ts == FALLS_MS and side > 0 and price > 99) == answered
     assert told(fills_of(outcome(root))) == daemon
+    assert replay_run(root).differences == ()
 
 
 TRADES = FeedWorld(
@@ -92,3 +94,4 @@ def test_one_symbol_on_bars_and_on_a_feed_fills_as_the_daemon_does(world: FeedWo
     with written(world) as root:
         daemon = told(asyncio.run(lived(root)))
         assert told(fills_of(outcome(root))) == daemon
+        assert replay_run(root).differences == ()
