@@ -66,6 +66,14 @@ def test_the_daemon_and_the_backtest_fill_the_same(world: FeedWorld) -> None:
 
 
 @FEW
+@given(feed_worlds(beside=True))
+def test_the_daemon_and_the_backtest_fill_the_same_where_bars_and_feeds_tell_one_price(world: FeedWorld) -> None:
+    with written(world) as root:
+        daemon = told(asyncio.run(lived(root)))
+        assert told(fills_of(outcome(root))) == daemon
+
+
+@FEW
 @given(feed_worlds())
 def test_the_plain_loop_and_the_compiled_one_leave_the_same(world: FeedWorld) -> None:
     with written(world) as root:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def altered(root: Path, statement: str) -> None:
     assert db.execute(statement).rowcount == 1
     db.commit()
     db.close()
+
+
+def slot_orders(root: Path) -> int:
+    """Return how many orders by slot a folder's journal holds."""
+    with closing(sqlite3.connect(root / "var" / "autotrader.db")) as db:
+        return db.execute("SELECT COUNT(*) FROM orders WHERE purpose LIKE 'slot%'").fetchone()[0]
 
 
 async def recorded(root: Path, bars: int = 120) -> Harness:
@@ -57,6 +64,22 @@ async def test_a_run_on_a_book_with_trades_beside_it_is_the_same(tmp_path) -> No
     found = replay_run(tmp_path)
     assert found.differences == ()
     assert found.fills > 10
+
+
+@pytest.mark.parametrize("clock", ["timeframe: 5m", "feed: book"])
+async def test_a_run_of_a_grid_is_the_same(tmp_path, clock) -> None:
+    common = f"exchange: paper\nsymbols: [BTC/USDT]\n{clock}\non_remove: hold\n"
+    grid = f"kind: grid\n{common}capital: 50%\nparams: {{levels: 4, step: 0.05%, stop_outside: true}}\n"
+    rule = f"kind: rules\n{common}capital: 80%\nenter_long: close > ema(close, 8)\nexit_long: close < ema(close, 8)\n"
+    if clock == "feed: book":
+        await lived(replayed(tmp_path, {"grid": grid, "rules": rule}, {"BTC/USDT": {"book": books(11, 400)}}))
+    else:
+        harness = await recorded(folder(tmp_path, {"grid": grid, "rules": rule}, recorded=False))
+        await harness.stop()
+    found = replay_run(tmp_path)
+    assert found.differences == ()
+    assert slot_orders(tmp_path) >= 5
+    assert found.fills > 5
 
 
 async def test_a_restart_in_the_middle_changes_nothing(tmp_path) -> None:

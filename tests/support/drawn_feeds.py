@@ -181,8 +181,11 @@ def grids(draw: st.DrawFn, clock: str, symbols: tuple[str, ...], price: float) -
 
 
 @st.composite
-def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedWorld:
-    """Draw a configuration of up to `most` strategies on recorded events; `alone` draws one feed of one symbol."""
+def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False, beside: bool = False) -> FeedWorld:
+    """Draw a configuration of up to `most` strategies on recorded events.
+
+    `alone` draws one feed of one symbol, `beside` a grid on bars of a symbol first, then whatever lives on its feeds.
+    """
     swap = draw(st.sampled_from([False, False, True]))
     symbols = FEED_SYMBOLS[: 1 if alone else draw(st.sampled_from([1, 2]))]
     price, decimals = draw(st.sampled_from([(100.0, 2), (30_000.0, 1), (0.0312, 6), (0.0003, 8), (2.5, 3)]))
@@ -194,7 +197,7 @@ def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedW
         for feed in feeds
     )
     printed = tuple(one for one in symbols if "book" in feeds and draw(st.sampled_from([True, True, False])))
-    barred = symbols if not alone and draw(st.booleans()) else ()
+    barred = symbols if beside or (not alone and draw(st.booleans())) else ()
     exchange = {
         "kind": "simulated",
         "market": "swap" if swap else "spot",
@@ -208,8 +211,9 @@ def feed_worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> FeedW
         "autotrader.yaml": "dashboard: {port: 0}\ndata: data\n",
         "exchanges.d/drawn.yaml": "".join(f"{key}: {value}\n" for key, value in exchange.items()),
     }
-    for number in range(1 if alone else draw(st.integers(1, most))):
-        clock = draw(st.sampled_from([*feeds, *(["bars"] if barred else [])]))
+    for number in range(1 if alone else draw(st.integers(2 if beside else 1, most))):
+        clock = draw(st.sampled_from([*feeds, *(["bars"] if barred and not beside else [])]))
+        clock = "bars" if beside and number == 0 else clock
         grid = clock == "bars" or draw(st.booleans())
         made = grids(clock, symbols, price) if grid else rules(clock, symbols, swap=swap)
         files[f"strategies.d/{'abc'[number]}.yaml"] = draw(made)

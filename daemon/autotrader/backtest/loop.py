@@ -84,6 +84,8 @@ def run(
             told_fills(
                 w, f, features, bids, asks, whole, floats, const_whole, const_floats, queue, staged, recent
             )  # fmt: skip
+        for place in range(w[c.RUN, c.FIRST_DUE], w[c.RUN, c.FIRST_DUE] + due):
+            _show(w, f, lists, series_at(w, lists, place))
         if any_closes:
             if due > 0:
                 _decide(
@@ -143,8 +145,8 @@ def _closing(w: Any, lists: Any, now_ms: int) -> int:
 
 
 def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losses: Any, series: int) -> None:
-    """Let a series' bar close: on the orders and positions that it decides, then as news to the legs that read it."""
-    now_ms, at, of = w[c.RUN, c.NOW_MS], w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
+    """Let a series' bar close, on the orders and positions that it decides."""
+    at, of = w[series, c.CURSOR], (series - w[c.RUN, c.FIRST_SERIES]) * c.BAR_COLUMNS
     ts, opens, highs, lows = times(w, bars, series), real_at(bars, of + 1), real_at(bars, of + 2), real_at(bars, of + 3)
     close, instrument = real_at(bars, of + 4)[at], w[series, c.OF_INSTRUMENT]
     first, last = w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]
@@ -165,7 +167,15 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
         else:
             _trail(w, f, lists, first, last, high, low)
     f[series, c.LAST_CLOSE] = close
-    f[instrument, c.LAST_PRICE] = close
+    w[series, c.CURSOR] = at + 1
+    w[series, c.OPENED] = 0
+    lists[next_at(w, series)] = ts[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
+
+
+def _show(w: Any, f: Any, lists: Any, series: int) -> None:
+    """Let the daemon see a bar that has closed, once it has heard of what that filled: its price, and its columns."""
+    now_ms, at = w[c.RUN, c.NOW_MS], w[series, c.CURSOR] - 1
+    f[w[series, c.OF_INSTRUMENT], c.LAST_PRICE] = f[series, c.LAST_CLOSE]
     for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
         leg = leg_at(w, lists, place)
         w[leg, c.ARRIVED_MS] = now_ms
@@ -176,9 +186,6 @@ def _close(w: Any, f: Any, lists: Any, bars: Any, fills: Any, trades: Any, losse
         strategy = w[leg, c.STRATEGY]
         w[strategy, c.BARS] += 1
         w[strategy, c.EXPOSED_BARS] += 1 if w[leg, c.LOTS] != 0 else 0
-    w[series, c.CURSOR] = at + 1
-    w[series, c.OPENED] = 0
-    lists[next_at(w, series)] = ts[at + 1] if at + 1 < w[series, c.ROWS] else c.MS_MAX
 
 
 def _trail(w: Any, f: Any, lists: Any, first: int, last: int, high: int, low: int) -> None:

@@ -261,11 +261,13 @@ def _let_run_ahead(plan: Plan, w: Ints, parts: Ints) -> None:
     """Mark the series that depend on nothing but themselves while their legs are at rest (see `backtest.ahead`).
 
     One leg decides and is filled on such a series, alone in its part, and no other series tells its price. Its step
-    sees no money, which moves with everybody's positions. A timer, or a breach that closes, may come at any moment.
+    sees no money, which moves with everybody's positions. A timer, or a breach that closes, may come at any moment; who
+    wakes on fills does so before the prices of that moment are told.
     """
     run = w[c.RUN]
     run[c.TIMERS] = int(1 in parts[:, c.ON_TIMER].tolist())
-    if run[c.TIMERS] or run[c.HAS_FEEDS] or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH]):
+    anytime = run[c.TIMERS] or 1 in parts[:, c.ON_FILL].tolist() or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH])
+    if anytime or run[c.HAS_FEEDS]:
         return
     series = w[run[c.FIRST_SERIES] : run[c.FIRST_STRATEGY]]
     told: list[int] = series[:, c.OF_INSTRUMENT].tolist()

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from autotrader.backtest import book, decide, loop
+from autotrader.backtest import book, decide, loop, slots
 from autotrader.backtest import glue as steps_of
 from autotrader.backtest import world as c
 from autotrader.backtest.engine import Outcome, Progress, simulate
@@ -73,6 +73,8 @@ class _Leg:
     entry: Seen | None = None
     exit: Seen | None = None
     guard: Seen | None = None
+    slots: dict[int, Seen] = field(default_factory=dict)
+    leaving: bool = False  # an order by slot is taken back in this very moment, and works until that is sent
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Witness:
     fills: list[SeenFill] = field(default_factory=list)
     _legs: dict[int, _Leg] = field(default_factory=dict)
     _filling: bool = False
+    _filling_slot: Seen | None = None
     _breached: Any = None
 
     def watch(self, progress: Progress | None = None) -> Outcome:
@@ -99,6 +102,11 @@ class Witness:
             (book.fill_entry, self._fill_entry),
             (book.fill_exit, self._fill_exit),
             (book.record_fill, self._record_fill),
+            (decide.send, self._send),
+            (slots.order, self._order),
+            (slots.take_back, self._take_back),
+            (slots.end_slot, self._end_slot),
+            (slots.fill_slot, self._fill_slot),
         ):
             names[function.__name__] = _Hook(hook, cast("FunctionType", function))
         for hook in names.values():
@@ -129,11 +137,8 @@ class Witness:
         if w[leg, c.N_SIDE] != 0:
             _end(own.staged, OrderState.CANCELED, w)  # this one goes in its place
         entry = purpose == c.ENTRY_ORDER
-        flat = w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0 and w[leg, c.X_SIDE] == 0 and w[leg, c.N_SIDE] == 0
-        if entry and flat:
-            name = self.plan.strategies[declared.strategy].name
-            place = declared.declared.exchange, declared.declared.symbol
-            own.group, own.sent = group_id(self.run, name, *place, int(w[leg, c.ENTRY_ID])), 0
+        if entry and _is_idle(own, w, leg):
+            self._name_group(own, declared, int(w[leg, c.ENTRY_ID]))
             own.guard = None
             if w[leg, c.GUARDED] == 1:
                 own.guard = self._new(w, leg, guard_id(own.group), "guard", -side, lots, 0)
@@ -142,6 +147,50 @@ class Witness:
         identity = client_id(own.group, "e" if entry else "x", own.sent)
         own.staged = self._new(w, leg, identity, "limit" if ticks else "market", side, lots, ticks)
         call(w, *rest)
+
+    def _name_group(self, own: _Leg, declared: Any, number: int) -> None:
+        """Begin a leg's next position; where that has the name of the last one, its orders are counted on."""
+        place = declared.declared.exchange, declared.declared.symbol
+        name = group_id(self.run, self.plan.strategies[declared.strategy].name, *place, number)
+        if name != own.group:
+            own.group, own.sent = name, 0
+
+    def _order(self, call: Callable[..., Any], w: Any, staged: Any, slot: int, leg: int, reduces: int) -> None:
+        own, declared = self._leg(w, leg)
+        if not reduces and _is_idle(own, w, leg):
+            self._name_group(own, declared, -int(w[c.RUN, c.NOW_MS]))
+        own.sent += 1
+        side, lots, ticks = w[slot, c.W_SIDE], w[slot, c.W_LOTS], w[slot, c.W_TICKS]
+        identity = client_id(own.group, "s", own.sent)
+        own.slots[slot] = self._new(w, leg, identity, "limit" if ticks else "market", side, lots, ticks)
+        call(w, staged, slot, leg, reduces)
+
+    def _take_back(self, call: Callable[..., Any], w: Any, staged: Any, slot: int) -> None:
+        own, _ = self._leg(w, w[slot, c.O_LEG])
+        _end(own.slots.pop(slot), OrderState.CANCELED, w)
+        own.leaving = True
+        call(w, staged, slot)
+
+    def _end_slot(self, call: Callable[..., Any], w: Any, slot: int, state: int) -> None:
+        own, _ = self._leg(w, w[slot, c.O_LEG])
+        order = own.slots.pop(slot)
+        if order is not self._filling_slot:
+            _end(order, OrderState.EXPIRED if w[slot, c.O_SENT] == 1 else OrderState.REJECTED, w)
+        call(w, slot, state)
+
+    def _fill_slot(
+        self, call: Callable[..., Any], w: Any, f: Any, fills: Any, trades: Any, losses: Any, slot: int, *rest: Any
+    ) -> None:
+        own, _ = self._leg(w, w[slot, c.O_LEG])
+        order = self._filling_slot = own.slots[slot]
+        call(w, f, fills, trades, losses, slot, *rest)
+        self._filling_slot = None
+        _end(order, _state_of(order), w)
+
+    def _send(self, call: Callable[..., Any], *arguments: Any) -> None:
+        call(*arguments)
+        for own in self._legs.values():
+            own.leaving = False
 
     def _leave_all(self, call: Callable[..., Any], w: Any, *rest: Any) -> None:
         self._breached = w.copy()  # every entry of this moment is sent before the first of them is taken back
@@ -218,7 +267,7 @@ class Witness:
     def _record_fill(self, call: Callable[..., Any], w: Any, fills: Any, leg: int, *rest: Any) -> None:
         side, ticks, lots, cash, charge, maker, purpose, reason, ts_ms = rest[:9]
         own, declared = self._leg(w, leg)
-        order = {c.ENTRY_ORDER: own.entry, c.EXIT_ORDER: own.exit, c.GUARD_ORDER: own.guard}[purpose]
+        order = (own.entry, own.exit, own.guard, self._filling_slot)[purpose]
         place = declared.declared.exchange, declared.declared.symbol
         if REASONS[reason] == Reason.LIQUIDATION:
             order = None  # the exchange's own
@@ -251,6 +300,12 @@ class _Hook:
 
     def __call__(self, *arguments: Any) -> Any:
         return self.hook(self.original, *arguments)
+
+
+def _is_idle(own: _Leg, w: Any, leg: int) -> bool:
+    """Tell whether a leg holds nothing and no order works for it."""
+    idle = w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0 and w[leg, c.X_SIDE] == 0 and w[leg, c.N_SIDE] == 0
+    return bool(idle and not own.slots and not own.leaving)
 
 
 def _taken(w: Any, f: Any, staged: Any, leg: int) -> bool:
