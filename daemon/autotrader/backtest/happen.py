@@ -143,13 +143,9 @@ def _best(w: Any, lists: Any, series: int, buy: int, sell: int) -> tuple[int, in
     found, kind, best_side, best_limit, best_seq = -1, 0, 0, 0, 0
     for at in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
         leg = lists[at]
-        part = w[leg, c.LEG_PART]
-        slots = w[part, c.PART_SLOTS] if w[leg, c.SLOT_ORDERS] > 0 else 0
-        for turn in range(2 + slots):
-            row = leg if turn < 2 else w[part, c.PART_FIRST_SLOT] + turn - 2
-            purpose = c.SLOT_ORDER if turn >= 2 else (c.ENTRY_ORDER if turn == 0 else c.EXIT_ORDER)
-            of, side, limit, from_ms, seq = order_at(w, row, purpose)
-            if side == 0 or limit == 0 or of != leg or from_ms > w[c.RUN, c.NOW_MS] or _crosses(w, row, purpose):
+        for turn in range(_turns(w, leg)):
+            row, purpose, side, limit, seq = _resting(w, leg, turn)
+            if side == 0:
                 continue
             price = buy if side > 0 else sell
             if _ahead(w, row, purpose) != NEXT and not limit_in_bar(side, limit, price, price):
@@ -162,17 +158,28 @@ def _best(w: Any, lists: Any, series: int, buy: int, sell: int) -> tuple[int, in
     return found, kind
 
 
+def _turns(w: Any, leg: int) -> int:
+    """Return how many orders of a leg there may be: its entry, its exit, and those by slot."""
+    return 2 + (int(w[w[leg, c.LEG_PART], c.PART_SLOTS]) if w[leg, c.SLOT_ORDERS] > 0 else 0)
+
+
+def _resting(w: Any, leg: int, turn: int) -> tuple[int, int, int, int, int]:
+    """Return the row, purpose, side, limit and number of one of a leg's orders; side 0 where it does not rest."""
+    row = leg if turn < 2 else w[w[leg, c.LEG_PART], c.PART_FIRST_SLOT] + turn - 2
+    purpose = c.SLOT_ORDER if turn >= 2 else (c.ENTRY_ORDER if turn == 0 else c.EXIT_ORDER)
+    of, side, limit, from_ms, seq = order_at(w, row, purpose)
+    if limit == 0 or of != leg or from_ms > w[c.RUN, c.NOW_MS] or _crosses(w, row, purpose):
+        side = 0
+    return row, purpose, side, limit, seq
+
+
 def _queue(w: Any, f: Any, lists: Any, bars: Any, series: int, before: int) -> None:
     """Move the orders that rest in a book: by the trades `before` an event (1), or by what it shows (0)."""
     for at in range(w[series, c.FIRST_MATCHED], w[series, c.FIRST_MATCHED] + w[series, c.MATCHED]):
         leg = lists[at]
-        part = w[leg, c.LEG_PART]
-        slots = w[part, c.PART_SLOTS] if w[leg, c.SLOT_ORDERS] > 0 else 0
-        for turn in range(2 + slots):
-            row = leg if turn < 2 else w[part, c.PART_FIRST_SLOT] + turn - 2
-            purpose = c.SLOT_ORDER if turn >= 2 else (c.ENTRY_ORDER if turn == 0 else c.EXIT_ORDER)
-            of, side, limit, from_ms, _ = order_at(w, row, purpose)
-            if side == 0 or limit == 0 or of != leg or from_ms > w[c.RUN, c.NOW_MS] or _crosses(w, row, purpose):
+        for turn in range(_turns(w, leg)):
+            row, purpose, side, limit, _ = _resting(w, leg, turn)
+            if side == 0:
                 continue
             ahead = _ahead(w, row, purpose)
             if before == 0:
