@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +26,13 @@ from autotrader.features.shared import Shared
 from autotrader.strategies.contract import Kind
 
 BLOCK = 32_768
-"""Rows whose columns are computed at once: few enough to stay in the processor's cache."""
+"""Rows whose columns are computed at once: few enough to stay in the processor's cache.
+
+Twice as many where runs have no thread of their own for columns, but the interpreter to share with other runs.
+"""
+
+PARTS = 3
+"""Blocks of a leg's columns in memory: the one that the loop reads, and those that are computed meanwhile."""
 
 APART = 72
 """Cells left free after each column of a block. Columns a whole number of memory pages apart would hinder each other:
@@ -88,44 +95,48 @@ def prepare(plan: Plan, told: Callable[[float], None] | None = None) -> None:
 
 
 class _Block:
-    """One leg's columns, a block at a time: while the loop reads one block, the next is computed beside it."""
+    """One leg's columns, a block at a time: while the loop reads one block, the next ones are computed beside it."""
 
-    def __init__(self, row: Ints, folder: Folder, halves: tuple[Floats, Floats], at: int, warm: int) -> None:
-        self._row, self._folder, self._halves, self._at, self._warm = row, folder, halves, at, warm
-        self._half = 0
-        self._coming: tuple[int, int, Future[None]] | None = None
+    def __init__(self, row: Ints, folder: Folder, parts: Floats, at: int, warm: int) -> None:
+        self._row, self._folder, self._parts, self._at, self._warm = row, folder, parts, at, warm
+        self._shown = self._begun = 0
+        self._coming: deque[Future[None]] = deque()
 
-    def show(self, start: int, stop: int, after: int, pool: Executor | None) -> None:
-        """Put the columns of some bars before the loop, and begin with those up to `after`."""
-        half = self._half
-        if self._coming is not None and self._coming[:2] == (start, stop):
-            self._coming[2].result()
+    def show(self, blocks: Sequence[tuple[int, int]], pool: Executor | None) -> None:
+        """Put the columns of the first of some blocks before the loop, and begin with those of the others."""
+        if self._coming:
+            self._coming.popleft().result()
         else:
-            self._folder.rows(self._warm + start, self._warm + stop, self._halves[half])
-        self._row[c.FEATURES] = self._at + half * self._halves[0].size
-        self._row[c.ROW_0] = start
-        self._half, self._coming = 1 - half, None
-        if after > stop and pool is not None:
-            rows = self._folder.rows
-            begun = pool.submit(rows, self._warm + stop, self._warm + after, self._halves[1 - half])
-            self._coming = stop, after, begun
+            self._fold(*blocks[0])
+        self._row[c.FEATURES] = self._at + self._shown % PARTS * self._parts[0].size
+        self._row[c.ROW_0] = blocks[0][0]
+        self._shown += 1
+        if pool is not None:
+            for block in blocks[1 + len(self._coming) :]:
+                self._coming.append(pool.submit(self._fold, *block))
+
+    def _fold(self, start: int, stop: int) -> None:
+        self._folder.rows(self._warm + start, self._warm + stop, self._parts[self._begun % PARTS])
+        self._begun += 1
 
 
 class _Feed:
     """One series and the columns of the legs that decide on it, of which a block is known at a time."""
 
     def __init__(self, total: int, row: Ints, block: int, pool: Executor | None) -> None:
-        self.row, self._total, self._block, self._pool = row, total, block, pool
+        self.row, self._pool = row, pool
+        self._blocks = [(at, min(at + block, total)) for at in range(0, max(total, 1), block)]
+        self._shown = 0
         self.legs: list[_Block] = []
         row[c.ROWS] = total
 
     def fill(self) -> None:
         """Bring the next columns; called when the open bar is past the ready ones."""
-        at = self.row.item(c.CURSOR)
-        ready = min(at + self._block, self._total)
-        self.row[c.READY] = ready
+        blocks = self._blocks[self._shown : self._shown + PARTS]
+        self._shown += 1
+        self.row[c.READY] = blocks[0][1]
         for leg in self.legs:
-            leg.show(at, ready, min(ready + self._block, self._total), self._pool)
+            leg.show(blocks, self._pool)
 
 
 class _Run:
@@ -142,7 +153,7 @@ class _Run:
         self.first_leg = int(w[c.RUN, c.FIRST_LEG])
         legs = len(plan.legs)
         widths = [len(leg.program.columns) for leg in plan.legs]
-        block = max(64, min(BLOCK, BLOCK_CELLS // max(1, sum(widths))))
+        block = max(64, min(BLOCK if ahead else 2 * BLOCK, BLOCK_CELLS // max(1, sum(widths))))
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="columns") if ahead else None
         self.desk = common.desk if common is not None else Desk()
         self._make_feeds(block, widths, common.columns if common is not None else None)
@@ -169,27 +180,25 @@ class _Run:
         offset, height = 0, block + 1 + APART
         folders = [Folder(leg.program, leg.bars, shared) for leg in plan.legs]
         still = tuple(folder.still for folder in folders)
-        size = (2 * height + 1) * sum(widths) + 1
+        size = (PARTS * height + 1) * sum(widths) + 1
         self.features, laid_out = self.desk.features(size, (height, tuple(widths), still))
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
             size = height * widths[number]
-            first_half, second_half = (
-                self.features[at : at + size].reshape(widths[number], height) for at in (offset, offset + size)
-            )
-            folder = folders[number]
+            parts = self.features[offset : offset + PARTS * size].reshape(PARTS, widths[number], height)
+            folder, first_part = folders[number], parts[0]
             for place, value in () if laid_out else folder.still:
-                first_half[place] = second_half[place] = value
+                parts[:, place] = value
             for start in range(0, leg.warm_rows, block):
-                folder.rows(start, min(start + block, leg.warm_rows), first_half)
+                folder.rows(start, min(start + block, leg.warm_rows), first_part)
             row[c.HEIGHT] = height
-            row[c.TOGETHER] = 2 * height * sum(widths) + sum(widths[:number])
+            row[c.TOGETHER] = PARTS * height * sum(widths) + sum(widths[:number])
             # what a leg shows before the first event of its feed: the last row that warmed it up, kept below the block
             row[c.FEATURE_ROW] = offset + block
-            first_half[:, block] = first_half[:, (leg.warm_rows - 1) % block] if leg.warm_rows else np.nan
+            first_part[:, block] = first_part[:, (leg.warm_rows - 1) % block] if leg.warm_rows else np.nan
             feed = self.feeds[int(row[c.OWN]) - first]
-            feed.legs.append(_Block(row, folder, (first_half, second_half), offset, leg.warm_rows))
-            offset += 2 * size
+            feed.legs.append(_Block(row, folder, parts, offset, leg.warm_rows))
+            offset += PARTS * size
 
     def _make_points(self) -> None:
         plan, row = self.plan, self.tables.w[c.RUN]

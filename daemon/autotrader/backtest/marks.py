@@ -41,8 +41,7 @@ def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock
     equity, peak = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY]
     deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
     bounded, sample_ms = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1, w[c.RUN, c.NEXT_SAMPLE_MS]
-    idle_until_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS]) if bounded else until_ms
-    at_once_ms = min(idle_until_ms, sample_ms + 1)
+    at_once_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS]) if bounded else until_ms
     below = f[c.RUN, c.UNMOVED_BELOW] if bounded else -INFINITE
     above = f[c.RUN, c.UNMOVED_ABOVE] if bounded else INFINITE
     first = row = at_once_from = w[clock, c.MARKED]
@@ -55,11 +54,18 @@ def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock
             f[c.RUN, c.EQUITY], w[c.RUN, c.NOW_MS] = equity, now_ms
             keep_sample(w, f, points_ms, points)
             sample_ms = w[c.RUN, c.NEXT_SAMPLE_MS]
-            at_once_ms = min(idle_until_ms, sample_ms + 1)
         if held == 1 and row >= at_once_from and row + EIGHT <= rows and ts[row + EIGHT - 1] + length_ms < at_once_ms:
             least, most = worth_of_eight(closes, row, float(lots), money)
-            if most < min(peak, above) and least > below:  # nothing but a new bottom comes
+            room = ts[row + EIGHT - 1] + length_ms <= sample_ms or w[c.RUN, c.POINTS] + EIGHT < w[c.RUN, c.POINT_ROOM]
+            if most < min(peak, above) and least > below and room:  # nothing but a new bottom comes
                 row += EIGHT
+                if ts[row - 1] + length_ms > sample_ms:
+                    for n in range(row - EIGHT, row):
+                        if ts[n] + length_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
+                            known = money + lots * closes[n - 1] * CENT_8 if n > row - EIGHT else equity
+                            f[c.RUN, c.EQUITY], w[c.RUN, c.NOW_MS] = known, ts[n] + length_ms
+                            keep_sample(w, f, points_ms, points)
+                    sample_ms = w[c.RUN, c.NEXT_SAMPLE_MS]
                 equity = money + lots * closes[row - 1] * CENT_8
                 fell, deepest = fell or least < deepest, min(deepest, least)
                 now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
@@ -80,7 +86,14 @@ def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock
         if held == 0 and row < rows:
             ahead = w[clock, c.CURSOR] - 1  # where its series stands, which is mostly as far as nothing happens
             known = row < ahead < rows and ts[ahead] + length_ms < at_once_ms
-            row = ahead if known else _last_before(ts, row, rows, length_ms, at_once_ms)
+            last = ahead if known else _last_before(ts, row, rows, length_ms, at_once_ms)
+            if ts[last] + length_ms > sample_ms:
+                f[c.RUN, c.EQUITY] = equity
+                last = _keep_level(w, f, points_ms, points, ts, row, last, length_ms)
+                sample_ms = w[c.RUN, c.NEXT_SAMPLE_MS]
+                if last == row:
+                    last = _last_before(ts, row, rows, length_ms, min(at_once_ms, sample_ms + 1))
+            row = last
         now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
     drawdown = 1.0 - deepest / peak if fell else drawdown
     w[clock, c.MARKED], w[clock, c.MARK_MS] = row, now_ms
@@ -99,6 +112,26 @@ def _last_before(ts: Any, row: int, rows: int, length_ms: int, until_ms: int) ->
     """Return the last of the bars from `row` on that closes before a moment, where none is missing up to it."""
     last = row + min((until_ms - 1 - ts[row]) // length_ms - 1, rows - 1 - row)
     return last if last > row and ts[last] - ts[row] == (last - row) * length_ms else row
+
+
+def _keep_level(w: Any, f: Any, points_ms: Any, points: Any, ts: Any, row: int, last: int, length_ms: int) -> int:
+    """Keep the samples of bars up to `last` over which an equity stays; return the bar to go on with.
+
+    That is `last`, or `row` itself where the bars between are not one after the other, or a list is full.
+    """
+    step_ms, sample_ms, at = w[c.RUN, c.SAMPLE_MS], w[c.RUN, c.NEXT_SAMPLE_MS], w[c.RUN, c.POINTS]
+    closes_ms = ts[last] + length_ms
+    whole = ts[last] - ts[row] == (last - row) * length_ms and ts[row] + length_ms <= sample_ms and length_ms <= step_ms
+    if not whole or at + (closes_ms - sample_ms) // step_ms >= w[c.RUN, c.POINT_ROOM]:
+        return row
+    equity = f[c.RUN, c.EQUITY]
+    while sample_ms < closes_ms:
+        points_ms[at] = sample_ms
+        points[2 * at] = points[2 * at + 1] = equity
+        at += 1
+        sample_ms += step_ms
+    w[c.RUN, c.POINTS], w[c.RUN, c.NEXT_SAMPLE_MS] = at, sample_ms
+    return last
 
 
 @seldom
@@ -221,4 +254,4 @@ def keep_sample(w: Any, f: Any, points_ms: Any, points: Any) -> None:
     w[c.RUN, c.POINTS] = at + 1
     step_ms = w[c.RUN, c.SAMPLE_MS]
     left_ms = w[c.RUN, c.NOW_MS] - w[c.RUN, c.NEXT_SAMPLE_MS]
-    w[c.RUN, c.NEXT_SAMPLE_MS] += step_ms * ((left_ms + step_ms - 1) // step_ms)
+    w[c.RUN, c.NEXT_SAMPLE_MS] += step_ms if left_ms <= step_ms else step_ms * ((left_ms + step_ms - 1) // step_ms)
