@@ -111,6 +111,23 @@ def test_a_series_runs_ahead_where_it_depends_on_itself_alone(more: dict[str, An
     same(outcome, every_moment(outcome.plan))
 
 
+@EXAMPLES
+@given(
+    seed=st.integers(0, 2**20),
+    missing=st.sampled_from([0.0, 0.02, 0.3]),
+    points=st.sampled_from([8, 30, 300]),
+    loss=st.sampled_from([None, Cap(None, Decimal("0.01"))]),
+    timeframe=st.sampled_from(["1m", "5m"]),
+)
+def test_samples_of_many_bars_are_kept_as_if_each_moment_were_lived(seed, missing, points, loss, timeframe) -> None:
+    cross = CROSS | {"exit_long": "crosses_below(close, ema(close, 40))", "timeframe": timeframe}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "MAX_POINTS", points)
+        outcome = run(walk(seed, 1_200, missing), cross, limits=Limits(max_daily_loss=loss))
+        assert outcome.tables.w[c.RUN, c.SAMPLE_MS] > MINUTE_MS or points == 300
+        same(outcome, every_moment(outcome.plan))
+
+
 def test_a_breach_that_closes_everything_lets_nobody_run_ahead() -> None:
     limits = Limits(max_drawdown=Cap(None, Decimal("0.01")), on_breach="close")
     outcome = run(walk(3, 90, 0.0), CROSS, limits=limits)

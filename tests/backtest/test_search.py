@@ -1,6 +1,8 @@
 """A search over a strategy's file: which trials are made, what is counted, and that it goes on where it stopped."""
 
 import json
+import threading
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -280,6 +282,28 @@ def test_work_on_threads_is_taken_as_it_is_needed():
     assert [next(numbers) for _ in range(3)] == [0, 1, 4]
     assert len(taken) < 20
     numbers.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_work_that_fails_is_told_where_its_turn_comes(threads):
+    numbers = together(lambda one: 60 // (7 - one), range(40), threads)
+    assert [next(numbers) for _ in range(7)] == [60 // (7 - one) for one in range(7)]
+    with pytest.raises(ZeroDivisionError):
+        next(numbers)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_thread_that_asks_works_too(threads):
+    seen = set()
+
+    def work(one):
+        seen.add(threading.get_ident())
+        time.sleep(0.001)
+        return one
+
+    assert list(together(work, range(60), threads)) == list(range(60))
+    assert threading.get_ident() in seen
+    assert len(seen) == threads
 
 
 def test_a_changed_parameter_compiles_nothing(question):
