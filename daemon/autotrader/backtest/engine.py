@@ -31,8 +31,8 @@ BLOCK = 32_768
 Twice as many where runs have no thread of their own for columns, but the interpreter to share with other runs.
 """
 
-PARTS = 3
-"""Blocks of a leg's columns in memory: the one that the loop reads, and those that are computed meanwhile."""
+AHEAD = 2
+"""Blocks that are computed ahead of the one that the loop reads in a run of one leg; of several legs each needs one."""
 
 APART = 72
 """Cells left free after each column of a block. Columns a whole number of memory pages apart would hinder each other:
@@ -108,7 +108,7 @@ class _Block:
             self._coming.popleft().result()
         else:
             self._fold(*blocks[0])
-        self._row[c.FEATURES] = self._at + self._shown % PARTS * self._parts[0].size
+        self._row[c.FEATURES] = self._at + self._shown % len(self._parts) * self._parts[0].size
         self._row[c.ROW_0] = blocks[0][0]
         self._shown += 1
         if pool is not None:
@@ -116,15 +116,15 @@ class _Block:
                 self._coming.append(pool.submit(self._fold, *block))
 
     def _fold(self, start: int, stop: int) -> None:
-        self._folder.rows(self._warm + start, self._warm + stop, self._parts[self._begun % PARTS])
+        self._folder.rows(self._warm + start, self._warm + stop, self._parts[self._begun % len(self._parts)])
         self._begun += 1
 
 
 class _Feed:
     """One series and the columns of the legs that decide on it, of which a block is known at a time."""
 
-    def __init__(self, total: int, row: Ints, block: int, pool: Executor | None) -> None:
-        self.row, self._pool = row, pool
+    def __init__(self, total: int, row: Ints, block: int, ahead: int, pool: Executor | None) -> None:
+        self.row, self._ahead, self._pool = row, ahead, pool
         self._blocks = [(at, min(at + block, total)) for at in range(0, max(total, 1), block)]
         self._shown = 0
         self.legs: list[_Block] = []
@@ -132,7 +132,7 @@ class _Feed:
 
     def fill(self) -> None:
         """Bring the next columns; called when the open bar is past the ready ones."""
-        blocks = self._blocks[self._shown : self._shown + PARTS]
+        blocks = self._blocks[self._shown : self._shown + 1 + self._ahead]
         self._shown += 1
         self.row[c.READY] = blocks[0][1]
         for leg in self.legs:
@@ -173,32 +173,33 @@ class _Run:
     def _make_feeds(self, block: int, widths: list[int], shared: Shared | None) -> None:
         plan, w = self.plan, self.tables.w
         first = int(w[c.RUN, c.FIRST_SERIES])
+        parts = 1 + (AHEAD if len(plan.legs) == 1 and self.pool is not None else 1)
         self.feeds = [
-            _Feed(len(stream.bars.ts), w[first + number], block, self.pool)
+            _Feed(len(stream.bars.ts), w[first + number], block, parts - 1, self.pool)
             for number, stream in enumerate(plan.streams)
         ]
         offset, height = 0, block + 1 + APART
         folders = [Folder(leg.program, leg.bars, shared) for leg in plan.legs]
         still = tuple(folder.still for folder in folders)
-        size = (PARTS * height + 1) * sum(widths) + 1
+        size = (parts * height + 1) * sum(widths) + 1
         self.features, laid_out = self.desk.features(size, (height, tuple(widths), still))
         for number, leg in enumerate(plan.legs):
             row = w[self.first_leg + number]
             size = height * widths[number]
-            parts = self.features[offset : offset + PARTS * size].reshape(PARTS, widths[number], height)
-            folder, first_part = folders[number], parts[0]
+            mine = self.features[offset : offset + parts * size].reshape(parts, widths[number], height)
+            folder, first_part = folders[number], mine[0]
             for place, value in () if laid_out else folder.still:
-                parts[:, place] = value
+                mine[:, place] = value
             for start in range(0, leg.warm_rows, block):
                 folder.rows(start, min(start + block, leg.warm_rows), first_part)
             row[c.HEIGHT] = height
-            row[c.TOGETHER] = PARTS * height * sum(widths) + sum(widths[:number])
+            row[c.TOGETHER] = parts * height * sum(widths) + sum(widths[:number])
             # what a leg shows before the first event of its feed: the last row that warmed it up, kept below the block
             row[c.FEATURE_ROW] = offset + block
             first_part[:, block] = first_part[:, (leg.warm_rows - 1) % block] if leg.warm_rows else np.nan
             feed = self.feeds[int(row[c.OWN]) - first]
-            feed.legs.append(_Block(row, folder, parts, offset, leg.warm_rows))
-            offset += PARTS * size
+            feed.legs.append(_Block(row, folder, mine, offset, leg.warm_rows))
+            offset += parts * size
 
     def _make_points(self) -> None:
         plan, row = self.plan, self.tables.w[c.RUN]
