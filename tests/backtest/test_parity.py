@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from autotrader.backtest.run import refusals, result_of
+from autotrader.store.queries import DECISIONS, Reader
 from support.folders import folder, history, rules, write
-from support.lived import lived, simulated, told
+from support.lived import lived, outcome, simulated, told
 
 HOUR_MS = 3_600_000
 BEGIN_MS = 1_732_492_800_000 if history() else 1_704_067_200_000
@@ -92,6 +96,23 @@ async def test_the_backtest_fills_what_the_daemon_fills(tmp_path, names, risk) -
     daemon, engine = told(await lived(root, until_ms), until_ms), told(simulated(root, until_ms), until_ms)
     assert len(daemon) > 3
     assert engine == daemon
+
+
+async def test_what_the_gate_refused_is_counted_as_the_daemon_wrote_it_down(tmp_path) -> None:
+    root = folder(tmp_path, STRATEGIES, speed="max, from: 2024-11-25" if history() else "max")
+    write(root, {"risk.d/default.yaml": RISK})
+    until_ms = BEGIN_MS + SPAN_MS
+    await lived(root, until_ms)
+    reader = Reader(root / "var" / "autotrader.db")
+    refused = [row for row in reader.rows(DECISIONS, 100_000) if row["kind"] == "refused" and row["ts"] <= until_ms]
+    locks = {"max_daily_loss", "max_drawdown", "cooldown"}
+    names = {"minimum": "the exchange's minimum", "kelly": "the exchange's minimum"}
+    names |= dict.fromkeys(locks, "a loss lock or cooldown")
+    counted = Counter(names.get(limit, limit) for limit in (row["detail"]["limit"] for row in refused))
+    assert len(counted) > 2
+    result = outcome(root, to_ms=until_ms)
+    assert refusals(result) == counted
+    assert all(f"by {limit} (" in result_of(result).notes[-1] for limit in counted)
 
 
 @pytest.mark.parametrize("leverage", [1, 3, 40])

@@ -23,6 +23,7 @@ from autotrader.backtest.slots import (
     take_wish,
 )
 from autotrader.core.clock import DAY_MS
+from autotrader.core.jit import seldom
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
 from autotrader.execution.sizing import KELLY, entry_lots, kelly_stake, share_of
@@ -144,10 +145,12 @@ def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: 
     """
     now_ms = w[c.RUN, c.NOW_MS]
     if blocked(w, now_ms):
+        w[c.RUN, c.REFUSED_BY_LOCK] += 1
         return False
     instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
     unit = w[instrument, c.UNIT]
     if lots == 0 or value(lots, price, unit) < w[exchange, c.MIN_NOTIONAL]:
+        w[c.RUN, c.REFUSED_BY_MINIMUM] += 1
         return False
     size = cost(lots, price, unit, 1)
     net, gross, symbols, equity = _account(w, f, leg)
@@ -155,7 +158,15 @@ def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: 
         equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), price, last,
         now_ms - w[leg, c.DUE_MS],
     )  # fmt: skip
-    return broken(_bounds(w), seen) == PASSED
+    limit = broken(_bounds(w), seen)
+    if limit != PASSED:
+        _count_refusal(w, limit)
+    return limit == PASSED
+
+
+@seldom
+def _count_refusal(w: Any, limit: int) -> None:
+    w[c.RUN, c.REFUSED_0 + limit] += 1
 
 
 def blocked(w: Any, now_ms: int) -> bool:

@@ -28,6 +28,7 @@ from autotrader.execution.declared import limits_of
 from autotrader.market.bars import BarSource, Ints
 from autotrader.market.fills import value
 from autotrader.market.metrics import Metrics
+from autotrader.risk.limits import NAMES
 from autotrader.strategies.contract import Kind
 
 SAMPLED = 1_000
@@ -136,11 +137,24 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
 
 
 def _notes(outcome: Outcome) -> tuple[str, ...]:
-    locked_ms = int(outcome.tables.w[c.RUN, c.LOCKED_AT_MS])
-    if not locked_ms:
-        return ()
-    limit = outcome.plan.limits.max_drawdown
-    return (f"max_drawdown ({limit}) locked the account at {iso(locked_ms)} UTC: nothing was entered after that",)
+    row, limits = outcome.tables.w[c.RUN], outcome.plan.limits
+    notes = []
+    if locked_ms := int(row[c.LOCKED_AT_MS]):
+        bound = limits.max_drawdown
+        notes.append(
+            f"max_drawdown ({bound}) locked the account at {iso(locked_ms)} UTC: nothing was entered after that"
+        )
+    told = [f"by {name} ({'once' if count == 1 else f'{count:,} times'})" for name, count in refusals(outcome).items()]
+    if told:
+        notes.append(f"entries were refused {', '.join(told)}")
+    return tuple(notes)
+
+
+def refusals(outcome: Outcome) -> dict[str, int]:
+    """Return how many orders that would have added to a position were refused, by what refused them."""
+    names = ("the exchange's minimum", *NAMES[1:], "a loss lock or cooldown")
+    counts = outcome.tables.w[c.RUN, c.REFUSED_0 : c.REFUSED_BY_LOCK + 1].tolist()
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
 
 
 def _trades(outcome: Outcome) -> Trades:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotrader.risk.limits import NAMES
+
 RUN = 0
 """The row of the run itself."""
 
@@ -29,7 +31,11 @@ LOSS_BOUNDS = 4
     LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS, BARS_OPENED, OPEN, OPEN_SINCE, WORKING_ENTRIES, ANY_CAN_END,
     END_MS,
 ) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 18)  # fmt: skip
-_RUN_WIDTH = LOSS_BOUND_0 + LOSS_BOUNDS + 18
+REFUSED_0 = LOSS_BOUND_0 + LOSS_BOUNDS + 18
+REFUSED_BY_MINIMUM, REFUSED_BY_LOCK = REFUSED_0, REFUSED_0 + len(NAMES)
+_RUN_WIDTH = REFUSED_BY_LOCK + 1
+# REFUSED_ count orders that would have added: by the exchange's minimum, by each limit in the order of `limits.NAMES`,
+# and by a loss lock or a cooldown.
 # OPEN legs hold something, which was looked up when there were OPEN_SINCE fills (see `backtest.rows`).
 
 # an exchange --------------------------------------------------------------------------------------------------------
