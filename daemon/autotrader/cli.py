@@ -236,6 +236,7 @@ def _count(many: Sequence[Any], what: str) -> str:
 def _backtest(arguments: argparse.Namespace) -> None:
     from autotrader.app import compare_backtests, declared, run_backtest
     from autotrader.backtest import summary
+    from autotrader.backtest.notes import notes
 
     root = _root(arguments)
     span = {"from_ms": arguments.since, "to_ms": arguments.until, "data": arguments.data}
@@ -245,7 +246,7 @@ def _backtest(arguments: argparse.Namespace) -> None:
         else:
             results = {"": run_backtest(root, arguments.names, progress=progress, **span)}
     for name, result in results.items():
-        for note in result.notes:
+        for note in notes(result):
             print(f"note: {name}: {note}" if name else f"note: {note}", file=sys.stderr)
         if arguments.trades:
             path = arguments.trades.with_stem(f"{arguments.trades.stem}-{name}") if name else arguments.trades

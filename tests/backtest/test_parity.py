@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from autotrader.backtest.notes import notes
+from autotrader.backtest.result import LOCK, MINIMUM
 from autotrader.backtest.run import refusals, result_of
 from autotrader.store.queries import DECISIONS, Reader
 from support.folders import folder, history, rules, write
@@ -106,13 +108,15 @@ async def test_what_the_gate_refused_is_counted_as_the_daemon_wrote_it_down(tmp_
     reader = Reader(root / "var" / "autotrader.db")
     refused = [row for row in reader.rows(DECISIONS, 100_000) if row["kind"] == "refused" and row["ts"] <= until_ms]
     locks = {"max_daily_loss", "max_drawdown", "cooldown"}
-    names = {"minimum": "the exchange's minimum", "kelly": "the exchange's minimum"}
-    names |= dict.fromkeys(locks, "a loss lock or cooldown")
+    names = {"kelly": MINIMUM}
+    names |= dict.fromkeys(locks, LOCK)
     counted = Counter(names.get(limit, limit) for limit in (row["detail"]["limit"] for row in refused))
     assert len(counted) > 2
     result = outcome(root, to_ms=until_ms)
     assert refusals(result) == counted
-    assert all(f"by {limit} (" in result_of(result).notes[-1] for limit in counted)
+    told = notes(result_of(result))[-1]
+    assert all(limit in told for limit in counted if limit not in {MINIMUM, LOCK})
+    assert "a loss lock or cooldown (" in told
 
 
 @pytest.mark.parametrize("leverage", [1, 3, 40])

@@ -2,6 +2,7 @@
 
 import re
 import string
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -14,13 +15,14 @@ from autotrader.backtest import echarts, report_data, report_search
 from autotrader.backtest.compare import compare
 from autotrader.backtest.report import comparison_page, report, write_comparison, write_report
 from autotrader.backtest.report_words import TEXTS
-from autotrader.backtest.result import REASONS, Curve, trade_returns
+from autotrader.backtest.result import LOCK, MINIMUM, REASONS, Curve, trade_returns
 from autotrader.backtest.space import points, space, written
 from autotrader.backtest.summary import measured
 from autotrader.core import figures as fig
 from autotrader.core.errors import AutotraderError
 from autotrader.market.bars import Columns
 from support import results
+from support.results import START_MS
 from support.searches import searched
 
 HANGUL = re.compile("[가-힣]")
@@ -85,6 +87,16 @@ def test_what_files_are_called_is_never_markup():
     assert content(page)["legs"][0]["strategy"] == HOSTILE
     compared = comparison_page(compare({HOSTILE: results.result(bars=400), "b": results.result(bars=400, seed=2)}))
     assert "<img src=x" not in compared
+
+
+def test_a_report_says_first_what_refused_entries_and_what_locked_the_account(result):
+    assert "banner" not in seen(report(result))
+    held = replace(result, refused={"max_order": 1_054, MINIMUM: 1, LOCK: 7}, locked_ms=START_MS, locked_by="12%")
+    page, korean = seen(report(held)), seen(report(held, "ko"))
+    assert "entries were refused by max_order (1,054 times), the exchange&#x27;s minimum (once), a loss lock" in page
+    assert "max_drawdown (12%) locked the account at 2" in page
+    assert page.index("banner warn") < page.index("tiles")
+    assert "거부된 진입: max_order 1,054회, 거래소의 최소 주문 1회" in korean
 
 
 def test_a_report_without_trades_or_curve_says_so():

@@ -15,6 +15,7 @@ from autotrader.backtest import report_html as part
 from autotrader.backtest.compare import Comparison, compare
 from autotrader.backtest.echarts import script as charts_script
 from autotrader.backtest.montecarlo import monte_carlo
+from autotrader.backtest.notes import notes
 from autotrader.backtest.report_words import TEXTS
 from autotrader.backtest.result import REASONS, Result, StrategyRun, trade_returns
 from autotrader.backtest.summary import measured
@@ -101,6 +102,7 @@ def report(
     }
     has_trades = listed["total"] > 0
     body = [
+        *(f'<p class="banner warn">{escape(note)}</p>' for note in notes(result, language)),
         f'<section class="tiles">{part.tiles(words, whole, hold, trials)}</section>',
         _search(words, search) if search else "",
         _equity(words, several=several),

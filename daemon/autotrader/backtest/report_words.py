@@ -55,6 +55,15 @@ TEXTS: Final[Mapping[str, Both]] = {
     "tile.one_trial": Both("one trial", "시도 1회"),
     "tile.downside": Both("only losing days count", "하락 변동만 반영"),
     "tile.per_drawdown": Both("growth per drawdown", "낙폭 대비 수익"),
+    "note.locked": Both(
+        "max_drawdown ({bound}) locked the account at {at} UTC: nothing was entered after that",
+        "{at} UTC에 max_drawdown({bound})으로 계좌가 잠겨 그 뒤로는 진입하지 않았습니다",
+    ),
+    "note.refused": Both("entries were refused by {by}", "거부된 진입: {by}"),
+    "note.once": Both("{by} (once)", "{by} 1회"),
+    "note.often": Both("{by} ({count} times)", "{by} {count}회"),
+    "note.minimum": Both("the exchange's minimum", "거래소의 최소 주문"),
+    "note.lock": Both("a loss lock or cooldown", "손실 잠금 또는 휴식"),
     # panels
     "equity": Both("Equity", "자산"),
     "equity_drawdown": Both("Equity and drawdown", "자산과 낙폭"),

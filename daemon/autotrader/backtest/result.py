@@ -17,6 +17,10 @@ from autotrader.market.bars import Columns, Floats, Ints
 PORTFOLIO: Final = "portfolio"
 """What the account as a whole is called among the runs; no file may have that name."""
 
+MINIMUM: Final = "minimum"
+LOCK: Final = "lock"
+"""What refuses entries besides the limits: an exchange's minimum, and a loss lock or cooldown."""
+
 CASH: Final = Decimal("1e-8")
 """The step in which quote money is counted."""
 
@@ -105,8 +109,9 @@ class StrategyRun:
 class Result:
     """One backtest. `bars` holds, by index into `legs`, the bars that charts show; a leg may be left out.
 
-    `seconds` is the time from bars in memory to metrics; the hashes name the data and the declarations. `notes` tell a
-    person what else shaped the result.
+    `seconds` is the time from bars in memory to metrics; the hashes name the data and the declarations. `refused`
+    counts orders that would have added to a position, by the limit that refused them, MINIMUM or LOCK. At `locked_ms`
+    (0: never) the bound `locked_by` of the drawdown locked the account.
     """
 
     strategies: tuple[StrategyRun, ...]
@@ -117,7 +122,9 @@ class Result:
     data_hash: str
     config_hash: str
     bars: Mapping[int, Columns] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+    locked_ms: int = 0
+    locked_by: str = ""
 
     @property
     def runs(self) -> tuple[StrategyRun, ...]:

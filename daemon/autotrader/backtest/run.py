@@ -16,13 +16,23 @@ import numpy.typing as npt
 from autotrader.backtest import world as c
 from autotrader.backtest.engine import Outcome, Progress, prepare, simulate
 from autotrader.backtest.plan import Exchange, Plan, Simulated, make_plan
-from autotrader.backtest.result import CASH, PORTFOLIO, REASONS, Curve, LegInfo, Result, StrategyRun, Trades
+from autotrader.backtest.result import (
+    CASH,
+    LOCK,
+    MINIMUM,
+    PORTFOLIO,
+    REASONS,
+    Curve,
+    LegInfo,
+    Result,
+    StrategyRun,
+    Trades,
+)
 from autotrader.backtest.summary import measured
 from autotrader.config.load import Declarations
 from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core import jit
-from autotrader.core.clock import iso
 from autotrader.core.errors import AutotraderError
 from autotrader.execution.declared import limits_of
 from autotrader.market.bars import BarSource, Ints
@@ -132,29 +142,16 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
         data_hash="",
         config_hash=config_hash,
         bars={number: streams[leg.own] for number, leg in enumerate(plan.legs)},
-        notes=_notes(outcome),
+        refused=refusals(outcome),
+        locked_ms=outcome.tables.w.item(c.RUN, c.LOCKED_AT_MS),
+        locked_by=str(plan.limits.max_drawdown or ""),
     )
-
-
-def _notes(outcome: Outcome) -> tuple[str, ...]:
-    row, limits = outcome.tables.w[c.RUN], outcome.plan.limits
-    notes = []
-    if locked_ms := int(row[c.LOCKED_AT_MS]):
-        bound = limits.max_drawdown
-        notes.append(
-            f"max_drawdown ({bound}) locked the account at {iso(locked_ms)} UTC: nothing was entered after that"
-        )
-    told = [f"by {name} ({'once' if count == 1 else f'{count:,} times'})" for name, count in refusals(outcome).items()]
-    if told:
-        notes.append(f"entries were refused {', '.join(told)}")
-    return tuple(notes)
 
 
 def refusals(outcome: Outcome) -> dict[str, int]:
     """Return how many orders that would have added to a position were refused, by what refused them."""
-    names = ("the exchange's minimum", *NAMES[1:], "a loss lock or cooldown")
     counts = outcome.tables.w[c.RUN, c.REFUSED_0 : c.REFUSED_BY_LOCK + 1].tolist()
-    return {name: count for name, count in zip(names, counts, strict=True) if count}
+    return {name: count for name, count in zip((MINIMUM, *NAMES[1:], LOCK), counts, strict=True) if count}
 
 
 def _trades(outcome: Outcome) -> Trades:
