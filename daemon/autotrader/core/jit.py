@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
 
+from autotrader.core.stopwatch import Stopwatch
+
 F = TypeVar("F", bound=Callable[..., Any])
 Names = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
@@ -31,6 +33,9 @@ MAX_KEPT = 256
 
 _ONE_AT_A_TIME = threading.Lock()
 """numba takes the folder of its cache from a setting of the whole process."""
+
+COMPILING = Stopwatch()
+"""How long this process has compiled what `outer` and `external` return."""
 
 IN_USE_S = 3_600
 """A folder that was asked for this shortly ago stays, however many there are."""
@@ -97,7 +102,7 @@ def _kept_code(function: FunctionType, key: str, names: Names, inlined: Inlining
 
     with _ONE_AT_A_TIME:
         vars(config)["CACHE_DIR"] = str(code_folder(key))
-        return KeptCode(function, link)
+        return KeptCode(function, link, COMPILING)
 
 
 def external(function: FunctionType, result: Any, arguments: Sequence[Any], names: Names, key: str) -> Any:

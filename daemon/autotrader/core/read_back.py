@@ -12,16 +12,19 @@ from typing import Any
 
 from numba.core.caching import FunctionCache
 
+from autotrader.core.stopwatch import Stopwatch
+
 
 class KeptCode(FunctionCache):
     """The machine code of one function, in the folder that numba's settings name as this is made.
 
-    `prepare` makes the function fit to be compiled; it is called where no code is kept.
+    `prepare` makes the function fit to be compiled; it is called where no code is kept. `watch` is told when compiling
+    begins and when it is over.
     """
 
-    def __init__(self, function: FunctionType, prepare: Callable[[], None]) -> None:
+    def __init__(self, function: FunctionType, prepare: Callable[[], None], watch: Stopwatch) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._prepare = prepare
+        self._prepare, self._watch = prepare, watch
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kept code of a signature, None where there is none.
@@ -35,5 +38,11 @@ class KeptCode(FunctionCache):
         with self._guard_against_spurious_io_errors(), suppress(ModuleNotFoundError):
             found = load(sig, target_context)
         if found is None:
+            self._watch.begin()
             self._prepare()
         return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled."""
+        super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        self._watch.end()
