@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
-from autotrader.venues.emulator.account import ZERO, Account
+from autotrader.venues.emulator.account import ZERO, Account, Holding
 from autotrader.venues.emulator.book import Book, crosses
 from autotrader.venues.emulator.market import Market, Traded
 from autotrader.venues.emulator.orders import PRICED, STOPPED, Order, Refusal, Trade
@@ -109,6 +109,27 @@ class Exchange:
         self._end(self.books[order.symbol_id], order, "CANCELED")
         self._tell_balances()
         return order
+
+    def restore(
+        self, held: Mapping[str, Holding], orders: Sequence[Order], trades: Sequence[Trade], seen_ms: int
+    ) -> None:
+        """Take over what was kept; the market's trades since then are met by `advance`.
+
+        Raises KeyError for an order of a symbol that is not traded.
+        """
+        self.account.restore(held)
+        for order in orders:
+            self.orders[order.id] = order
+            if order.live:
+                self.books[order.symbol_id].orders[order.id] = order
+                self.books[order.symbol_id].changed()
+        for trade in trades:
+            self.trades[trade.id] = trade
+            if trade.order_id in self.orders:
+                self.orders[trade.order_id].trades.append(trade)
+        self.next_order = max(self.orders, default=0) + 1
+        self.next_trade = max(self.trades, default=0) + 1
+        self.seen_ms = seen_ms
 
     def find(self, symbol_id: str, order_id: int | None, client_id: str) -> Order | None:
         """Return an order by its id, else by its client id: the live one, else the newest; None where there is none."""

@@ -19,6 +19,7 @@ from autotrader.venues.emulator.exchange import Exchange, Told
 from autotrader.venues.emulator.faults import Faults, Rule
 from autotrader.venues.emulator.orders import Refusal
 from autotrader.venues.emulator.rest import Answers, Route
+from autotrader.venues.emulator.state import State
 from autotrader.venues.emulator.streams import Streams
 
 HOST = "127.0.0.1"
@@ -64,8 +65,12 @@ class Lost(Exception):
 class Server:
     """One exchange on one port."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, faults: Faults | None = None) -> None:
+    def __init__(
+        self, exchange: Exchange, clock: Clock, faults: Faults | None = None, state: State | None = None
+    ) -> None:
+        """Put a server in front of an exchange; what a state keeps is restored. Raises StoreError."""
         self.exchange, self._clock, self._faults = exchange, clock, faults or Faults()
+        self._state = state
         self._answers, self._connections = Answers(exchange), Connections()
         self._streams = Streams(exchange, self._answers, self._connections)
         self._runner: web.AppRunner | None = None
@@ -74,6 +79,8 @@ class Server:
         self._ordered: deque[int] = deque(maxlen=wire.ORDER_LIMIT)
         exchange.on_told = self._on_told
         exchange.on_balances = self._on_balances
+        if state is not None:
+            state.restore(exchange)
 
     async def start(self, port: int = 0) -> int:
         """Listen on loopback and return the port; 0 takes a free one. Raises OSError where it is taken."""
@@ -96,6 +103,9 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._state is not None:
+            self._state.close(self.exchange)
+            self._state = None
 
     async def run(self) -> None:
         """Move the market on with the clock, until cancelled."""
@@ -105,9 +115,15 @@ class Server:
 
     def advance(self) -> None:
         """Move the market on to the clock's time, and tell the streams."""
-        self._streams.tell(self.exchange.advance())
+        happened = self.exchange.advance()
+        self._save()
+        self._streams.tell(happened)
         if down_ms := self._connections.restart_ms():
             self._go_down(down_ms)
+
+    def _save(self) -> None:
+        if self._state is not None:
+            self._state.save(self.exchange)
 
     def listened(self) -> set[str]:
         """Return every stream that somebody listens to; `user` is the account's."""
@@ -128,6 +144,8 @@ class Server:
             raise Lost
 
     def _on_told(self, told: Told) -> None:
+        if self._state is not None:
+            self._state.note(told)
         one = self.exchange.market.traded[told.order.symbol_id]
         self._connections.push(USER, wire.execution(one, told))
 
@@ -164,8 +182,11 @@ class Server:
         if path in _ORDER_PATHS and method == "POST":
             self._count_order()
             self.exchange.halve = any(rule.do == "half_fill" for rule in rules)
-        body = route.answer(params)
-        self.exchange.halve = False
+        try:
+            body = route.answer(params)
+        finally:
+            self.exchange.halve = False
+        self._save()
         if any(rule.do == "accept_and_lose_reply" for rule in rules):
             raise Lost
         return body
