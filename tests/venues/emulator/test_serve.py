@@ -1,0 +1,58 @@
+"""The emulator's command, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from autotrader import cli
+
+
+def command(*argv):
+    return [sys.executable, "-m", "autotrader", "emulator", *map(str, argv)]
+
+
+def test_it_serves_until_it_is_told_to_stop(recorded):
+    run = subprocess.Popen(command("--data", recorded, "--port", 0, "--json"), stdout=subprocess.PIPE, text=True)
+    try:
+        lines = []
+        while not lines or lines[-1] != "}\n":
+            lines.append(run.stdout.readline())
+            assert lines[-1], "the emulator ended"
+        told = json.loads("".join(lines))
+        assert told["symbols"] == ["BTC/USDT", "ETH/USDT"]
+        assert told["url"].startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(told["url"] + "/api/v3/time", timeout=10) as answer:
+            assert abs(json.load(answer)["serverTime"] - told["market_ms"]) >= told["shift_days"] * 86_400_000
+        os.kill(run.pid, signal.SIGTERM)
+        assert run.wait(20) == 0
+    finally:
+        run.kill()
+        run.communicate()
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (("--data", "nowhere", "--port", "0"), "no candles"),
+        (("--data", "nowhere", "--port", "0", "--exchange", "kraken"), "there is no emulator of 'kraken'"),
+        (("--data", "nowhere", "--port", "0", "--faults", "nothing.yaml"), "nothing.yaml"),
+    ],
+)
+def test_what_cannot_begin_says_why(argv, word, capsys):
+    assert cli.main(["emulator", *argv]) == 1
+    assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [("--port", "x"), ("--port", "70000"), ("--port", "1", "--balance", "USDT")])
+def test_wrong_usage_is_told(more, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["emulator", "--data", "nowhere", *more])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err
