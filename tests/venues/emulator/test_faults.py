@@ -164,7 +164,7 @@ async def test_a_stream_is_cut_and_comes_back(recorded):
 async def test_the_account_s_stream_can_fail_alone(recorded):
     async with suffering(recorded, {"on": "user", "do": "stale"}) as (it, one):
         waiting = asyncio.ensure_future(one.watch_orders(BTC))
-        for _ in range(500):
+        for _ in range(5000):
             await asyncio.sleep(0.002)
             if "user" in it.server.listened():
                 break
