@@ -25,7 +25,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--state", type=Path, metavar="FILE", help="keep orders and balances there; else in memory")
     command.add_argument(
         "--balance", type=_balance, action="append", default=[], metavar="ASSET=AMOUNT",
-        help="what the account starts with; left out: 10000 of every quote currency",
+        help="what the account starts with; left out: some of everything",
     )  # fmt: skip
 
 

@@ -13,14 +13,10 @@ from autotrader.config.schema import schemas
 from autotrader.features.catalogue import CATALOGUE, PLANNED
 from autotrader.features.outside import CALLS
 from autotrader.strategies import registry
-from autotrader.venues.emulator.faults import read_faults
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
 READMES = (REPOSITORY / "README.md", REPOSITORY / "README.ko.md")
-FAULTS = "faults.yaml"
-"""A file of the emulator's, which no configuration has."""
-
 YAML_BLOCK = re.compile(r"```yaml\n# (\S+)\n(.*?)```", re.DOTALL)
 EXAMPLES = [
     pytest.param(name, text, id=f"{page.name}:{name}")
@@ -79,9 +75,6 @@ def test_every_page_with_examples_has_them_tested():
 @pytest.mark.parametrize(("name", "text"), EXAMPLES)
 def test_an_example_on_a_page_is_valid(shipped, name, text):
     (shipped / name).write_text(text, encoding="utf-8")
-    if name == FAULTS:
-        read_faults(shipped / name)
-        return
     loaded = Loader(shipped)()
     assert [problem.render() for problem in (*loaded.problems, *loaded.warnings)] == []
 

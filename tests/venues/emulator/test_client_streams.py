@@ -24,20 +24,26 @@ async def watching(recorded, faults=None):
             await one.close()
 
 
-async def following(it, one, symbol=BTC):
+async def listened_for(one, key):
+    """Return once the client waits for news under that key."""
+    url = one.urls["api"]["ws"]["ws-api"]["spot"]
+    for _ in range(5000):
+        await asyncio.sleep(0.002)
+        if url in one.clients and key in one.clients[url].futures:
+            return
+    raise AssertionError(f"nobody waits for {key}")
+
+
+async def following(one, symbol=BTC):
     """Make sure that the account's stream is open, and return a wait for the next news of an order."""
     waiting = asyncio.ensure_future(one.watch_orders(symbol))
-    url = one.urls["api"]["ws"]["ws-api"]["spot"]
-    for _ in range(500):
-        await asyncio.sleep(0.002)
-        if url in one.clients and "orders:" + symbol in one.clients[url].futures:
-            return waiting
-    raise AssertionError("the account's stream did not open")
+    await listened_for(one, "orders:" + symbol)
+    return waiting
 
 
 async def test_an_order_and_its_fill_are_seen(recorded):
     async with watching(recorded) as (it, one):
-        waiting = await following(it, one)
+        waiting = await following(one)
         bid = (await one.fetch_order_book(BTC))["bids"][0][0]
         placed = await one.create_order(BTC, "limit", "buy", 0.01, bid, {"newClientOrderId": "mine-1"})
         seen = (await it.until(waiting))[-1]
@@ -51,10 +57,10 @@ async def test_an_order_and_its_fill_are_seen(recorded):
 
 async def test_a_cancel_is_seen_under_the_order_s_own_id(recorded):
     async with watching(recorded) as (it, one):
-        waiting = await following(it, one)
+        waiting = await following(one)
         placed = await one.create_order(BTC, "limit", "buy", 0.01, 30_000, {"newClientOrderId": "mine-2"})
         await it.until(waiting)
-        waiting = asyncio.ensure_future(one.watch_orders(BTC))
+        waiting = await following(one)
         await one.cancel_order(placed["id"], BTC)
         seen = (await it.until(waiting))[-1]
         assert (seen["id"], seen["clientOrderId"], seen["status"]) == (placed["id"], "mine-2", "canceled")
@@ -62,9 +68,9 @@ async def test_a_cancel_is_seen_under_the_order_s_own_id(recorded):
 
 async def test_money_that_moves_is_seen(recorded):
     async with watching(recorded) as (it, one):
-        await following(it, one)
+        await following(one)
         waiting = asyncio.ensure_future(one.watch_balance())
-        await asyncio.sleep(0.01)
+        await listened_for(one, "spot:balance")
         await one.create_order(BTC, "limit", "buy", 0.01, 30_000)
         balance = await it.until(waiting)
         assert (balance["USDT"]["free"], balance["USDT"]["used"]) == (99_700, 300)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import get_args
 
 import ccxt
 import ccxt.pro
 import pytest
 
 from autotrader.core.errors import ConfigError
-from autotrader.venues.emulator.faults import Faults, Plan, read_faults
+from autotrader.venues.emulator.faults import Deed, Faults, Plan, read_faults
 from support.exchange import client, stage
 
 BTC = "BTC/USDT"
@@ -162,7 +164,7 @@ async def test_a_stream_is_cut_and_comes_back(recorded):
 async def test_the_account_s_stream_can_fail_alone(recorded):
     async with suffering(recorded, {"on": "user", "do": "stale"}) as (it, one):
         waiting = asyncio.ensure_future(one.watch_orders(BTC))
-        for _ in range(500):
+        for _ in range(5000):
             await asyncio.sleep(0.002)
             if "user" in it.server.listened():
                 break
@@ -212,6 +214,15 @@ def test_a_faulty_file_of_faults_is_refused_with_the_place(tmp_path, text, line,
         read_faults(path)
     assert refused.value.problems[0].line == line
     assert word in str(refused.value)
+
+
+def test_the_faults_on_the_page_are_ones(tmp_path):
+    page = (Path(__file__).resolve().parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
+    path = tmp_path / "faults.yaml"
+    path.write_text(page.split("```text\n")[1].split("```")[0])
+    faults = read_faults(path)
+    assert [rule.do for _ in range(5) for rule in faults.at("POST", ORDER)] == ["accept_and_lose_reply"]
+    assert [deed for deed in get_args(Deed) if f"| `{deed}` |" not in page] == []
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

@@ -12,6 +12,9 @@ import urllib.request
 import pytest
 
 from autotrader import cli
+from autotrader.core.clock import ManualClock
+from autotrader.venues.emulator.serve import make_server
+from support.exchange import NOW_MS
 
 
 def command(*argv):
@@ -35,6 +38,15 @@ def test_it_serves_until_it_is_told_to_stop(recorded):
     finally:
         run.kill()
         run.communicate()
+
+
+def test_the_account_can_buy_and_sell_everything_from_the_start(recorded):
+    exchange = make_server(recorded, "binance", ManualClock(NOW_MS)).exchange
+    for one in exchange.market.traded.values():
+        base, quote = exchange.account.holding(one.base), exchange.account.holding(one.quote)
+        worth = base.free * one.price(exchange.books[one.id].last.ticks)
+        assert quote.free == 10_000
+        assert 1000 < worth <= 10_000
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Times that go in and come out are the clock's; the history's own are a whole num
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -200,8 +201,7 @@ class Market:
             if begin <= candle.ts_ms and candle.ts_ms + one.length_ms <= end:
                 held = joined(held, told(candle, one.length_ms))
             else:
-                part = (made for made in self._of_bar(one, candle) if begin <= made.ts_ms < end)
-                held = joined(held, fold(part, begin))
+                held = joined(held, fold(self._part(one, candle, begin, end), begin))
         return held
 
     def _prints(self, one: Traded, begin: int, end: int) -> Iterator[Print]:
@@ -211,7 +211,13 @@ class Market:
             candle = _candle(int(bars.ts[at]), *(float(column[at]) for column in bars[1:]), one=one)
             if candle.ts_ms >= end:
                 return
-            yield from (made for made in self._of_bar(one, candle) if begin <= made.ts_ms < end)
+            yield from self._part(one, candle, begin, end)
+
+    def _part(self, one: Traded, candle: Candle, begin: int, end: int) -> tuple[Print, ...]:
+        """Return the trades of a bar from one moment up to, not including, another."""
+        made = self._of_bar(one, candle)
+        first = bisect_left(made, begin, key=lambda found: found.ts_ms)
+        return made[first : bisect_left(made, end, first, key=lambda found: found.ts_ms)]
 
     def _of_bar(self, one: Traded, candle: Candle) -> tuple[Print, ...]:
         key = (one.id, candle.ts_ms)

@@ -72,7 +72,7 @@ class Answers:
         """Return the figures of a symbol's last day."""
         now = self._now()
         book, market = self._exchange.books[one.id], self._exchange.market
-        bar = market.stretch(one, now - DAY_MS, now)
+        bar = market.stretch(one, market.open_of(one.timeframe, now - DAY_MS), now)
         if bar is None:
             bar = Kline(now - DAY_MS, *(book.last.ticks,) * 4, 0, 0, 0, 0, 0, -1, -1)
         return wire.day(one, bar, book.last, book.shown(), now)

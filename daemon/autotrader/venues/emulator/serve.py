@@ -19,7 +19,7 @@ from autotrader.venues.emulator.state import State
 
 EMULATED = ("binance",)
 START = Decimal(10_000)
-"""What the account has of every currency that something is paid in, where nothing else is said."""
+"""What the account has of every quote currency; of the others it has a round amount that is worth less than that."""
 
 
 class Standing(NamedTuple):
@@ -44,8 +44,17 @@ def make_server(
 ) -> Server:
     """Return a server that does not listen yet. Raises HistoryError and StoreError."""
     market = Market(data, exchange, clock, state.shift_ms() if state is not None else None)
-    money = balances or {one.quote: START for one in market.traded.values()}
+    money = balances or _funds(market)
     return Server(Exchange(market, money), clock, faults, state)
+
+
+def _funds(market: Market) -> dict[str, Decimal]:
+    """Return what an account starts with where nobody says it: enough of everything to buy and to sell."""
+    money = {}
+    for one in market.traded.values():
+        worth = START / one.price(max(market.last(one).ticks, 1))
+        money[one.base] = max(Decimal(1).scaleb(worth.adjusted()), Decimal("1e-8"))
+    return money | {one.quote: START for one in market.traded.values()}
 
 
 async def serve(

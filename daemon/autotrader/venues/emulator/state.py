@@ -12,7 +12,7 @@ from typing import Any
 
 from autotrader.core.errors import StoreError
 from autotrader.venues.emulator.account import Holding
-from autotrader.venues.emulator.exchange import Exchange, Told
+from autotrader.venues.emulator.exchange import MAX_ORDERS, MAX_TRADES, Exchange, Told
 from autotrader.venues.emulator.orders import Order, Trade
 
 _TABLES = """
@@ -46,9 +46,10 @@ class State:
         """Give an exchange what it had. Raises StoreError where the file does not fit its market."""
         seen_ms = self._note("seen_ms")
         if seen_ms is None:
-            self._write_all(exchange)
+            self._write(exchange, (), ())
             return
         try:
+            self._prune()
             held = {
                 asset: Holding(Decimal(free), Decimal(locked))
                 for asset, free, locked in self._file.execute("SELECT asset, free, locked FROM balance")
@@ -83,8 +84,14 @@ class State:
         found = self._file.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
         return None if found is None else int(found[0])
 
-    def _write_all(self, exchange: Exchange) -> None:
-        self._write(exchange, exchange.orders.values(), exchange.trades.values())
+    def _prune(self) -> None:
+        """Forget what an exchange would not remember either, so that the file does not grow for ever."""
+        self._file.execute(
+            "DELETE FROM orders WHERE id <= (SELECT max(id) FROM orders) - ? "
+            "AND json_extract(body, '$.status') NOT IN ('NEW', 'PARTIALLY_FILLED')",
+            (MAX_ORDERS,),
+        )
+        self._file.execute("DELETE FROM trade WHERE id <= (SELECT max(id) FROM trade) - ?", (MAX_TRADES,))
 
     def _write(self, exchange: Exchange, orders: Iterable[Order], trades: Iterable[Trade]) -> None:
         notes = {"shift_ms": exchange.market.shift_ms, "seen_ms": exchange.seen_ms}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ def prints_of(candle: Candle, length_ms: int, lot_units: int, seed: str) -> tupl
     for at, (ticks, units) in enumerate(zip(path, amounts, strict=True)):
         begin, end = at * length_ms // count, (at + 1) * length_ms // count
         bought = ticks > before or (ticks == before and draw.random() < 0.5)
-        moment = candle.ts_ms + begin + draw.randrange(max(end - begin, 1))
+        moment = candle.ts_ms + begin + int(draw.random() * (end - begin))
         made.append(Print(candle.ts_ms + at, moment, ticks, units, bought))
         before = ticks
     return tuple(made)
@@ -94,7 +94,7 @@ def _path(candle: Candle, count: int, draw: random.Random) -> list[int]:
     path = []
     for (start, begin), (stop, end) in itertools.pairwise(turns):
         for at in range(start, stop):
-            noise = draw.randint(-swing, swing) if at > start else 0
+            noise = int((2 * draw.random() - 1) * swing) if at > start else 0
             ticks = begin + (end - begin) * (at - start) // (stop - start) + noise
             path.append(min(max(ticks, candle.low), candle.high))
     return [*path, candle.close]
@@ -103,40 +103,32 @@ def _path(candle: Candle, count: int, draw: random.Random) -> list[int]:
 def _amounts(units: int, count: int, lot_units: int, draw: random.Random) -> list[int]:
     step = lot_units if units % lot_units == 0 and units // lot_units >= count else 1
     whole = units // step
-    weights = [draw.randint(1, 100) for _ in range(count)]
-    spread = whole - count
-    parts = [1 + spread * weight // sum(weights) for weight in weights]
+    weights = [1 + int(draw.random() * 100) for _ in range(count)]
+    spread, total = whole - count, sum(weights)
+    parts = [1 + spread * weight // total for weight in weights]
     parts[count // 2] += whole - sum(parts)
     return [part * step for part in parts]
 
 
-def fold(prints: Iterable[Print], ts_ms: int) -> Kline | None:
+def fold(prints: Sequence[Print], ts_ms: int) -> Kline | None:
     """Return the bar that some trades make; None where there is none."""
-    held: Kline | None = None
-    for one in prints:
-        held = added(held, one, ts_ms)
-    return held
-
-
-def added(held: Kline | None, one: Print, ts_ms: int) -> Kline:
-    """Return a bar with one more trade in it."""
-    value = one.ticks * one.units
-    bought = (one.units, value) if one.bought else (0, 0)
-    if held is None:
-        return Kline(ts_ms, *(one.ticks,) * 4, one.units, value, 1, *bought, one.id, one.id)
+    if not prints:
+        return None
+    ticks = [one.ticks for one in prints]
+    bought = [one for one in prints if one.bought]
     return Kline(
-        held.ts_ms,
-        held.open,
-        max(held.high, one.ticks),
-        min(held.low, one.ticks),
-        one.ticks,
-        held.units + one.units,
-        held.value + value,
-        held.trades + 1,
-        held.bought_units + bought[0],
-        held.bought_value + bought[1],
-        held.first_id,
-        one.id,
+        ts_ms,
+        ticks[0],
+        max(ticks),
+        min(ticks),
+        ticks[-1],
+        sum(one.units for one in prints),
+        sum(one.ticks * one.units for one in prints),
+        len(prints),
+        sum(one.units for one in bought),
+        sum(one.ticks * one.units for one in bought),
+        prints[0].id,
+        prints[-1].id,
     )
 
 
