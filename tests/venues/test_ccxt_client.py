@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import Random
 
 import pytest
@@ -10,8 +11,8 @@ from ccxt.base import errors
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import BrokenInvariant, VenueError, VenueUnavailable
 from autotrader.venues.breaker import Breaker
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from support.fake_ccxt import FakeCcxt
+from autotrader.venues.ccxt_client import MAX_WAITING, CcxtClient, CcxtSettings
+from support.fake_ccxt import HANG, FakeCcxt
 
 
 @pytest.fixture
@@ -84,6 +85,18 @@ async def test_a_refused_key_leaves_the_exchange_alone(fake, client):
         await client.read("fetch_balance")
     with pytest.raises(VenueUnavailable, match="failed too often"):
         await client.read("fetch_time")
+
+
+async def test_questions_that_wait_have_a_bound(fake, client):
+    fake.faults["fetch_balance"].extend([HANG] * MAX_WAITING)
+    asked = [asyncio.create_task(client.read("fetch_balance")) for _ in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(VenueUnavailable, match="waiting"):
+        await client.read("fetch_time")
+    for one in asked:
+        one.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert await client.read("fetch_time") == fake.clock.now_ms()
 
 
 async def test_the_offset_of_the_clock_is_kept_and_measured_again_where_it_is_wrong(fake, client):

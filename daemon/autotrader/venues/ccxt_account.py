@@ -14,6 +14,7 @@ from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows, told_order
 from autotrader.venues.ccxt_client import CcxtClient
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, NO_LONG_IDS
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
 from autotrader.venues.protocol import Balance, VenuePosition
@@ -24,22 +25,12 @@ SETTLE_MS = 30_000
 SCAN = 500
 """Bound of the closed orders that are searched where an exchange cannot be asked by client id."""
 
-BY_CLIENT_ID: Mapping[str, str] = {
-    "binance": "origClientOrderId",
-    "binanceusdm": "origClientOrderId",
-    "okx": "clientOrderId",
-}
-"""Exchanges that answer for an order by our own id alone, and the parameter that says it."""
-
 SCANNED: Mapping[str, str] = {
     "fetch_open_orders": "fetchOpenOrders",
     "fetch_closed_orders": "fetchClosedOrders",
     "fetch_canceled_orders": "fetchCanceledOrders",
 }
 """Where an order is searched that cannot be asked for by our id, each with ccxt's word for being able to."""
-
-ID_LENGTHS: Mapping[str, int] = {"kraken": 18}
-"""Exchanges whose client ids are shorter than ours."""
 
 
 class CcxtAccount:
@@ -104,8 +95,8 @@ class CcxtAccount:
             for row in rows(answer, place):
                 contracts = maybe(row, "contracts", place, least=ZERO) or ZERO
                 symbol = self._client.symbol_of.get(str(row.get("symbol")))
-                if not contracts or symbol is None:
-                    continue
+                if not contracts or symbol is None or not self._client.trades(symbol):
+                    continue  # foreign: of a kind that is not traded here
                 if row.get("side") not in {"long", "short"} or symbol in found:
                     raise VenueError(f"{place}: {symbol} has both a long and a short side; use one-way mode")
                 amount = contracts * (maybe(row, "contractSize", place, least=ZERO) or 1)
@@ -216,9 +207,6 @@ class CcxtAccount:
         guarded = request.guard is not None and any(one is not None for one in request.guard)
         if guarded and not settings.unprotected:
             raise OrderRejected(f"{self.name} keeps no protective exits; say `unprotected: accept` to trade without")
-        longest = ID_LENGTHS.get(settings.id, len(request.client_id))
-        if len(request.client_id) > longest:
-            raise OrderRejected(f"{settings.id} takes client ids of {longest} characters, not {request.client_id}")
         if request.amount <= 0 or (request.price is not None and request.price <= 0):
             raise OrderRejected(f"an order needs an amount and a price above zero, not {request.amount}")
         try:
@@ -252,7 +240,9 @@ class CcxtAccount:
             return told
 
         if key is not None or sent.venue_id:
-            params = {key: sent.client_id} if key is not None and not sent.venue_id else {}
+            params = dict(FETCH_ORDER.get(self._client.settings.id, {}))
+            if key is not None and not sent.venue_id:
+                params[key] = sent.client_id
             try:
                 told: ToldOrder = await self._client.read(
                     "fetch_order", sent.venue_id or None, name, check=check, params=params
@@ -301,6 +291,8 @@ class CcxtAccount:
     def _check_abilities(self) -> None:
         """Refuse an exchange where an order without an answer could not be found again. Raises VenueError."""
         known = self._client.settings.id
+        if known in NO_LONG_IDS:
+            raise VenueError(f"{self.name}: {known} takes shorter order ids than ours; say `orders: paper` there")
         needed = ["fetchBalance", "fetchMyTrades", "fetchOpenOrders", "fetchOrder", "cancelOrder", "createOrder"]
         needed += [] if known in BY_CLIENT_ID else ["fetchClosedOrders"]
         missing = [one for one in needed if not self._client.can(one)]

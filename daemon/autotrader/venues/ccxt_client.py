@@ -24,6 +24,9 @@ T = TypeVar("T")
 MAX_RATE_WAIT_S = 600.0
 """The longest pause that an exchange may ask for."""
 
+MAX_WAITING = 256
+"""Bound of the questions that are under way or wait for their turn."""
+
 TICK_SIZE, DECIMAL_PLACES = 4, 2
 """How ccxt says precision: as the step itself, or as digits after the point."""
 
@@ -61,6 +64,7 @@ class CcxtClient:
         self._make, self._random = make, random
         self._exchange: Any = None
         self._gate = asyncio.Semaphore(settings.concurrency)
+        self._waiting = 0
         self._offset_ms = 0
         self._measured_s: float | None = None
         self.symbol_of: dict[str, str] = {}
@@ -162,6 +166,10 @@ class CcxtClient:
             raise VenueError(f"{self.settings.name} does not list {symbol} as {self.settings.market}")
         return name
 
+    def trades(self, symbol: str) -> bool:
+        """Tell whether a symbol can be traded here."""
+        return symbol in self._ccxt_symbol
+
     def instrument(self, symbol: str) -> Instrument:
         """Return a symbol's precision and minimums. Raises VenueError where they cannot be had or used."""
         name = self.ccxt_symbol(symbol)
@@ -195,21 +203,25 @@ class CcxtClient:
         raise VenueError(f"{place}: its prices have significant digits, not steps; they cannot be counted in ticks")
 
     def _learn(self, markets: Any) -> None:
-        """Keep the names of what is traded here: spot, or linear swaps that settle in their quote currency."""
+        """Keep the names: our own of what is traded here (spot, or swaps that settle in their quote), else ccxt's."""
         for name, one in mapping(markets, f"{self.settings.name} load_markets").items():
             market = mapping(one, f"{self.settings.name} load_markets {name}")
-            if not market.get(self.settings.market) or market.get("active") is False:
-                continue
-            if self.settings.market == "swap" and market.get("settle") != market.get("quote"):
-                continue
             symbol = f"{market.get('base')}/{market.get('quote')}"
-            self.symbol_of[name], self._ccxt_symbol[symbol] = symbol, name
+            traded = market.get(self.settings.market) and market.get("active") is not False
+            if self.settings.market == "swap":
+                traded = traded and market.get("settle") == market.get("quote")
+            self.symbol_of[name] = symbol if traded else name
+            if traded:
+                self._ccxt_symbol[symbol] = name
 
     async def _once(self, method: str, args: tuple[Any, ...], params: Mapping[str, Any] | None) -> Any:
         exchange = self.exchange
+        if self._waiting >= MAX_WAITING:
+            raise VenueUnavailable(f"{self.settings.name} has {self._waiting} questions waiting; no more are taken now")
         if not self.breaker.enter():
             wait_s = self.breaker.wait_s()
             raise VenueUnavailable(f"{self.settings.name} failed too often; it is asked again in {wait_s:.0f} s")
+        self._waiting += 1
         try:
             function: Callable[..., Awaitable[Any]] = getattr(exchange, method)
             more = {} if params is None else {"params": dict(params)}
@@ -221,6 +233,8 @@ class CcxtClient:
         except Exception as error:
             self._count(error)
             raise
+        finally:
+            self._waiting -= 1
 
     def _checked(self, answer: Any, check: Callable[[Any], T] | None) -> Any:
         try:

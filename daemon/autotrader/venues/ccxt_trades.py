@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
 from autotrader.venues.ccxt_answers import ToldTrade, rows, told_order, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
+from autotrader.venues.ccxt_quirks import FETCH_ORDER, PAGE, SMALL_PAGES
 from autotrader.venues.ccxt_store import CcxtStore
 
 OVERLAP_MS = 600_000
@@ -17,12 +18,6 @@ AHEAD_MS = 5_000
 
 WINDOW_MS = 86_400_000
 """The longest span of one question: Binance refuses more than a day."""
-
-PAGE = 100
-"""Trades asked for at once; the most that OKX and Bybit give."""
-
-SMALL_PAGES = {"kraken": 50}
-"""Exchanges whose pages are smaller; a page as long as this may leave something out."""
 
 MAX_PAGES = 2_000
 """Bound of the questions in one reading of one symbol; what is left is read the next time."""
@@ -129,6 +124,7 @@ class TradeReader:
                 venue_id,
                 self._client.ccxt_symbol(symbol),
                 check=lambda answer: told_order(answer, place, self._client.symbol_of),
+                params=FETCH_ORDER.get(self._client.settings.id),
             )
         except UnknownOrder as error:
             raise VenueUnavailable(f"{error}; a trade of it was told, so it is asked for again") from error
