@@ -6,66 +6,26 @@ from random import Random
 
 import ccxt.pro
 import pytest
-from aiohttp import web
 
 from autotrader.core.clock import SystemClock
 from autotrader.core.errors import VenueError
 from autotrader.venues import ccxt_make
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
 from autotrader.venues.ccxt_make import make_exchange, point_at, unmark
-
-SYMBOL = {
-    "symbol": "BTCUSDT",
-    "status": "TRADING",
-    "baseAsset": "BTC",
-    "quoteAsset": "USDT",
-    "isSpotTradingAllowed": True,
-    "permissionSets": [["SPOT"]],
-    "orderTypes": ["LIMIT", "MARKET"],
-    "filters": [
-        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
-        {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
-        {"filterType": "NOTIONAL", "minNotional": "5"},
-    ],
-}
+from support.small_binance import SmallBinance
 
 
 @pytest.fixture
 async def binance():
-    """Serve as much of Binance as a client needs to open and to send an order; every order is kept."""
-    orders = []
-
-    async def order(asked):
-        sent = {**asked.query, **dict(await asked.post())}
-        orders.append(sent)
-        return web.json_response(
-            {"symbol": "BTCUSDT", "orderId": 7, "clientOrderId": sent["newClientOrderId"], "status": "NEW"}
-        )
-
-    def answer(make):
-        async def handler(_):
-            return web.json_response(make())
-
-        return handler
-
-    app = web.Application()
-    app.router.add_get("/api/v3/time", answer(lambda: {"serverTime": SystemClock().now_ms() + 3000}))
-    app.router.add_get("/api/v3/exchangeInfo", answer(lambda: {"symbols": [SYMBOL]}))
-    app.router.add_post("/api/v3/order", order)
-    app.router.add_get("/api/v3/account", answer(lambda: "x" * 5000))
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    yield f"http://127.0.0.1:{port}", orders
-    await runner.cleanup()
+    server = await SmallBinance().open()
+    yield server
+    await server.close()
 
 
 @pytest.fixture
 async def client(binance):
     settings = CcxtSettings(
-        name="binance", id="binance", url=binance[0], credentials={"key": "k", "secret": "s"}, attempts=1
+        name="binance", id="binance", url=binance.url, credentials={"key": "k", "secret": "s"}, attempts=1
     )
     made = CcxtClient(settings, SystemClock(), make_exchange, Random(1))
     await made.open()
@@ -91,11 +51,12 @@ async def test_an_order_leaves_with_our_id_and_no_brokers_mark(client, binance):
         params={"clientOrderId": "atours"},
     )
     assert told == "7"
-    assert binance[1][0]["newClientOrderId"] == "atours"
-    assert binance[1][0]["quantity"] == "0.5"
+    assert binance.sent[0]["newClientOrderId"] == "atours"
+    assert binance.sent[0]["quantity"] == "0.5"
 
 
-async def test_an_answer_past_the_bound_is_not_read(client, monkeypatch):
+async def test_an_answer_past_the_bound_is_not_read(client, binance, monkeypatch):
+    binance.padding = "x" * 5000
     monkeypatch.setattr(ccxt_make, "MAX_BODY_BYTES", 1000)
     with pytest.raises(VenueError, match="more than 1000 bytes"):
         await client.read("fetch_balance")
