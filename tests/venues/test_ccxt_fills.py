@@ -77,6 +77,17 @@ async def test_a_trade_whose_order_is_not_told_yet_waits_while_it_may_be_ours(fa
     assert [fill.client_id for fill in await venue.fills(0)] == ["a"]
 
 
+async def test_an_order_that_was_believed_lost_and_trades_after_all_is_ours(fake, venue):
+    fake.faults["create_order"].append(errors.RequestTimeout("late"))
+    with pytest.raises(AmbiguousSubmit):
+        await venue.submit(request("a"))
+    fake.clock.advance(60)
+    assert await venue.order("a") is None
+    fake.place("BTC/USDT", "limit", "buy", 1.0, 100.0, "a")
+    fake.trade("1", 1.0)
+    assert [(one.client_id, one.group) for one in await venue.fills(0)] == [("a", "g")]
+
+
 async def test_a_foreign_trade_keeps_its_own_id_and_is_asked_for_once(fake, venue):
     fake.faults["create_order"].append(errors.RequestTimeout("late"))
     with pytest.raises(AmbiguousSubmit):

@@ -15,7 +15,8 @@ from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows, told_order
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, NO_LONG_IDS
-from autotrader.venues.ccxt_store import CcxtStore, Sent
+from autotrader.venues.ccxt_rights import check_rights
+from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
 from autotrader.venues.protocol import Balance, VenuePosition
 
@@ -49,7 +50,7 @@ class CcxtAccount:
             store.identify({"exchange": self._client.settings.id, "market": self.market})
             await self._client.open()
             self._check_abilities()
-            await self._check_rights()
+            await check_rights(self._client)
         except BaseException:
             store.close()
             await self._client.close()
@@ -130,7 +131,7 @@ class CcxtAccount:
             raise VenueUnavailable(
                 f"{self.name} does not know order {client_id}, sent {age_ms} ms ago; it may still be on its way"
             )
-        self._opened().refused(client_id, "never arrived")
+        self._opened().refused(client_id, NEVER_ARRIVED)
         return None
 
     async def fills(self, after_id: int) -> Sequence[Fill]:
@@ -298,18 +299,6 @@ class CcxtAccount:
         missing = [one for one in needed if not self._client.can(one)]
         if missing:
             raise VenueError(f"{self.name}: ccxt's {known} has no {', '.join(missing)}; say `orders: paper` there")
-
-    async def _check_rights(self) -> None:
-        """Refuse a key that may withdraw, where the exchange tells. Raises VenueError."""
-        settings = self._client.settings
-        if settings.id != "binance" or settings.url or not settings.credentials:
-            return
-        place = f"{self.name} apiRestrictions"
-        told = mapping(await self._client.read("sapi_get_account_apirestrictions"), place)
-        if told.get("enableWithdrawals") is not False:
-            raise VenueError(f"{place}: this key may withdraw money; make one that may only read and trade, and use it")
-        if told.get("enableSpotAndMarginTrading") is False and self.market == "spot":
-            raise VenueError(f"{place}: this key may not trade spot; allow it at the exchange, or say `orders: paper`")
 
     def _opened(self) -> CcxtStore:
         if self._store is None:

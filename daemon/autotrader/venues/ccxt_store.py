@@ -21,6 +21,9 @@ VERSION = 1
 MAX_FILLS = 100_000
 """Bound of the fills in one answer; the rest comes with the next question."""
 
+NEVER_ARRIVED = "never arrived"
+"""Why an order is taken to be nowhere though no exchange refused it; a trade may prove that wrong."""
+
 _SCHEMA = """
 CREATE TABLE identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE orders (
@@ -29,7 +32,7 @@ CREATE TABLE orders (
   refused TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_venue_id ON orders (symbol, venue_id) WHERE venue_id != '';
-CREATE INDEX orders_unknown ON orders (symbol) WHERE venue_id = '' AND refused = '';
+CREATE INDEX orders_unknown ON orders (symbol, refused) WHERE venue_id = '';
 CREATE TABLE strangers (symbol TEXT NOT NULL, venue_id TEXT NOT NULL, client_id TEXT NOT NULL,
   PRIMARY KEY (symbol, venue_id)) WITHOUT ROWID;
 CREATE TABLE cursors (symbol TEXT PRIMARY KEY, ms INTEGER NOT NULL) WITHOUT ROWID;
@@ -135,10 +138,9 @@ class CcxtStore:
         return _sent(rows[0]) if rows and venue_id else None
 
     def unknown(self, symbol: str) -> bool:
-        """Tell whether there are orders of a symbol whose answer never came."""
-        return bool(
-            self._rows("SELECT 1 FROM orders WHERE symbol = ? AND venue_id = '' AND refused = '' LIMIT 1", (symbol,))
-        )
+        """Tell whether there are orders of a symbol whose answer never came, those believed not to have arrived too."""
+        query = "SELECT 1 FROM orders WHERE symbol = ? AND venue_id = '' AND refused IN ('', ?) LIMIT 1"
+        return bool(self._rows(query, (symbol, NEVER_ARRIVED)))
 
     def stranger(self, symbol: str, venue_id: str) -> str | None:
         """Return the client id of an order that is known to be foreign; None where nothing is known of it."""
