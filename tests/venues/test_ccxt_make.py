@@ -7,11 +7,13 @@ from random import Random
 import ccxt.pro
 import pytest
 
+from autotrader.config.ccxt_exchange import CcxtExchange
+from autotrader.config.secrets import SecretSource
 from autotrader.core.clock import SystemClock
 from autotrader.core.errors import VenueError
 from autotrader.venues import ccxt_make
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_make import make_exchange, point_at, unmark
+from autotrader.venues.ccxt_make import make_exchange, point_at, settings_of, unmark
 from support.small_binance import SmallBinance
 
 
@@ -95,3 +97,19 @@ def test_no_brokers_mark_is_left_in_the_options(name):
 async def test_an_exchange_that_ccxt_does_not_have_is_an_error():
     with pytest.raises(VenueError, match="no exchange 'bananas'"):
         make_exchange(CcxtSettings(name="x", id="bananas"))
+
+
+def test_a_declaration_becomes_the_clients_settings_and_its_secrets_stay_out_of_sight(tmp_path):
+    secrets = SecretSource(tmp_path, {"KEY": "the-key-itself", "SECRET": "the-secret-itself"})
+    text = {
+        "kind": "ccxt",
+        "id": "okx",
+        "market": "swap",
+        "orders": "live",
+        "credentials": {"key": "${env:KEY}", "secret": "${env:SECRET}"},
+        "unprotected": "accept",
+    }
+    settings = settings_of("mine", CcxtExchange.model_validate(text, context={"secrets": secrets}))
+    assert (settings.name, settings.id, settings.market, settings.unprotected) == ("mine", "okx", "swap", True)
+    assert settings.credentials == {"key": "the-key-itself", "secret": "the-secret-itself"}
+    assert "itself" not in repr(settings)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
+from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.core.errors import VenueError
 from autotrader.venues.ccxt_client import CcxtSettings
 
@@ -15,6 +16,20 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 """The largest answer that is read; the longest in use is an exchange's list of markets, about 20 MB."""
 
 _NAMES = {"key": "apiKey", "secret": "secret", "password": "password", "uid": "uid"}
+
+
+def settings_of(name: str, declared: CcxtExchange) -> CcxtSettings:
+    """Return what a declaration says, its secrets revealed. Raises VenueError for a market that is not traded yet."""
+    if declared.market == "future":
+        raise VenueError(f"{name}: futures with an end are not traded yet; write market: swap")
+    return CcxtSettings(
+        name=name,
+        id=declared.id,
+        market=declared.market,
+        credentials=declared.credentials.revealed() if declared.credentials else {},
+        url=declared.url,
+        unprotected=declared.unprotected == "accept",
+    )
 
 
 class BoundedResponse(aiohttp.ClientResponse):
