@@ -1,0 +1,131 @@
+"""Reads a real account's trades into our numbers: by symbol and time, with an overlap, until there are no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
+from autotrader.venues.ccxt_answers import ToldTrade, rows, told_order, told_trade
+from autotrader.venues.ccxt_client import CcxtClient
+from autotrader.venues.ccxt_quirks import FETCH_ORDER, PAGE, SMALL_PAGES
+from autotrader.venues.ccxt_store import CcxtStore
+
+OVERLAP_MS = 600_000
+"""How far back trades are read again each time: exchanges tell some of them late."""
+
+AHEAD_MS = 5_000
+"""How far past the exchange's time is asked: its clock and ours are never quite the same."""
+
+WINDOW_MS = 86_400_000
+"""The longest span of one question: Binance refuses more than a day."""
+
+MAX_PAGES = 2_000
+"""Bound of the questions in one reading of one symbol; what is left is read the next time."""
+
+
+class TradeReader:
+    """Keeps the store's trades up to date. Raises VenueUnavailable or VenueError; what was kept until then stays."""
+
+    def __init__(self, client: CcxtClient, store: CcxtStore) -> None:
+        self._client, self._store = client, store
+        self._page = SMALL_PAGES.get(client.settings.id, PAGE)
+
+    async def read_all(self) -> int:
+        """Read every symbol that we ever ordered; return how many trades were new."""
+        return sum([await self.read(symbol) for symbol in self._store.cursors()])
+
+    async def read(self, symbol: str) -> int:
+        """Read one symbol from its cursor, less the overlap, to now; return how many trades were new."""
+        now_ms = self._client.now_ms()
+        cursor_ms = self._store.cursors().get(symbol, now_ms)
+        begin_ms, end_ms = max(min(cursor_ms, now_ms) - OVERLAP_MS, 0), now_ms + AHEAD_MS
+        new = pages = 0
+        while begin_ms <= end_ms:
+            until_ms = min(begin_ms + WINDOW_MS - 1, end_ms)
+            spans = [(begin_ms, until_ms)]
+            while spans:
+                if pages == MAX_PAGES:
+                    raise VenueUnavailable(f"{self._place}: {symbol} has more than {pages} pages; the rest comes next")
+                pages += 1
+                first_ms, last_ms = spans.pop()
+                trades = await self._ask(symbol, first_ms, last_ms)
+                new += await self._keep(symbol, trades)
+                if len(trades) >= self._page:
+                    spans += self._halves(symbol, trades, first_ms, last_ms)
+            self._store.move(symbol, min(until_ms, now_ms))
+            begin_ms = until_ms + 1
+        return new
+
+    @property
+    def _place(self) -> str:
+        return f"{self._client.settings.name} fetch_my_trades"
+
+    def _halves(self, symbol: str, trades: Sequence[ToldTrade], first_ms: int, last_ms: int) -> list[tuple[int, int]]:
+        """Split a span that filled its page: exchanges differ in which end of it they leave out."""
+        if first_ms < last_ms:
+            middle_ms = (first_ms + last_ms) // 2
+            return [(middle_ms + 1, last_ms), (first_ms, middle_ms)]
+        if all(trade.ts_ms == first_ms for trade in trades):
+            raise VenueError(
+                f"{self._place}: {symbol} has {len(trades)} trades or more in the millisecond {first_ms}; "
+                "the exchange tells no more of them, so what is missing must be looked up by hand"
+            )
+        return []
+
+    async def _ask(self, symbol: str, first_ms: int, last_ms: int) -> list[ToldTrade]:
+        def check(answer: object) -> list[ToldTrade]:
+            told = rows(answer, self._place)
+            return [told_trade(one, f"{self._place}[{n}]", self._client.symbol_of) for n, one in enumerate(told)]
+
+        name = self._client.ccxt_symbol(symbol)
+        trades: list[ToldTrade] = await self._client.read(
+            "fetch_my_trades", name, first_ms, self._page, check=check, params={"until": last_ms}
+        )
+        strange = next((trade.symbol for trade in trades if trade.symbol != symbol), None)
+        if strange is not None:
+            raise VenueError(f"{self._place}: asked for {symbol}, was told of {strange}; nothing was taken from it")
+        return trades
+
+    async def _keep(self, symbol: str, trades: Sequence[ToldTrade]) -> int:
+        fresh = self._store.new(sorted(trades, key=lambda one: (one.ts_ms, len(one.trade_id), one.trade_id)))
+        if not fresh:
+            return 0
+        owned = [(trade, *await self._owner(symbol, trade)) for trade in fresh]
+        return self._store.keep(owned)
+
+    async def _owner(self, symbol: str, trade: ToldTrade) -> tuple[str, str]:
+        """Return a trade's client id and group; of a foreign one its own id and no group.
+
+        An order of ours whose answer never came is found by asking for the trade's order, once.
+        """
+        sent = self._store.owner(symbol, trade.venue_id)
+        if sent is None and trade.client_id:
+            sent = self._store.sent(trade.client_id)
+        if sent is not None:
+            if not sent.venue_id and trade.venue_id:
+                self._store.accepted(sent.client_id, trade.venue_id)
+            return sent.client_id, sent.group
+        foreign = trade.client_id or self._store.stranger(symbol, trade.venue_id)
+        if foreign or not trade.venue_id or not self._store.unknown(symbol):
+            return foreign or trade.venue_id or trade.trade_id, ""
+        client_id = await self._client_id_of(symbol, trade.venue_id)
+        sent = self._store.sent(client_id)
+        if sent is not None and sent.symbol == symbol:
+            self._store.accepted(sent.client_id, trade.venue_id)
+            return sent.client_id, sent.group
+        self._store.estrange(symbol, trade.venue_id, client_id or trade.venue_id)
+        return client_id or trade.venue_id, ""
+
+    async def _client_id_of(self, symbol: str, venue_id: str) -> str:
+        place = f"{self._client.settings.name} fetch_order {venue_id}"
+        try:
+            told = await self._client.read(
+                "fetch_order",
+                venue_id,
+                self._client.ccxt_symbol(symbol),
+                check=lambda answer: told_order(answer, place, self._client.symbol_of),
+                params=FETCH_ORDER.get(self._client.settings.id),
+            )
+        except UnknownOrder as error:
+            raise VenueUnavailable(f"{error}; a trade of it was told, so it is asked for again") from error
+        return str(told.client_id)

@@ -1,0 +1,103 @@
+"""A real exchange whole: the account half and the market half, each knowing nothing of the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Protocol
+
+from autotrader.core.events import Bar, MarketEvent, Series
+from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
+from autotrader.market.instrument import Instrument
+from autotrader.venues.ccxt_account import CcxtAccount
+from autotrader.venues.protocol import Balance, FundingRate, VenueEvent, VenuePosition
+
+
+class MarketData(Protocol):
+    """What a real exchange's market half offers, as `venues.protocol.Venue` promises each.
+
+    Opened after the account, whose connections it shares, and closed before it.
+    """
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def market_ms(self) -> int: ...
+
+    async def subscribe(self, series: Collection[Series]) -> None: ...
+
+    async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]: ...
+
+    async def last(self, series: Series) -> MarketEvent | None: ...
+
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]: ...
+
+    def events(self) -> AsyncIterator[VenueEvent]: ...
+
+
+class CcxtVenue:
+    """One real account with its market; see `venues.protocol.Venue` for what its methods promise."""
+
+    def __init__(self, account: CcxtAccount, data: MarketData) -> None:
+        self.name: str = account.name
+        self.market: str = account.market
+        self._account, self._data = account, data
+
+    async def open(self) -> None:
+        await self._account.open()
+        try:
+            await self._data.open()
+        except BaseException:
+            await self._account.close()
+            raise
+
+    async def close(self) -> None:
+        try:
+            await self._data.close()
+        finally:
+            await self._account.close()
+
+    def market_ms(self) -> int:
+        return self._data.market_ms()
+
+    async def instrument(self, symbol: str) -> Instrument:
+        return await self._account.instrument(symbol)
+
+    async def subscribe(self, series: Collection[Series]) -> None:
+        await self._data.subscribe(series)
+
+    async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
+        return await self._data.bars(series, end_ms=end_ms, limit=limit)
+
+    async def last(self, series: Series) -> MarketEvent | None:
+        return await self._data.last(series)
+
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
+        return await self._data.funding(symbol, end_ms=end_ms, limit=limit)
+
+    async def balances(self) -> Mapping[str, Balance]:
+        return await self._account.balances()
+
+    async def positions(self) -> Mapping[str, VenuePosition]:
+        return await self._account.positions()
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        return await self._account.open_orders()
+
+    async def order(self, client_id: str) -> VenueOrder | None:
+        return await self._account.order(client_id)
+
+    async def fills(self, after_id: int) -> Sequence[Fill]:
+        return await self._account.fills(after_id)
+
+    async def submit(self, request: OrderRequest) -> VenueOrder:
+        return await self._account.submit(request)
+
+    async def cancel(self, client_id: str) -> VenueOrder:
+        return await self._account.cancel(client_id)
+
+    async def guard(self, group: str, guard: Guard | None) -> None:
+        await self._account.guard(group, guard)
+
+    def events(self) -> AsyncIterator[VenueEvent]:
+        return self._data.events()

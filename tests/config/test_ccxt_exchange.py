@@ -1,0 +1,63 @@
+"""What may be declared of a real exchange."""
+
+from __future__ import annotations
+
+import ccxt.async_support
+import pytest
+from pydantic import ValidationError
+
+from autotrader.config.ccxt_exchange import CcxtExchange
+from autotrader.config.exchange_ids import EXCHANGE_IDS, SPOT_IDS, SWAP_IDS
+from autotrader.config.secrets import SecretSource
+
+ACCOUNT = {"key": "${env:KEY}", "secret": "${env:SECRET}"}
+
+
+def declared(tmp_path, **fields):
+    secrets = SecretSource(tmp_path, {"KEY": "the-key-itself", "SECRET": "the-secret-itself"})
+    return CcxtExchange.model_validate({"kind": "ccxt", "id": "binance", **fields}, context={"secrets": secrets})
+
+
+def test_the_ids_are_those_of_the_ccxt_that_is_installed():
+    has = {name: getattr(ccxt.async_support, name)().has for name in ccxt.async_support.exchanges}
+    assert set(has) == EXCHANGE_IDS
+    assert {name for name, one in has.items() if one.get("spot")} == SPOT_IDS
+    assert {name for name, one in has.items() if one.get("swap")} == SWAP_IDS
+
+
+def test_orders_are_paper_unless_it_says_live(tmp_path):
+    one = declared(tmp_path)
+    assert (one.orders, one.market, one.credentials) == ("paper", "spot", None)
+
+
+def test_secrets_are_looked_up_and_never_shown(tmp_path):
+    one = declared(tmp_path, orders="live", credentials=ACCOUNT)
+    assert one.credentials.revealed() == {"key": "the-key-itself", "secret": "the-secret-itself"}
+    for text in (repr(one), str(one), one.model_dump_json(), repr(one.credentials)):
+        assert "itself" not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"id": "binanc"}, "ccxt has no exchange 'binanc'"),
+        ({"orders": "live"}, "live orders need an account"),
+        ({"id": "upbit", "market": "swap"}, "upbit has no swap market"),
+        ({"market": "future"}, "futures with an end are not traded yet"),
+        ({"url": "127.0.0.1:9100"}, "no address of a server"),
+        ({"url": "http://user@127.0.0.1"}, "no address of a server"),
+        ({"url": "http://[::1"}, "no address of a server"),
+        ({"credentials": {"key": "plain", "secret": "plain"}}, "not written into a declaration"),
+        ({"unprotected": "yes"}, "accept"),
+        ({"leverage": 3}, "leverage"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, fields, message):
+    with pytest.raises(ValidationError, match=message):
+        declared(tmp_path, **fields)
+
+
+def test_a_slip_in_the_id_is_answered_with_what_was_meant(tmp_path):
+    with pytest.raises(ValidationError) as told:
+        declared(tmp_path, id="binanc")
+    assert told.value.errors()[0]["ctx"]["hint"] == "did you mean 'binance'?"

@@ -1,0 +1,47 @@
+"""Every error of ccxt has one answer."""
+
+from __future__ import annotations
+
+import pytest
+from ccxt.base import errors
+
+from autotrader.core.errors import AmbiguousSubmit, BrokenInvariant, OrderRejected, UnknownOrder, VenueUnavailable
+from autotrader.venues.ccxt_errors import ANSWERS, Answer, answer_to, of_read, of_submit
+
+
+def tree(kind=errors.BaseError):
+    return {kind, *(found for below in kind.__subclasses__() for found in tree(below))}
+
+
+def test_every_class_of_ccxt_has_exactly_one_answer():
+    assert {one.__name__ for one in tree() if one.__module__ == "ccxt.base.errors"} == set(ANSWERS)
+    assert set(ANSWERS.values()) == set(Answer)
+
+
+def test_a_class_of_a_later_ccxt_gets_the_answer_of_its_base():
+    newer = type("NewerOutage", (errors.ExchangeNotAvailable,), {})
+    assert answer_to(newer("x")) is Answer.RETRY
+
+
+@pytest.mark.parametrize(
+    ("error", "submit", "read"),
+    [
+        (errors.RequestTimeout("x"), AmbiguousSubmit, VenueUnavailable),
+        (errors.BadResponse("x"), AmbiguousSubmit, VenueUnavailable),
+        (errors.ExchangeError("x"), AmbiguousSubmit, VenueUnavailable),
+        (errors.DuplicateOrderId("x"), AmbiguousSubmit, VenueUnavailable),
+        (TimeoutError(), AmbiguousSubmit, VenueUnavailable),
+        (KeyError("price"), AmbiguousSubmit, VenueUnavailable),
+        (errors.RateLimitExceeded("x"), OrderRejected, VenueUnavailable),
+        (errors.PermissionDenied("x"), OrderRejected, VenueUnavailable),
+        (errors.OrderNotFound("x"), OrderRejected, UnknownOrder),
+        (errors.ArgumentsRequired("x"), BrokenInvariant, BrokenInvariant),
+    ],
+)
+def test_an_error_means_another_thing_for_a_submit_than_for_a_read(error, submit, read):
+    assert type(of_submit(error, "here")) is submit
+    assert type(of_read(error, "here")) is read
+
+
+def test_an_exchanges_own_words_are_cut():
+    assert len(str(of_read(errors.NetworkError("<html>" * 10_000), "here"))) < 400
