@@ -2,17 +2,18 @@
 
 import asyncio
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clock import VirtualClock
-from support.fake_feed import FakeFeed, Listener
 
 from autotrader.core.errors import HistoryError, VenueError
 from autotrader.core.events import Bar, BarClosed, BarsComplete, Series
 from autotrader.venues.live_feed import ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
+from support.clock import VirtualClock
+from support.fake_feed import FakeFeed, Listener
 
 MINUTE = 60_000
 BEGIN = 1_700_000_040_000  # on a whole minute
@@ -188,7 +189,7 @@ async def test_a_pause_between_tries_doubles_up_to_its_bound():
     feed.watch_ohlcv = watch_ohlcv
     await market.subscribe({series(A)})
     await clock.advance(14)
-    assert [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)] == [750, 1500, 3000, 3000, 3000]
+    assert [later - earlier for earlier, later in pairwise(tries)] == [750, 1500, 3000, 3000, 3000]
     await listener.close()
 
 
