@@ -106,6 +106,23 @@ async def test_an_interrupted_stream_whose_ids_do_not_count_asks_for_all_since_i
     await listener.close()
 
 
+async def test_trades_of_one_millisecond_that_were_missed_come_before_the_one_that_was_not():
+    clock, feed, _, listener, say = await start(TRADES)
+    feed.prints[A] = [trade(0), trade(1, BEGIN + 9), trade(2, BEGIN + 9), trade(3, BEGIN + 9)]
+    await say(feed.prints[A][:1])
+    feed.channel(A, "trades").drop()
+    await clock.advance(1)
+    await say(feed.prints[A][3:])
+    await clock.advance(1)
+    assert [(one.price, one.row) for one in listener.of(TradePrinted)] == [
+        (100.0, 1),
+        (101.0, 1),
+        (102.0, 2),
+        (103.0, 3),
+    ]
+    await listener.close()
+
+
 async def test_a_silent_stream_is_polled_until_it_speaks_again_and_says_so():
     clock, feed, market, listener, say = await start(BOOK, stale_ms={"book": 10_000}, poll_ms=2_000)
     feed.books[A] = book(timestamp=None)

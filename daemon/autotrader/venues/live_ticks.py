@@ -89,7 +89,10 @@ class TradeReader(_Ticks):
         return 0 if self._waiting else None
 
     async def take(self, raw: Any) -> None:
-        self._wait(self._fresh(live_message.trades(raw, self._where, self.series.symbol, self.latest_ms())))
+        fresh = self._fresh(live_message.trades(raw, self._where, self.series.symbol, self.latest_ms()))
+        waiting = {one.id for one in self._waiting if one.id}
+        self.dropped += sum(one.id in waiting for one in fresh)
+        self._wait([*self._waiting, *(one for one in fresh if one.id not in waiting)])
         if not self._missed:
             self._flush()
         if len(self._waiting) > MAX_WAITING:
@@ -100,7 +103,7 @@ class TradeReader(_Ticks):
         hole = self._settings.ids_count and self._last_id is not None
         for _ in range(MAX_PAGES):
             fresh = self._fresh(await self._page(by_id=hole))
-            self._wait(fresh)
+            self._wait([*fresh, *self._not_among(fresh)])
             if hole or not self._missed:
                 self._flush()
             if not fresh or not hole or not self._waiting:
@@ -135,23 +138,28 @@ class TradeReader(_Ticks):
         return [one for one in told if one.ts_ms >= first_ms and (one.id or one.ts_ms > self._last_ms)]
 
     def _fresh(self, told: list[Trade]) -> list[Trade]:
-        """Return the trades that were not told and do not wait. Raises VenueError for an id that does not count."""
-        waiting = {one.id for one in self._waiting}
+        """Return the trades that were not told, each once. Raises VenueError for an id that does not count."""
+        here: set[str] = set()
         fresh = []
         for one in told:
             if self._settings.ids_count and not (one.id.isascii() and one.id.isdecimal()):
                 raise VenueError(f"{self._where}: a trade's id is '{one.id[:40]}', where ids are declared to count")
             old = self._settings.ids_count and self._last_id is not None and int(one.id) <= self._last_id
-            if old or (one.id and (one.id in self._seen or one.id in waiting)):
+            if old or (one.id and (one.id in self._seen or one.id in here)):
                 self.dropped += 1
                 continue
-            waiting.add(one.id)
+            here.add(one.id)
             fresh.append(one)
         return fresh
 
-    def _wait(self, fresh: list[Trade]) -> None:
-        self._waiting += fresh
-        self._waiting.sort(key=lambda one: int(one.id) if self._settings.ids_count else one.ts_ms)
+    def _not_among(self, asked: list[Trade]) -> list[Trade]:
+        """Return what waits and REST did not give; of trades without an id, what is later than all it gave."""
+        ids, last_ms = {one.id for one in asked if one.id}, asked[-1].ts_ms if asked else 0
+        return [one for one in self._waiting if (one.id not in ids if one.id else one.ts_ms > last_ms)]
+
+    def _wait(self, waiting: list[Trade]) -> None:
+        """Have trades wait in order; of one millisecond, where ids do not count, in the order given."""
+        self._waiting = sorted(waiting, key=lambda one: int(one.id) if self._settings.ids_count else one.ts_ms)
 
     def _flush(self) -> None:
         """Tell what waits, up to the first hole."""
