@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autotrader.core.errors import HistoryError, VenueError
 from autotrader.core.events import Bar, BarClosed, BarsComplete, Series
-from autotrader.venues.live_feed import ExchangeClock, LiveSettings
+from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
 from support.clock import VirtualClock
 from support.fake_feed import FakeFeed, Listener
@@ -34,10 +34,12 @@ def partial(bar):
     return bar._replace(close=bar.open, high=bar.open, low=bar.open, volume=1.0)
 
 
-def live(now_ms=BEGIN, **settings):
+async def live(now_ms=BEGIN, **settings):
     clock = VirtualClock(now_ms)
     feed = FakeFeed(clock)
-    market = LiveMarket(feed, LiveSettings("live", **settings), ExchangeClock(clock), TICKS, lambda: 0.5)
+    lent = Connection(feed, TICKS)
+    market = LiveMarket(lambda: lent, LiveSettings("live", **settings), ExchangeClock(clock), lambda: 0.5)
+    await market.open()
     return clock, feed, market
 
 
@@ -47,7 +49,7 @@ async def say(clock, feed, symbol, *bars, timeframe="1m"):
 
 
 async def test_a_newer_candle_closes_the_one_before_without_a_request():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     listener = Listener(market)
     feed.candles[A, "1m"] = [truth(0), truth(1), truth(2)]
     await market.subscribe({series(A)})
@@ -65,7 +67,7 @@ async def test_a_newer_candle_closes_the_one_before_without_a_request():
 
 
 async def test_a_bar_that_nothing_follows_is_closed_by_what_rest_says_after_its_grace():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     listener = Listener(market)
     feed.candles[A, "1m"] = [truth(0)]
     await market.subscribe({series(A)})
@@ -79,7 +81,7 @@ async def test_a_bar_that_nothing_follows_is_closed_by_what_rest_says_after_its_
 
 
 async def test_a_bar_that_rest_does_not_have_yet_is_asked_for_again():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     listener = Listener(market)
     await market.subscribe({series(A)})
     await clock.settle()
@@ -94,7 +96,7 @@ async def test_a_bar_that_rest_does_not_have_yet_is_asked_for_again():
 
 
 async def test_bars_missed_while_disconnected_are_told_before_anything_newer():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     listener = Listener(market)
     feed.candles[A, "1m"] = [truth(minute) for minute in range(6)]
     await market.subscribe({series(A)})
@@ -113,7 +115,7 @@ async def test_bars_missed_while_disconnected_are_told_before_anything_newer():
 
 
 async def test_a_close_waits_for_every_series_and_no_longer_than_its_bound():
-    clock, feed, market = live(grace_ms=500)
+    clock, feed, market = await live(grace_ms=500)
     listener = Listener(market)
     feed.candles[A, "1m"] = [truth(0), truth(1)]
     await market.subscribe({series(A), series(B)})
@@ -134,7 +136,7 @@ async def test_a_close_waits_for_every_series_and_no_longer_than_its_bound():
 
 
 async def test_longer_bars_of_a_close_come_before_shorter_ones():
-    clock, feed, market = live(BEGIN + 60_000 * 4)  # the close is at a whole five minutes
+    clock, feed, market = await live(BEGIN + 60_000 * 4)  # the close is at a whole five minutes
     listener = Listener(market)
     start = clock.now_ms() - clock.now_ms() % (5 * MINUTE)
     long = Bar(start, 1.0, 2.0, 0.5, 1.5, 9.0)
@@ -162,7 +164,7 @@ async def test_longer_bars_of_a_close_come_before_shorter_ones():
     ],
 )
 async def test_a_bad_candle_restarts_its_stream_and_nothing_of_the_message_is_used(row, why):
-    clock, feed, market = live()
+    clock, feed, market = await live()
     listener = Listener(market)
     feed.candles[A, "1m"] = [truth(0)]
     await market.subscribe({series(A)})
@@ -178,7 +180,7 @@ async def test_a_bad_candle_restarts_its_stream_and_nothing_of_the_message_is_us
 
 
 async def test_a_pause_between_tries_doubles_up_to_its_bound():
-    clock, feed, market = live(backoff_s=1.0, max_backoff_s=4.0)
+    clock, feed, market = await live(backoff_s=1.0, max_backoff_s=4.0)
     listener = Listener(market)
     tries = []
 
@@ -194,7 +196,7 @@ async def test_a_pause_between_tries_doubles_up_to_its_bound():
 
 
 async def test_past_bars_are_paged_and_end_with_what_was_streamed():
-    clock, feed, market = live(BEGIN + 2_500 * MINUTE)
+    clock, feed, market = await live(BEGIN + 2_500 * MINUTE)
     listener = Listener(market)
     feed.candles[A, "1m"] = [truth(minute) for minute in range(2_503) if minute % 7]
     await market.subscribe({series(A)})
@@ -209,7 +211,7 @@ async def test_past_bars_are_paged_and_end_with_what_was_streamed():
 
 
 async def test_what_is_not_traded_is_refused_and_changes_nothing():
-    clock, _, market = live()
+    clock, _, market = await live()
     with pytest.raises(VenueError, match="does not trade ZZZ/USDT"):
         await market.subscribe({series(A), series("ZZZ/USDT")})
     with pytest.raises(VenueError, match="not a timeframe"):
@@ -222,7 +224,7 @@ async def test_what_is_not_traded_is_refused_and_changes_nothing():
 
 
 async def test_a_series_that_is_missing_stops_and_the_others_go_on():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     listener = Listener(market)
     await market.subscribe({series(A), series(B)})
     await clock.settle()
@@ -262,7 +264,7 @@ async def _minute(clock, feed, minute, modes):
 )
 def test_each_bar_is_told_once_in_order_or_counted_as_late_and_none_is_invented(modes, outages, grace_ms):
     async def play():
-        clock, feed, market = live(grace_ms=grace_ms)
+        clock, feed, market = await live(grace_ms=grace_ms)
         listener = Listener(market)
         for place, (seed, symbol) in enumerate(((0, A), (7, B))):
             feed.candles[symbol, "1m"] = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autotrader.core.errors import VenueUnavailable
 from autotrader.core.events import Bar, BookChanged, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import BOOK_DEPTH
-from autotrader.venues.live_feed import ExchangeClock, LiveSettings
+from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
 from support.clock import VirtualClock
 from support.fake_feed import FakeFeed, Listener
@@ -20,10 +20,12 @@ A = "AAA/USDT"
 TRADES, QUOTES, BOOK = (Series("live", A, kind) for kind in ("trades", "quotes", "book"))
 
 
-def live(**settings):
+async def live(**settings):
     clock = VirtualClock(BEGIN)
     feed = FakeFeed(clock)
-    market = LiveMarket(feed, LiveSettings("live", **settings), ExchangeClock(clock), {A: Decimal("0.01")}, lambda: 0.5)
+    lent = Connection(feed, {A: Decimal("0.01")})
+    market = LiveMarket(lambda: lent, LiveSettings("live", **settings), ExchangeClock(clock), lambda: 0.5)
+    await market.open()
     return clock, feed, market
 
 
@@ -48,7 +50,7 @@ def quotes(bid=99.0, ask=101.0, ts_ms=BEGIN, **fields):
 
 
 async def start(series, **settings):
-    clock, feed, market = live(**settings)
+    clock, feed, market = await live(**settings)
     listener = Listener(market)
     await market.subscribe({series})
     await clock.settle()
@@ -198,7 +200,7 @@ async def test_a_bad_message_resubscribes_its_stream_and_nothing_of_it_is_used(s
 
 
 async def test_a_reader_that_falls_behind_is_told_that_events_were_lost_and_goes_on():
-    clock, feed, market = live(max_queue=5)
+    clock, feed, market = await live(max_queue=5)
     await market.subscribe({TRADES})
     await clock.settle()
     feed.channel(A, "trades").say([trade(number) for number in range(7)])
@@ -210,7 +212,7 @@ async def test_a_reader_that_falls_behind_is_told_that_events_were_lost_and_goes
 
 
 async def test_a_reader_that_leaves_in_the_middle_is_told_the_same_event_again():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     await market.subscribe({TRADES})
     await clock.settle()
     feed.channel(A, "trades").say([trade(1), trade(2)])
@@ -228,7 +230,7 @@ async def test_a_reader_that_leaves_in_the_middle_is_told_the_same_event_again()
 
 
 async def test_events_of_several_streams_come_in_order_of_market_time():
-    clock, feed, market = live()
+    clock, feed, market = await live()
     await market.subscribe({TRADES, QUOTES, BOOK})
     await clock.settle()
     feed.channel(A, "trades").say([trade(1, BEGIN + 5), trade(2, BEGIN + 7)])

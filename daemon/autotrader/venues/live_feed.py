@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from autotrader.core.clock import Clock
@@ -92,6 +93,7 @@ class LiveSettings:
     """
 
     name: str
+    market: Literal["spot", "swap"] = "spot"
     wait_ms: int = 3_000
     grace_ms: int = 1_500
     future_ms: int = 5_000
@@ -126,15 +128,22 @@ class StreamStatus(NamedTuple):
     error: str
 
 
-class ExchangeClock:
-    """The exchange's time: the machine's, corrected by an offset that whoever measures it may set."""
+class Connection(NamedTuple):
+    """What an open account lends: its client, and the price step of every symbol that it trades."""
 
-    def __init__(self, clock: Clock, offset_ms: int = 0) -> None:
-        self.wall, self.offset_ms = clock, offset_ms
+    feed: Feed
+    ticks: Mapping[str, Decimal]
+
+
+class ExchangeClock:
+    """The exchange's time: the machine's, corrected by an offset that whoever measures it tells."""
+
+    def __init__(self, clock: Clock, offset_ms: Callable[[], int] = lambda: 0) -> None:
+        self.wall, self._offset_ms = clock, offset_ms
 
     def now_ms(self) -> int:
         """Return the exchange's time in UTC milliseconds."""
-        return self.wall.now_ms() + self.offset_ms
+        return self.wall.now_ms() + self._offset_ms()
 
 
 async def within(clock: Clock, seconds: float, asked: Awaitable[Answer], what: str) -> Answer:

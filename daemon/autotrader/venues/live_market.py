@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple
 
 from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
@@ -20,10 +19,11 @@ from autotrader.core.units import FEEDS, timeframe_ms
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.venues.live_bars import BarReader, CandleHistory
-from autotrader.venues.live_feed import ExchangeClock, Feed, LiveSettings, StreamStatus, first_of
+from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings, StreamStatus, first_of
 from autotrader.venues.live_moments import FeedEvent, Moments, Queue, Told, series_of
 from autotrader.venues.live_stream import Stream
 from autotrader.venues.live_ticks import BookReader, QuoteReader, TradeReader
+from autotrader.venues.protocol import FundingRate
 
 MAX_SERIES = 1_024
 """Bound of the series subscribed to."""
@@ -46,18 +46,21 @@ class Running(NamedTuple):
 
 
 class LiveMarket:
-    """One exchange's live bars, trades, quotes and books; `ticks` are the price steps of the symbols it trades."""
+    """One exchange's live bars, trades, quotes and books, read through the connection that `connect` lends.
+
+    `chance` gives numbers in [0, 1), which spread the pauses between tries.
+    """
 
     def __init__(
         self,
-        feed: Feed,
+        connect: Callable[[], Connection],
         settings: LiveSettings,
         clock: ExchangeClock,
-        ticks: Mapping[str, Decimal],
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.name = settings.name
-        self._feed, self._settings, self._clock, self._ticks, self._chance = feed, settings, clock, ticks, chance
+        self._connect, self._settings, self._clock, self._chance = connect, settings, clock, chance
+        self._connection: Connection | None = None
         self._queue = Queue(settings.name, settings.max_queue)
         self._moments = Moments(settings.name, settings.wait_ms)
         self._running: dict[Series, Running] = {}
@@ -66,11 +69,17 @@ class LiveMarket:
         self._moved = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._fault: BaseException | None = None
-        self._closed = False
+
+    async def open(self) -> None:
+        """Take over the connection, which must be open. What was subscribed to before is to be declared anew."""
+        self._connection = self._connect()
+        self._queue = Queue(self.name, self._settings.max_queue)
+        self._moments = Moments(self.name, self._settings.wait_ms)
+        self._told = self._fault = self._watch = None
 
     def market_ms(self) -> int:
-        """Return the exchange's time."""
-        return self._clock.now_ms()
+        """Return the exchange's time; 0 before it is open."""
+        return self._clock.now_ms() if self._connection is not None else 0
 
     def status(self) -> list[StreamStatus]:
         """Return how each stream is, by symbol and kind."""
@@ -91,8 +100,6 @@ class LiveMarket:
             self._demand(one)
         if len(wanted) > MAX_SERIES:
             raise HistoryError(f"{self.name}: {len(wanted)} series are more than {MAX_SERIES}; subscribe to fewer")
-        if self._closed:
-            raise VenueUnavailable(f"{self.name} is closed; open it again")
         gone = [self._running.pop(one) for one in sorted(self._running.keys() - wanted)]
         self._past = {one: kept for one, kept in self._past.items() if one in wanted}
         self._queue.forget(wanted)
@@ -107,7 +114,7 @@ class LiveMarket:
 
     async def close(self) -> None:
         """Stop every stream; a reader of `events` comes to its end."""
-        self._closed = True
+        self._connection = None
         gone, self._running = list(self._running.values()), {}
         if self._watch is not None:
             self._watch.cancel()
@@ -123,13 +130,13 @@ class LiveMarket:
         """
         self._demand(series)
         if series.timeframe in FEEDS:
-            per_price = float(1 / self._ticks[series.symbol])
+            per_price = float(1 / self._opened().ticks[series.symbol])
             made = [as_bar(event, per_price) for event in self._past.get(series, ()) if event.ts_ms <= end_ms]
             return [bar for bar in made if bar is not None][-limit:] if limit > 0 else []
         running = self._running.get(series)
         if running is not None and isinstance(running.reader, BarReader):
             return await running.reader.past(end_ms, limit)
-        history = CandleHistory(self._feed, self._settings, self._clock, series)
+        history = CandleHistory(self._opened().feed, self._settings, self._clock, series)
         return await history.before(min(opening(end_ms, history.length_ms), history.sure_ms()), limit)
 
     async def last(self, series: Series) -> MarketEvent | None:
@@ -138,12 +145,18 @@ class LiveMarket:
         kept = self._past.get(series)
         return kept[-1] if kept else None
 
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:  # noqa: ARG002
+        """Return none, since spot has none. Raises VenueError on a swap: its rates are not read from live data yet."""
+        if self._settings.market != "spot":
+            raise VenueError(f"{self.name} {symbol}: funding rates are not read from live data; read its bars alone")
+        return ()
+
     async def events(self) -> AsyncIterator[Told]:
         """Yield what happens; one reader at a time. One that leaves in the middle is told the same event again.
 
         Raises VenueUnavailable where the reader fell behind and events were lost; ask again and go on.
         """
-        while not self._closed:
+        while self._connection is not None:
             if self._fault is not None:
                 raise self._fault
             if self._told is None:
@@ -160,14 +173,18 @@ class LiveMarket:
         if not isinstance(event, BarClosed | BarsComplete) and (series := series_of(event)) in self._running:
             self._past.setdefault(series, deque(maxlen=MAX_PAST)).append(event)
 
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise VenueUnavailable(f"{self.name} is not open")
+        return self._connection
+
     def _demand(self, series: Series) -> None:
         if series.exchange != self.name:
             raise HistoryError(f"{self.name} has no bars of {series.exchange}; ask the venue of that name")
-        if series.symbol not in self._ticks:
-            known = ", ".join(sorted(self._ticks)[:5]) or "nothing"
-            raise VenueError(
-                f"{self.name} does not trade {series.symbol}; it trades {known} and {len(self._ticks)} in all"
-            )
+        ticks = self._opened().ticks
+        if series.symbol not in ticks:
+            known = ", ".join(sorted(ticks)[:5]) or "nothing"
+            raise VenueError(f"{self.name} does not trade {series.symbol}; it trades {known}, {len(ticks)} in all")
         try:
             timeframe_ms(series.timeframe)
         except ValueError as error:
@@ -181,7 +198,7 @@ class LiveMarket:
         self._running[series] = Running(reader, stream, task)
 
     def _reader(self, series: Series) -> AnyReader:
-        own = (self._feed, self._settings, self._clock, series)
+        own = (self._opened().feed, self._settings, self._clock, series)
         match series.timeframe:
             case "trades":
                 return TradeReader(*own, self._tell)

@@ -7,7 +7,7 @@ comes late is dropped. `row` counts from 1 within a millisecond.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from autotrader.core.errors import VenueError, VenueUnavailable
@@ -105,7 +105,8 @@ class TradeReader(_Ticks):
             fresh = self._fresh(await self._page(by_id=hole))
             self._wait([*fresh, *self._not_among(fresh)])
             if hole or not self._missed:
-                self._flush()
+                # asked for by id, what REST gives follows what was told, whatever ids it leaves out
+                self._flush({one.id for one in fresh} if hole and self._settings.from_id else frozenset())
             if not fresh or not hole or not self._waiting:
                 break
         if not hole:
@@ -161,13 +162,13 @@ class TradeReader(_Ticks):
         """Have trades wait in order; of one millisecond, where ids do not count, in the order given."""
         self._waiting = sorted(waiting, key=lambda one: int(one.id) if self._settings.ids_count else one.ts_ms)
 
-    def _flush(self) -> None:
-        """Tell what waits, up to the first hole."""
+    def _flush(self, sure: Collection[str] = frozenset()) -> None:
+        """Tell what waits, up to the first hole; nothing is missing before the ids that are `sure`."""
         told = 0
         for one in self._waiting:
             if self._settings.ids_count:
                 number = int(one.id)
-                if self._last_id is not None and number != self._last_id + 1:
+                if self._last_id is not None and number != self._last_id + 1 and one.id not in sure:
                     break
                 self._last_id = number
             told += 1
