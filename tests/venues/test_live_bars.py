@@ -232,6 +232,7 @@ async def test_a_series_that_is_missing_stops_and_the_others_go_on():
     await clock.advance(1)
     await market.subscribe({series(A)})
     assert market.status() == [since]
+    await clock.settle()
     assert feed.ended == {(B, "1m"): 1}
     await listener.close()
 

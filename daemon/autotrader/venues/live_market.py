@@ -68,6 +68,7 @@ class LiveMarket:
         self._told: Told | None = None
         self._moved = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
 
     async def open(self) -> None:
@@ -110,7 +111,11 @@ class LiveMarket:
             self._watch = asyncio.create_task(self._watch_moments(), name=f"{self.name} closes")
             self._watch.add_done_callback(self._ended)
         self._look()
-        await self._end(gone)
+        if gone:  # whoever declares a set does not wait for the exchange; a request's time bounds it
+            leaving = asyncio.create_task(self._end(gone), name=f"{self.name} unsubscribes")
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            leaving.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Stop every stream; a reader of `events` comes to its end."""
@@ -121,6 +126,7 @@ class LiveMarket:
             await asyncio.gather(self._watch, return_exceptions=True)
         self._queue.wake()
         await self._end(gone)
+        await asyncio.gather(*self._leaving)
 
     async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
         """Return the last `limit` complete bars that closed by `end_ms`, oldest first.
@@ -209,10 +215,12 @@ class LiveMarket:
         return BarReader(*own, self._tell_bars)
 
     async def _end(self, gone: Collection[Running]) -> None:
-        for one in gone:
-            one.task.cancel()
-        await asyncio.gather(*(one.task for one in gone), return_exceptions=True)
-        await asyncio.gather(*(one.stream.end() for one in gone))
+        try:
+            await asyncio.gather(*(one.stream.end() for one in gone))
+        finally:
+            for one in gone:
+                one.task.cancel()
+            await asyncio.gather(*(one.task for one in gone), return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Have the reader of events see what ended a task: only a broken invariant does."""

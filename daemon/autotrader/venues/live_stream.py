@@ -68,6 +68,7 @@ class Stream:
         self._source: Literal["ws", "rest", "none"] = "none"
         self._restarts = self._errors = 0
         self._error = ""
+        self._ending = False
         self._failed = self._refused = 0  # in a row: of the websocket, of REST
         self._watching: asyncio.Future[Any] | None = None
         self._again_ms = self._ask_ms = self._poll_ms = self._heard_ms = 0
@@ -100,12 +101,16 @@ class Stream:
                 await asyncio.gather(self._watching, return_exceptions=True)
 
     async def end(self) -> None:
-        """End the subscription at the exchange, within the bound of a request; call it after `run` has ended."""
+        """End the subscription at the exchange, within the bound of a request; then cancel `run`.
+
+        The watch goes on until then, so that the client's word of its end is heard by whoever waits for it.
+        """
+        self._ending = True
         await self._unwatch()
 
     async def _turn(self) -> None:
         now_ms = self._clock.now_ms()
-        if self._watching is None and now_ms >= self._again_ms:
+        if self._watching is None and not self._ending and now_ms >= self._again_ms:
             self._watching = asyncio.ensure_future(self._reader.watch())
         wake_ms = self._wake_ms(now_ms)
         waited = () if self._watching is None else (self._watching,)
@@ -119,7 +124,7 @@ class Stream:
     def _wake_ms(self, now_ms: int) -> int:
         """Return when something must be done if the stream stays silent until then."""
         asks_ms = self._asks_ms()
-        return asks_ms if self._watching is not None else min(asks_ms, max(self._again_ms, now_ms))
+        return asks_ms if self._watching is not None or self._ending else min(asks_ms, max(self._again_ms, now_ms))
 
     def _stale_ms(self) -> int:
         """Return when the stream has been silent for too long."""
@@ -155,6 +160,8 @@ class Stream:
         self._source = "ws"
 
     def _restart(self, error: BaseException) -> None:
+        if self._ending:
+            return
         self._restarts += 1
         self._note(error)
         self._reader.broken()
