@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.core.errors import HistoryError, VenueError
+from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
 from autotrader.core.events import Bar, BarClosed, BarsComplete, Series
 from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
@@ -133,6 +133,51 @@ async def test_a_close_waits_for_every_series_and_no_longer_than_its_bound():
     assert market.late_bars == 1
     assert await market.bars(series(B), end_ms=clock.now_ms(), limit=5) == [truth(1, 5)]
     await listener.close()
+
+
+async def test_after_an_outage_of_everything_all_series_are_told_close_by_close():
+    clock, feed, market = await live()
+    listener = Listener(market)
+    feed.candles[A, "1m"] = [truth(minute) for minute in range(5)]
+    feed.candles[B, "1m"] = [truth(minute, 7) for minute in range(5)]
+    await market.subscribe({series(A), series(B)})
+    await clock.settle()
+    feed.out = True
+    feed.channel(A, "1m").drop()
+    feed.channel(B, "1m").drop()
+    await clock.advance(4 * 60 + 10)
+    feed.out = False
+    await clock.advance(34)
+    told = [(getattr(event, "symbol", "complete"), (event.ts_ms - BEGIN) // MINUTE) for event in listener.events]
+    assert told == [(what, close) for close in range(1, 5) for what in (A, B, "complete")]
+    assert market.late_bars == 0
+    await listener.close()
+
+
+async def test_a_market_that_was_closed_can_be_opened_again():
+    clock, feed, market = await live()
+    listener = Listener(market)
+    feed.candles[A, "1m"] = [truth(0), truth(1)]
+    await market.subscribe({series(A)})
+    await clock.advance(62)
+    await listener.close()
+    assert (len(listener.of(BarClosed)), market.market_ms()) == (1, 0)
+    with pytest.raises(VenueUnavailable, match="live is not open"):
+        await market.subscribe({series(A)})
+    await market.open()
+    again = Listener(market)
+    await market.subscribe({series(A)})
+    await clock.advance(60)
+    assert [event.bar for event in again.of(BarClosed)] == [truth(1)]
+    await again.close()
+
+
+async def test_spot_has_no_funding_and_a_swap_s_is_refused():
+    _, _, market = await live()
+    assert await market.funding(A, end_ms=BEGIN, limit=5) == ()
+    _, _, swap = await live(market="swap")
+    with pytest.raises(VenueError, match="funding rates are not read"):
+        await swap.funding(A, end_ms=BEGIN, limit=5)
 
 
 async def test_longer_bars_of_a_close_come_before_shorter_ones():
