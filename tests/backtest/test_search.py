@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -294,11 +293,12 @@ def test_work_that_fails_is_told_where_its_turn_comes(threads):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_thread_that_asks_works_too(threads):
-    seen = set()
+    seen, all_at_work = set(), threading.Barrier(threads, timeout=30)
 
     def work(one):
         seen.add(threading.get_ident())
-        time.sleep(0.001)
+        if one < threads:
+            all_at_work.wait()
         return one
 
     assert list(together(work, range(60), threads)) == list(range(60))

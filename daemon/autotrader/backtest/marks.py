@@ -58,14 +58,11 @@ def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock
             least, most = worth_of_eight(closes, row, float(lots), money)
             room = ts[row + EIGHT - 1] + length_ms <= sample_ms or w[c.RUN, c.POINTS] + EIGHT < w[c.RUN, c.POINT_ROOM]
             if most < min(peak, above) and least > below and room:  # nothing but a new bottom comes
-                row += EIGHT
-                if ts[row - 1] + length_ms > sample_ms:
-                    for n in range(row - EIGHT, row):
-                        if ts[n] + length_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
-                            known = money + lots * closes[n - 1] * CENT_8 if n > row - EIGHT else equity
-                            f[c.RUN, c.EQUITY], w[c.RUN, c.NOW_MS] = known, ts[n] + length_ms
-                            keep_sample(w, f, points_ms, points)
+                if ts[row + EIGHT - 1] + length_ms > sample_ms:
+                    f[c.RUN, c.EQUITY] = equity
+                    _keep_of_eight(w, f, points_ms, points, ts, closes, row, length_ms, lots, money)
                     sample_ms = w[c.RUN, c.NEXT_SAMPLE_MS]
+                row += EIGHT
                 equity = money + lots * closes[row - 1] * CENT_8
                 fell, deepest = fell or least < deepest, min(deepest, least)
                 now_ms = ts[row] + length_ms if row < rows else c.MS_MAX
@@ -112,6 +109,18 @@ def _last_before(ts: Any, row: int, rows: int, length_ms: int, until_ms: int) ->
     """Return the last of the bars from `row` on that closes before a moment, where none is missing up to it."""
     last = row + min((until_ms - 1 - ts[row]) // length_ms - 1, rows - 1 - row)
     return last if last > row and ts[last] - ts[row] == (last - row) * length_ms else row
+
+
+def _keep_of_eight(
+    w: Any, f: Any, points_ms: Any, points: Any, ts: Any, closes: Any, row: int, length_ms: int, lots: int, money: float
+) -> None:
+    """Keep the samples that eight bars from `row` on end, each at the worth of the bar before it."""
+    for n in range(row, row + EIGHT):
+        if ts[n] + length_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:
+            if n > row:
+                f[c.RUN, c.EQUITY] = money + lots * closes[n - 1] * CENT_8
+            w[c.RUN, c.NOW_MS] = ts[n] + length_ms
+            keep_sample(w, f, points_ms, points)
 
 
 def _keep_level(w: Any, f: Any, points_ms: Any, points: Any, ts: Any, row: int, last: int, length_ms: int) -> int:
