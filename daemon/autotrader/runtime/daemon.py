@@ -34,6 +34,7 @@ from autotrader.runtime.loop import TradingLoop, breakers_from
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.recovery import recover
 from autotrader.runtime.reload import INVALID_START, Reloader
+from autotrader.runtime.sender import IN_TURN
 from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
@@ -41,6 +42,7 @@ from autotrader.strategies.contract import Kind
 from autotrader.venues.protocol import Venue
 
 MAX_BACKOFF_S = 60.0
+TEND_S = 1.0
 STOP_TIMEOUT_S = 10.0
 MAX_UNREADY_STARTS = 3
 
@@ -104,8 +106,9 @@ class Daemon:
             await self._open(name, declarations)
         await self._legs(desk)
         await self._begin(declarations, last)
+        loop.sender.failed = self.fatal
         for name in loop.accounts:
-            self._spawn(f"exchange {name}", self._follow(name))
+            self._attend(name)
         self.commands = Commands(self)
         server = ControlServer(socket_path(seams.root), self.commands.handle)
         await server.start()
@@ -273,6 +276,11 @@ class Daemon:
         self.failure = error
         self.stopping.set()
 
+    def _attend(self, name: str) -> None:
+        self._spawn(f"exchange {name}", self._follow(name))
+        if self.loop.desk.venues[name].remote:
+            self._spawn(f"orders on {name}", self._tend(name))
+
     async def _follow(self, name: str) -> None:
         """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""
         wait_s = 1.0
@@ -283,10 +291,27 @@ class Daemon:
                     wait_s = 1.0
             except VenueUnavailable as error:
                 log.warning("an exchange cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
-                await self.seams.clock.sleep(wait_s)
-                wait_s = min(wait_s * 2, MAX_BACKOFF_S)
-                async with self.loop.turn:
-                    await recover(self.loop, name)
+                wait_s = await self._recover(name, wait_s)
+
+    async def _recover(self, name: str, wait_s: float) -> float:
+        """Wait, then recover, until that works; return how long to wait where it fails again soon."""
+        venue, loop = self.loop.desk.venues[name], self.loop
+        while True:
+            await self.seams.clock.sleep(wait_s)
+            wait_s = min(wait_s * 2, MAX_BACKOFF_S)
+            try:
+                async with IN_TURN if venue.remote else loop.turn:
+                    await recover(loop, name, loop.turn if venue.remote else IN_TURN)
+            except VenueUnavailable as error:
+                log.warning("an exchange still cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
+            else:
+                return wait_s
+
+    async def _tend(self, name: str) -> None:
+        """On a real exchange, go on with exits and with orders whose answer never came, between the closes too."""
+        while True:
+            await self.seams.clock.sleep(TEND_S)
+            await self.loop.tend(name)
 
     async def _watch(self) -> None:
         async for _ in self.seams.watch():
@@ -312,7 +337,7 @@ class Daemon:
     async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
         """Finish a reload that was accepted: new exchanges are followed, others adjusted or let go."""
         for name in difference.exchanges.added:
-            self._spawn(f"exchange {name}", self._follow(name))
+            self._attend(name)
         for name in difference.exchanges.changed:
             self.seams.adjust(self.loop.desk.venues[name], name, wanted)
         for name in difference.exchanges.removed:
@@ -320,9 +345,9 @@ class Daemon:
 
     async def exchange_removed(self, name: str) -> None:
         """Let an exchange go."""
-        task = self._tasks.pop(f"exchange {name}", None)
-        if task is not None:
-            task.cancel()
+        for task in (self._tasks.pop(f"{what} {name}", None) for what in ("exchange", "orders on")):
+            if task is not None:
+                task.cancel()
         venue = self.loop.desk.venues.pop(name, None)
         if venue is not None:
             await venue.close()
@@ -364,6 +389,7 @@ class Daemon:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.loop.sender.stop()
         for server in self._servers:
             await server.stop()
         if self._page is not None:
