@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 
 from autotrader.config.diff import Diff
+from autotrader.config.exchanges import ledger_of
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
-from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.declared import limits_of
@@ -88,7 +89,8 @@ class Daemon:
     async def start(self) -> None:
         """Recover from the journal and the venues, then trade.
 
-        Raises ConfigError where there is no valid configuration at all, LockHeld, StoreError and VenueUnavailable.
+        Raises ConfigError where there is no valid configuration at all, AutotraderError for an exchange that is another
+        one than the journal knows, LockHeld, StoreError and VenueUnavailable.
         """
         seams = self.seams
         loaded = await asyncio.to_thread(seams.load)
@@ -170,11 +172,24 @@ class Daemon:
             self.journal.flag("starts", unready + 1)
 
     async def _open(self, name: str, declarations: Declarations) -> None:
+        self._same_ledger(name, ledger_of(declarations.exchanges[name]))
         venue = self.seams.venue(name, declarations)
         await venue.open()
         self.loop.desk.venues[name] = venue
         self.loop.accounts[name] = self.seams.account(name, declarations)
         self.loop.metrics[name] = self.seams.metrics(name, declarations)
+
+    def _same_ledger(self, name: str, ledger: str) -> None:
+        """Refuse a name under which the journal holds another ledger, as paper's where real orders are declared now."""
+        key = f"ledger {name}"
+        before = self.journal.flags().get(key)
+        if before == ledger:
+            return
+        if before is not None and self.journal.progress_of(name).fill_id:
+            message = f"exchanges.d/{name}.yaml: the journal's fills under this name are of '{before}', not '{ledger}'"
+            raise AutotraderError(f"{message}; rename the file, or name another store in autotrader.yaml")
+        with self.journal.write():
+            self.journal.flag(key, ledger)
 
     async def _legs(self, desk: Desk) -> None:
         for row in self.journal.legs():
