@@ -59,10 +59,10 @@ class TalkingMarket:
         bars = [bar for bar in self.past.get(series.symbol, []) if bar.ts_ms + MINUTE <= end_ms]
         return bars[-limit:]
 
-    async def last(self, series):
+    async def last(self, series):  # noqa: ARG002 - as a market has it
         raise AssertionError("what was dealt with is known to whoever tells it")
 
-    async def funding(self, symbol, *, end_ms, limit):
+    async def funding(self, symbol, *, end_ms, limit):  # noqa: ARG002 - as a market has it
         return ()
 
     def say(self, *events):

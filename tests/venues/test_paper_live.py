@@ -222,7 +222,7 @@ async def test_on_spot_an_order_that_only_reduces_needs_the_least_notional_too(l
     one = await on_quotes(live, limits={"min_notional": D(10)})
     await submit(one)
     await one.quote(99, 100, ms=1)
-    with pytest.raises(OrderRejected, match="notional 4.95 is below"):
+    with pytest.raises(OrderRejected, match=r"notional 4\.95 is below"):
         await submit(one, "x", -1, amount="0.05", reduce_only=True)
 
 
@@ -283,9 +283,9 @@ async def test_a_failing_market_ends_the_wait_for_a_first_quote_and_the_reader_h
     placed = asyncio.ensure_future(one.venue.submit(order()))
     await one.clock.settle()
     one.data.fail(UNAVAILABLE)
-    with pytest.raises(VenueUnavailable, match="cannot be read: live: the reader fell behind"):
+    with pytest.raises(VenueUnavailable, match=r"cannot be read: live: the reader fell behind"):
         await placed
-    with pytest.raises(VenueUnavailable, match="^live: the reader fell behind"):
+    with pytest.raises(VenueUnavailable, match=r"^live: the reader fell behind"):
         await anext(one.venue.events())
 
 

@@ -1,0 +1,94 @@
+"""A paper account on the emulated exchange's market, read through the real client without any credentials."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from autotrader.core.events import QuoteChanged, Series
+from autotrader.execution.orders import Guard
+from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt_make import make_exchange
+from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
+from autotrader.venues.live_market import LiveMarket
+from autotrader.venues.paper_live import LivePaperVenue
+from autotrader.venues.paper_state import LivePaperSettings
+from support.exchange import SERIES, stage, write_history
+from support.fake_feed import Listener
+from support.live_paper import BTC, D
+from support.tapes import order
+
+
+class FollowingClock:
+    """The exchange's time, which passes when the test says so; who sleeps looks again and again."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def now_ms(self):
+        return self._clock.now_ms()
+
+    def monotonic_s(self):
+        return self._clock.monotonic_s()
+
+    async def sleep(self, seconds):
+        until_s = self.monotonic_s() + seconds
+        while self.monotonic_s() < until_s:
+            await asyncio.sleep(0.001)
+
+
+def paper(it, folder):
+    """Return the account as a declaration makes it: one client, which market data is read through."""
+    clock = FollowingClock(it.clock)
+    settings = CcxtSettings(name="live", id="binance", url=f"http://127.0.0.1:{it.port}")
+    client = CcxtClient(settings, clock, make_exchange, Random(1))
+
+    def lent():
+        return Connection(client.exchange, {symbol: client.instrument(symbol).tick for symbol in SERIES})
+
+    data = LiveMarket(lent, LiveSettings("live"), ExchangeClock(clock, lambda: client.now_ms() - clock.now_ms()))
+    declared = LivePaperSettings(name="live", market="spot", exchange="binance", balances={"USDT": D(100_000)})
+    return LivePaperVenue(declared, folder / "paper-live.db", clock, client, data, data.heard_ms)
+
+
+async def filled(venue, count):
+    while len(told := await venue.fills(0)) < count:
+        await asyncio.sleep(0.001)
+    return told
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    return write_history(tmp_path_factory.mktemp("history"), SERIES)
+
+
+async def test_an_order_fills_at_the_exchange_s_ask_and_its_position_outlives_a_restart(recorded, tmp_path):
+    async with stage(recorded) as it:
+        venue = paper(it, tmp_path)
+        await it.until(venue.open())
+        listener = Listener(venue)
+        await venue.subscribe([Series("live", BTC, "1m"), Series("live", BTC, "quotes")])
+        entry = order("e", amount="0.5", resolution="1m", guard=Guard(stop_loss=D("0.5")), guard_id="x")
+        assert (await it.until(venue.submit(entry))).status == "open"
+        (fill,) = await it.until(filled(venue, 1))
+        assert fill.amount == D("0.5")
+        assert float(fill.price) in {quote.ask for quote in listener.of(QuoteChanged)}
+        await venue.close()
+        await listener.close()
+        it.step(600)
+
+        venue = paper(it, tmp_path)
+        await it.until(venue.open())
+        assert (await venue.fills(0))[0] == fill
+        assert (await venue.balances())["BTC"].total == D("0.5")
+        assert [one.client_id for one in await venue.open_orders()] == ["x"]
+        await venue.subscribe([Series("live", BTC, "1m")])
+        listener = Listener(venue)
+        await it.until(venue.submit(order("out", -1, amount="0.5", reduce_only=True)))
+        told = await it.until(filled(venue, 2))
+        assert told[1].client_id == "out"
+        assert "BTC" not in await venue.balances()
+        await venue.close()
+        await listener.close()
