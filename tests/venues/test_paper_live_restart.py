@@ -1,4 +1,4 @@
-"""A paper account on live quotes that was not watched for a while: what it missed, and what comes twice."""
+"""A paper account that live quotes did not reach for a while: what it missed, and what comes twice."""
 
 from __future__ import annotations
 
@@ -206,4 +206,57 @@ async def test_an_account_that_began_with_another_price_step_goes_on_counting_in
     one = await Live(tmp_path, clock=clock, limits={"tick": D("0.001")}).open(QUOTES)
     assert (await one.venue.instrument(BTC)).tick == D("0.01")
     assert (await one.venue.fills(0))[0].price == 101
+    await one.close()
+
+
+async def watched(tmp_path, past):
+    """Return an account that owns one at 101 with a stop at 90.9 and wants more at 95, before an outage."""
+    one = await Live(tmp_path, balances={"USDT": D(1_000)}).open(QUOTES)
+    one.data.past = {BTC: past}
+    await one.quote(99, 101)
+    await one.venue.submit(order(guard=Guard(stop_loss=D("0.1")), guard_id="x"))
+    await one.quote(99, 101, ms=10)
+    await one.venue.submit(order("b", price="95", group="h"))
+    return one
+
+
+async def test_minutes_in_which_no_quotes_came_meet_orders_before_the_quote_that_follows(tmp_path):
+    one = await watched(tmp_path, minutes((101, 101, 94, 95), (95, 96, 90, 95), (95, 99, 95, 99)))
+    await one.quote(99, 101, ms=FIRST + 3 * MINUTE + 5)
+    assert (await one.fills())[1:] == [
+        ("b", FIRST + MINUTE, 95.0, True, ""),
+        ("x", FIRST + 2 * MINUTE, 90.9, False, "stop_loss"),
+    ]
+    kinds = [type(event) for event in one.listener.events[-5:]]
+    assert kinds == [FillHappened, FillsComplete, FillHappened, FillsComplete, QuoteChanged]
+    await one.quote(99, 101, ms=FIRST + 9 * MINUTE)
+    assert len(await one.fills()) == 3
+    await one.close()
+
+
+async def test_quotes_less_than_two_minutes_apart_need_no_minutes(tmp_path):
+    one = await watched(tmp_path, minutes((101, 101, 1, 95)))
+    one.data.down = UNAVAILABLE
+    await one.quote(99, 101, ms=10 + 2 * MINUTE - 1)
+    assert ([row[0] for row in await one.fills()], one.listener.errors) == (["e"], [])
+    await one.close()
+
+
+async def test_the_quote_after_an_outage_waits_for_the_missed_minutes(tmp_path):
+    one = await Live(tmp_path).open(QUOTES, listen=False)
+    reader = one.venue.events()
+    await one.quote(99, 101)
+    await anext(reader)
+    await one.venue.submit(order(price="95"))
+    one.data.past = {BTC: minutes((101, 101, 94, 95))}
+    one.data.down = UNAVAILABLE
+    await one.quote(99, 101, ms=FIRST + 3 * MINUTE)
+    for asked in (reader, one.venue.events()):
+        with pytest.raises(VenueUnavailable):
+            await anext(asked)
+    one.data.down = None
+    reader = one.venue.events()
+    assert [type(await anext(reader)) for _ in range(3)] == [FillHappened, FillsComplete, QuoteChanged]
+    assert await one.fills() == [("e", FIRST + MINUTE, 95.0, True, "")]
+    await reader.aclose()
     await one.close()

@@ -1,8 +1,8 @@
-"""What a paper account on live data missed: the minutes that closed while nobody watched meet its orders and exits.
+"""What a paper account on live data missed: the minutes that closed while no quotes came meet its orders and exits.
 
-Only minutes that lie wholly in between count: the one in which the watching ended was met by quotes up to then, and the
-one that is open now is met by the quotes to come. Of both nothing is known in between. Bars are made of trades, so the
-spread between bid and ask, which quotes would have shown, is not paid here.
+Only minutes that lie wholly in between count: the one in which the quotes ended was met by them up to then, and the one
+in which they go on is met by those to come. Of both nothing is known in between. Bars are made of trades, so the spread
+between bid and ask, which quotes would have shown, is not paid here.
 """
 
 from __future__ import annotations
@@ -46,24 +46,23 @@ class Step(NamedTuple):
 
 
 async def missed(
-    market: MarketData, exchange: str, symbols: Collection[str], from_ms: int
+    market: MarketData, exchange: str, symbols: Collection[str], from_ms: int, until_ms: int
 ) -> Mapping[str, Sequence[Bar]]:
-    """Return the closed minutes of some symbols that open at or after a moment, at most MAX_AWAY_MS of them.
+    """Return the minutes of some symbols that open and close between two moments, the last MAX_AWAY_MS at the most.
 
     A symbol that the exchange does not have any more misses nothing. Raises VenueUnavailable where bars cannot be had.
     """
-    now_ms = market.market_ms()
-    since_ms = max(from_ms, now_ms - MAX_AWAY_MS)
+    since_ms = max(from_ms, until_ms - MAX_AWAY_MS)
     if since_ms > from_ms:
         log.warning(
             "orders and exits did not meet what happened before the time that is looked back at",
             exchange=exchange, watched_until=iso(from_ms), looked_back_to=iso(since_ms),
         )  # fmt: skip
-    limit = max(now_ms - since_ms, 0) // LENGTH_MS
+    limit = max(until_ms - since_ms, 0) // LENGTH_MS
     found: dict[str, Sequence[Bar]] = {}
     for symbol in sorted(symbols) if limit else ():
         try:
-            bars = await market.bars(Series(exchange, symbol, TIMEFRAME), end_ms=now_ms, limit=limit)
+            bars = await market.bars(Series(exchange, symbol, TIMEFRAME), end_ms=until_ms, limit=limit)
         except VenueUnavailable:
             raise
         except (VenueError, HistoryError) as error:

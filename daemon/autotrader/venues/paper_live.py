@@ -12,7 +12,8 @@ asked for them. An order of a symbol without quotes starts their stream and wait
 - Time is the exchange's. A fill carries the time of the quote that it met; the account's moment never goes back, so a
   quote that was met before, or comes again after a restart, meets nothing.
 - Fills are told before the quote that they met, then that they are complete.
-- What is missed while nobody watches is made good with 1m bars when the account is opened again, see `paper_away`.
+- Where no quotes came for a while, because nobody watched or the exchange could not be reached, the minutes that
+  closed meanwhile meet the orders and exits first, see `paper_away`.
 - The exchange's steps and minimums are demanded of every order. On spot it takes no less of one that only reduces.
   Where money buys less than was asked for, it buys whole lots. Fees are paid in quote money.
 - A swap pays no funding: rates are not read from live data yet. Positions are liquidated as in a replay.
@@ -56,6 +57,9 @@ QUIET_MS = 1_000
 
 STALE_MS = 60_000
 """How long an exchange may be silent about a symbol before its last quote says nothing about the price any more."""
+
+MIN_GAP_MS = 120_000
+"""How far apart two quotes of a symbol are where the minutes between them are asked for: one at least is whole."""
 
 FIRST_QUOTE_S = 5.0
 """How long an order waits for the first quote of its symbol."""
@@ -242,7 +246,11 @@ class LivePaperVenue(PaperAccount):
             self._telling = None
         event = self._tap.first()
         if event is not None:
-            self._meet(event)
+            if isinstance(event, QuoteChanged):
+                await self._bridge(event)
+                if self._store is None:
+                    return
+                self._meet(event)
             self._tap.ahead.popleft()
             if isinstance(event, TradePrinted | QuoteChanged | BookChanged):
                 self._telling = event
@@ -258,15 +266,13 @@ class LivePaperVenue(PaperAccount):
         """Return the event of the market that is being told, or is still to be."""
         return next((event for event in self._pending if event is self._telling), None)
 
-    def _meet(self, event: VenueEvent) -> None:
+    def _meet(self, quote: QuoteChanged) -> None:
         """Let a quote meet the orders that were there before it. It is written before it is told."""
-        if not isinstance(event, QuoteChanged):
-            return
-        symbol, place = event.symbol, (event.ts_ms, event.row)
+        symbol, place = quote.symbol, (quote.ts_ms, quote.row)
         if place > self._met.get(symbol, self._after):
-            self._match(event, event.ts_ms, event.row)
+            self._match(quote, quote.ts_ms, quote.row)
             self._met[symbol] = place
-        self._quotes[symbol] = event
+        self._quotes[symbol] = quote
         self._again_ms.pop(symbol, None)
 
     def _match(self, quote: QuoteChanged, ms: int, row: int) -> None:
@@ -297,8 +303,11 @@ class LivePaperVenue(PaperAccount):
 
     def _waits(self, order: Order) -> bool:
         """Tell whether an order met nothing yet: whoever takes is gone, or rests, once it did."""
-        met_ms = max(self._met.get(order.symbol, self._after)[0], self._stood_ms.get(order.symbol, 0))
-        return order.type == "market" or order.crossing or order.from_ms > met_ms
+        return order.type == "market" or order.crossing or order.from_ms > self._seen_ms(order.symbol)
+
+    def _seen_ms(self, symbol: str) -> int:
+        """Return the time of the last quote or minute that orders of a symbol could meet."""
+        return max(self._met.get(symbol, self._after)[0], self._stood_ms.get(symbol, 0))
 
     def _stand(self, symbol: str, now_ms: int) -> None:
         """Let the quote that stands meet orders, unless nobody knows whether it still does."""
@@ -313,24 +322,43 @@ class LivePaperVenue(PaperAccount):
 
     async def _catch_up(self) -> None:
         """Let what closed since the account was last watched meet its orders and exits."""
-        if self._clock is not None and self._opened().filled(self._clock.ms):
+        if self._clock is None:
+            return
+        if self._opened().filled(self._clock.ms):
             self._pending.append(FillsComplete(self._clock.ms, self.name))
         active = {key.symbol for key in self._active()}
-        if self._clock is not None and active:
-            bars = await paper_away.missed(self._data, self.name, active, self._clock.ms)
-            per_price = {symbol: float(1 / self._trade(symbol).tick) for symbol in bars}
-            candles = {
-                Key(symbol, QUOTES): [candle_of(bar, per_price[symbol]) for bar in those]
-                for symbol, those in bars.items()
-            }
-            for step in paper_away.steps(candles):
-                step.meet(self._ledger)
+        await self._meet_minutes(active, self._clock.ms, self._data.market_ms())
+        self._after = (self._clock.ms, ANY_ROW)
+
+    async def _bridge(self, quote: QuoteChanged) -> None:
+        """Let what closed since the quote before this one meet the orders and exits that were there."""
+        key = Key(quote.symbol, QUOTES)
+        working = self._ledger.working.get(key, {}).values()
+        from_ms = self._seen_ms(quote.symbol)
+        if key not in self._ledger.held:
+            from_ms = max(from_ms, min((order.from_ms for order in working), default=quote.ts_ms))
+        if quote.ts_ms - from_ms >= MIN_GAP_MS:
+            await self._meet_minutes([quote.symbol], from_ms, quote.ts_ms)
+
+    async def _meet_minutes(self, symbols: Collection[str], from_ms: int, until_ms: int) -> None:
+        """Let the minutes between two moments meet orders and exits; what is met is noted as it is written."""
+        bars = await paper_away.missed(self._data, self.name, symbols, from_ms, until_ms)
+        ended_ms = 0
+        candles = {}
+        for symbol, those in bars.items():
+            per_price = float(1 / self._trade(symbol).tick)
+            candles[Key(symbol, QUOTES)] = [candle_of(bar, per_price) for bar in those]
+        for step in paper_away.steps(candles):
+            step.meet(self._ledger)
+            ended_ms = step.ms
+            if self._clock is None or self._clock.ms < step.ms:
                 self._clock = Moment(step.ms, OPENED)
-                if self._ledger.dirty:
-                    self._write(durable=True)
+            if self._ledger.dirty:
+                self._write(durable=True)
+                self._stood_ms.update(dict.fromkeys(bars, ended_ms))
+        if ended_ms:
             self._write(durable=False)
-        if self._clock is not None:
-            self._after = (self._clock.ms, ANY_ROW)
+            self._stood_ms.update(dict.fromkeys(bars, ended_ms))
 
     def _recovered(self) -> None:
         """What is known of the market stays, and what is untold is in the file."""
@@ -343,6 +371,8 @@ class LivePaperVenue(PaperAccount):
         """Tell whether the exchange still trades a symbol; orders and positions of others meet nothing."""
         try:
             self._client.instrument(symbol)
+        except VenueUnavailable:
+            raise
         except VenueError as error:
             log.warning("orders and positions meet no quotes", exchange=self.name, symbol=symbol, error=str(error))
             return False
