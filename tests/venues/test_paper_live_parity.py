@@ -82,20 +82,40 @@ async def replayed(root, feeds, plan, account):
     return told, refused
 
 
-async def lived(root, feeds, plan, account):
-    one = await Live(root, clock=VirtualClock(START_MS), **account).open(
-        *(Series("live", symbol, "quotes") for symbol in feeds), listen=False
-    )
-    in_order = sorted((row[0], symbol, number) for symbol, rows in feeds.items() for number, row in enumerate(rows))
-    reader, before, refused = one.venue.events(), {}, []
-    for count, (ms, symbol, number) in enumerate(in_order, 1):
-        row = before[symbol] = before.get(symbol, (0, 0))[1] + 1 if before.get(symbol, (0, 0))[0] == ms else 1
-        before[symbol] = (ms, row)
-        one.data.say(QuoteChanged(ms, "live", symbol, *feeds[symbol][number][1:], row))
-        await one.clock.advance((ms - one.clock.now_ms()) / 1000)
-        while not isinstance(await anext(reader), QuoteChanged):
+def quotes_of(feeds):
+    """Return all quotes in the order in which they are told."""
+    told = [(one[0], symbol, one[1:]) for symbol, rows in feeds.items() for one in rows]
+    made, last, row = [], (0, ""), 0
+    for ms, symbol, quote in sorted(told, key=lambda one: one[:2]):
+        row = row + 1 if last == (ms, symbol) else 1
+        last = (ms, symbol)
+        made.append(QuoteChanged(ms, "live", symbol, *quote, row))
+    return made
+
+
+async def lived(root, quotes, plan, account, cuts=()):
+    """Live through quotes; at each cut (after so many) the process ends, and so many are told again to the next."""
+    clock, cuts = VirtualClock(START_MS), dict(cuts)
+    wanted = [Series("live", symbol, "quotes") for symbol in sorted({quote.symbol for quote in quotes})]
+    one = await Live(root, clock=clock, **account).open(*wanted, listen=False)
+    reader, refused = one.venue.events(), []
+
+    async def hear(quote):
+        one.data.say(quote)
+        await clock.advance(max(quote.ts_ms - clock.now_ms(), 0) / 1000)
+        while await anext(reader) != quote:
             pass
+
+    for count, quote in enumerate(quotes, 1):
+        await hear(quote)
         refused += await place(one.venue, count, plan)
+        if count in cuts:
+            await reader.aclose()
+            await one.close()
+            one = await Live(root, clock=clock, **account).open(*wanted, listen=False)
+            reader = one.venue.events()
+            for again in quotes[max(count - cuts[count], 0) : count]:
+                await hear(again)
     told = await outcome(one.venue)
     await reader.aclose()
     await one.close()
@@ -115,6 +135,20 @@ def test_live_quotes_fill_as_replayed_ones(tmp_path_factory, btc, eth, plan, lat
     feeds = {BTC: rows(btc), ETH: rows(eth)}
     account = {**ACCOUNT, "latency_ms": latency_ms, "market": market, "leverage": 2 if market == "swap" else 1}
     replay, refused = asyncio.run(replayed(root, feeds, plan, account))
-    live, live_refused = asyncio.run(lived(root, feeds, plan, account))
+    live, live_refused = asyncio.run(lived(root, quotes_of(feeds), plan, account))
     assert plain(live) == plain(replay)
     assert live_refused == refused
+
+
+cuts = st.dictionaries(st.integers(2, 38), st.integers(0, 3), min_size=1, max_size=4)
+
+
+@given(steps, plans, cuts, st.sampled_from((0, 2, 15)))
+@settings(max_examples=30)
+def test_restarts_change_nothing_though_quotes_are_told_again(tmp_path_factory, btc, plan, cuts, latency_ms):
+    root, other = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("cut")
+    quotes = quotes_of({BTC: [(one[0] + number, *one[1:]) for number, one in enumerate(rows(btc))]})
+    plan = [(count, fields | {"symbol": BTC}) for count, fields in plan]
+    account = {**ACCOUNT, "latency_ms": latency_ms}
+    whole = asyncio.run(lived(root, quotes, plan, account))
+    assert asyncio.run(lived(other, quotes, plan, account, cuts)) == whole
