@@ -205,6 +205,8 @@ async def test_a_first_quote_is_read_while_another_event_is_being_dealt_with(liv
         ({"min_notional": D(10)}, {"amount": "0.09"}, "notional 9.09 is below the minimum of 10 USDT"),
         ({"min_notional": D(10)}, {"amount": "0.1", "price": "99"}, "notional 9.9 is below the minimum of 10 USDT"),
         ({"tick": D("0.5")}, {"price": "99.25"}, "price 99.25 is finer than 0.5"),
+        ({}, {"price": "1e40"}, "too large to count"),
+        ({}, {"price": "Infinity"}, "price Infinity is not above zero"),
         ({"lot": D("1e-9")}, {}, "finer than"),
         ({}, {"symbol": "DOGE/USDT"}, "does not list DOGE/USDT"),
     ],

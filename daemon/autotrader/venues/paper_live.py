@@ -193,7 +193,8 @@ class LivePaperVenue(PaperAccount):
             raise
         except (HistoryError, VenueError) as error:
             raise OrderRejected(str(error)) from error
-        if request.price is not None and request.price % instrument.tick:
+        ticks = (request.price or 0) / instrument.tick
+        if ticks != ticks.to_integral_value():
             raise OrderRejected(f"price {request.price} is finer than {plain(instrument.tick)}")
         traded, offered = self._trade(request.symbol), self._in_ticks(quote)
         if self._clock is None or self._clock.ms < came_ms:
