@@ -17,7 +17,7 @@ import structlog
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable
 from autotrader.execution.ids import client_id, group_id, guard_id
-from autotrader.execution.ledger import Trade, apply_fill, cash_flow
+from autotrader.execution.ledger import Position, Trade, apply_fill, cash_flow, swept
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
 from autotrader.execution.orders import ADDING, Fill, Guard, Order, OrderRequest, Reason, VenueOrder
@@ -364,15 +364,40 @@ class Desk:
             leg.filled = fill.fill_id
             self._record(leg, order, fill)
             self._rearm(leg, order)
+            if trade is None and leg.position.out_amount and not leg.instrument.lots(abs(leg.position.amount)):
+                leg.position, trade = self._swept(leg, fill.ts_ms, reason)
             if trade is not None:
-                self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
-                leg.last_exit = exit_code(reason)
-                if rest := tuple(order.client_id for order in leg.working("entry")):
-                    self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {reason}"}, rest))
+                self._close(leg, trade)
             self._rest(leg)
             self.save(leg)
         self.accounts[leg.exchange].cash += cash_flow(fill)
         return Applied(leg, trade)
+
+    def _close(self, leg: Leg, trade: Trade) -> None:
+        """Write a closed trade, and end what is left of its entry."""
+        self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
+        leg.last_exit = exit_code(trade.reason)
+        if rest := tuple(order.client_id for order in leg.working("entry")):
+            self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {trade.reason}"}, rest))
+
+    def _swept(self, leg: Leg, ts_ms: int, reason: str) -> tuple[Position, Trade | None]:
+        """Give up the rest of a leg's position, which is too little to be traded, and say so."""
+        left = f"{leg.position.amount:f} {leg.instrument.base} is too little to be traded; it stays there, nobody's"
+        self.journal.event(ts_ms, "info", "dust", leg.owner, left)
+        if not leg.position.out_amount:  # nothing was sold of it: all of it is lost to the owner
+            lost = leg.position.open_cost + leg.position.fees
+            return Position(realized=leg.position.realized - lost), None
+        return swept(leg.position, ts_ms, reason)
+
+    def sweep(self, leg: Leg, ts_ms: int) -> Trade | None:
+        """Give up what is left of a leg on its way out where it is too little to be traded; return the closed trade."""
+        with self.journal.write():
+            leg.position, trade = self._swept(leg, ts_ms, leg.exit_reason)
+            if trade is not None:
+                self._close(leg, trade)
+            self._rest(leg)
+            self.save(leg)
+        return trade
 
     def _rearm(self, leg: Leg, order: Order) -> None:
         """Wake a group's guard again where an entry filled after it had ended: inside one bar both may happen."""

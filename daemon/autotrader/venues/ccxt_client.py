@@ -181,6 +181,7 @@ class CcxtClient:
         steps = mapping(market.get("precision"), f"{place} precision")
         limits = mapping(market.get("limits") or {}, f"{place} limits")
         least = {key: mapping(limits.get(key) or {}, f"{place} limits {key}") for key in ("amount", "cost")}
+        min_notional = maybe(least["cost"], "min", place, least=ZERO) or ZERO
         return Instrument(
             exchange=self.settings.name,
             symbol=symbol,
@@ -191,7 +192,8 @@ class CcxtClient:
             lot=self._step(steps, "amount", place),
             cash=STEP,
             min_amount=maybe(least["amount"], "min", place, least=ZERO) or ZERO,
-            min_notional=maybe(least["cost"], "min", place, least=ZERO) or ZERO,
+            min_notional=min_notional,
+            min_exit=min_notional if self.settings.market == "spot" else ZERO,  # a swap excepts what only reduces
         )
 
     def _step(self, steps: Mapping[str, Any], key: str, place: str) -> Decimal:
@@ -267,6 +269,10 @@ class CcxtClient:
         if answer is Answer.BACK_OFF:
             return max(usual_s, self._retry_after_s())
         return usual_s if answer is Answer.RETRY else None
+
+    async def pause(self, failures: int, longest_s: float) -> None:
+        """Let half to all of a second pass, doubled with each failure in a row up to a bound."""
+        await self.clock.sleep(min(2.0 ** min(failures, 16), longest_s) * (0.5 + self._random.random() / 2))
 
     def _retry_after_s(self) -> float:
         headers = getattr(self.exchange, "last_response_headers", None)
