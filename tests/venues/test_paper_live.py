@@ -220,12 +220,13 @@ async def test_what_the_exchange_would_not_take_is_refused_with_its_limit(live, 
         await placed
 
 
-async def test_on_spot_an_order_that_only_reduces_needs_the_least_notional_too(live):
-    one = await on_quotes(live, limits={"min_notional": D(10)})
+async def test_an_order_that_only_reduces_needs_what_the_exchange_demands_of_such(live):
+    one = await on_quotes(live, limits={"min_notional": D(10), "min_exit": D(5)})
     await submit(one)
     await one.quote(99, 100, ms=1)
-    with pytest.raises(OrderRejected, match=r"notional 4\.95 is below"):
+    with pytest.raises(OrderRejected, match=r"notional 4\.95 is below the minimum of 5 USDT"):
         await submit(one, "x", -1, amount="0.05", reduce_only=True)
+    assert (await submit(one, "x", -1, amount="0.06", reduce_only=True)).status == "open"
 
 
 async def test_where_money_buys_less_it_buys_whole_lots(live):

@@ -51,7 +51,7 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
     _demand(not (request.post_only and (crossing or not limit)), "post only: it would take")
     expected = limit or fills.slipped(float(market.last_ticks), request.side, ledger.rates.slippage)
     _demand(fills.fits(lots, expected, market.traded.unit), "amount or price are too large to count")
-    _check_least(request, ledger, market, lots, limit or market.last_ticks)
+    _check_least(request, market.traded, lots, limit or market.last_ticks)
     reserved = 0 if request.reduce_only else _check_money(request, ledger, market, lots, expected)
     return Order(
         seq=ledger.last_seq + 1,
@@ -114,17 +114,18 @@ def _check_guard(request: OrderRequest, known: Callable[[str], Order | None]) ->
     return fractions
 
 
-def _check_least(request: OrderRequest, ledger: Ledger, market: Admission, lots: int, price: int) -> None:
-    """Refuse what is less than the exchange takes; on spot it takes no less of an order that only reduces."""
-    traded = market.traded
-    least = traded.min_lots * STEP
+def _check_least(request: OrderRequest, traded: Traded, lots: int, price: int) -> None:
+    """Refuse what is less than the exchange takes."""
     _demand(
         lots >= traded.min_lots,
-        f"amount {plain(request.amount)} is below the minimum of {plain(least)} {traded.base}",
+        f"amount {plain(request.amount)} is below the minimum of {plain(traded.min_lots * STEP)} {traded.base}",
     )
-    if traded.min_cost and not (ledger.swap and request.reduce_only):
-        bare, least = fills.cost(lots, price, traded.unit, request.side) * STEP, traded.min_cost * STEP
-        _demand(bare >= least, f"notional {plain(bare)} is below the minimum of {plain(least)} {traded.quote}")
+    bare, least = fills.cost(lots, price, traded.unit, request.side), traded.min_cost
+    if request.reduce_only:
+        least = traded.min_exit
+    _demand(
+        bare >= least, f"notional {plain(bare * STEP)} is below the minimum of {plain(least * STEP)} {traded.quote}"
+    )
 
 
 def _check_money(request: OrderRequest, ledger: Ledger, market: Admission, lots: int, expected: int) -> int:

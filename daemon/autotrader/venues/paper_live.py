@@ -14,7 +14,7 @@ asked for them. An order of a symbol without quotes starts their stream and wait
 - Fills are told before the quote that they met, then that they are complete.
 - Where no quotes came for a while, because nobody watched or the exchange could not be reached, the minutes that
   closed meanwhile meet the orders and exits first, see `paper_away`.
-- The exchange's steps and minimums are demanded of every order. On spot it takes no less of one that only reduces.
+- The exchange's steps and minimums are demanded of every order, of one that only reduces those that it has for such.
   Where money buys less than was asked for, it buys whole lots. Fees are paid in quote money.
 - A swap pays no funding: rates are not read from live data yet. Positions are liquidated as in a replay.
 - An end never comes, so `Idle` is never told.
@@ -404,5 +404,8 @@ class LivePaperVenue(PaperAccount):
         except ValueError as error:
             raise VenueError(f"{self.name} {listed.symbol}: {error}") from error
         return traded._replace(
-            lot=steps(listed.lot), min_lots=steps(listed.min_amount), min_cost=steps(listed.min_notional)
+            lot=steps(listed.lot),
+            min_lots=steps(listed.min_amount),
+            min_cost=steps(listed.min_notional),
+            min_exit=steps(listed.min_exit),
         )

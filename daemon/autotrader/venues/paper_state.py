@@ -88,8 +88,8 @@ class Key(NamedTuple):
 class Traded(NamedTuple):
     """One symbol's precision; `unit` tick-lots are one step of cash.
 
-    `lot` is what an exchange's amounts are multiples of, `min_lots` and `min_cost` the least that it takes, all in
-    steps; an account of its own has none but the step.
+    `lot` is what an exchange's amounts are multiples of, `min_lots` and `min_cost` the least that it takes, `min_exit`
+    the least cost of an order that only reduces, all in steps; an account of its own has none but the step.
     """
 
     symbol: str
@@ -100,6 +100,7 @@ class Traded(NamedTuple):
     lot: int = 1
     min_lots: int = 0
     min_cost: int = 0
+    min_exit: int = 0
 
 
 class Order(NamedTuple):
