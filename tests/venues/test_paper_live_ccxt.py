@@ -71,25 +71,30 @@ def recorded(tmp_path_factory):
 
 async def test_an_order_fills_at_the_exchange_s_ask_and_its_position_outlives_a_restart(recorded, tmp_path):
     quotes = [Series("live", BTC, "quotes")]
+
     async with stage(recorded) as it:
+
+        def until(coming):
+            return it.until(coming, seconds=0.1)  # slowly: what is bounded in the exchange's time takes real time here
+
         venue = paper(it, tmp_path)
-        await it.until(venue.open())
+        await until(venue.open())
         await venue.subscribe(quotes)
         entry = order("e", amount="0.5", resolution="1m", guard=Guard(stop_loss=D("0.5")), guard_id="x")
-        assert (await it.until(venue.submit(entry))).status == "open"
-        bought, met = await it.until(until_filled(venue.events()))
+        assert (await until(venue.submit(entry))).status == "open"
+        bought, met = await until(until_filled(venue.events()))
         assert (bought.amount, float(bought.price)) == (D("0.5"), met.ask)
         await venue.close()
         it.step(600)
 
         venue = paper(it, tmp_path)
-        await it.until(venue.open())
+        await until(venue.open())
         assert await venue.fills(0) == [bought]
         assert (await venue.balances())["BTC"].total == D("0.5")
         assert [one.client_id for one in await venue.open_orders()] == ["x"]
         await venue.subscribe(quotes)
-        await it.until(venue.submit(order("out", -1, amount="0.5", reduce_only=True)))
-        sold, met = await it.until(until_filled(venue.events()))
+        await until(venue.submit(order("out", -1, amount="0.5", reduce_only=True)))
+        sold, met = await until(until_filled(venue.events()))
         assert (sold.client_id, float(sold.price)) == ("out", met.bid)
         assert "BTC" not in await venue.balances()
         await venue.close()
