@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.config.exchange import Generate, SimulatedExchange
@@ -94,7 +94,7 @@ def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:
     """Return what is known of an exchange's live market data."""
     from autotrader.venues.live_feed import LiveSettings
 
-    market = "swap" if declared.market == "swap" else "spot"
+    market: Literal["spot", "swap"] = "swap" if declared.market == "swap" else "spot"
     if declared.id == "binance":
         return LiveSettings(name, market=market, ids_count=True, from_id="fromId")
     return LiveSettings(name, market=market)

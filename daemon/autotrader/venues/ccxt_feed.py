@@ -32,7 +32,9 @@ class OwnNames:
         told = await self._feed.watch_bids_asks(list(own))
         if not isinstance(told, Mapping):
             return told
-        return {own.get(name, name): _renamed(one, name, own.get(name, name)) for name, one in told.items()}
+        return {
+            own.get(name, name): _renamed(one, name, own[name]) if name in own else one for name, one in told.items()
+        }
 
     async def watch_order_book(self, symbol: str, limit: int | None = None) -> Any:
         name = self._client.ccxt_symbol(symbol)
