@@ -26,6 +26,7 @@ from support.folders import write
 KILLS = int(os.environ.get("KILLS", "4"))
 SEED = int(os.environ.get("SEED", "7"))
 START = {"USDT": Decimal(100_000)}
+ZERO = Decimal(0)
 LIVE = ("NEW", "PARTIALLY_FILLED")
 SETTLED_S = 150.0
 
@@ -166,8 +167,7 @@ class Books:
                 yield f"the exchange has order {client_id}, the journal has not"
                 continue
             state, amount, filled = self.known[client_id]
-            lot = Decimal("0.00001") if orders[0]["symbol_id"] == "BTCUSDT" else Decimal("0.0001")
-            theirs = orders[0]["filled"] * lot
+            theirs = sum((Decimal(one["quantity"]) for one in self.trades if one["order_id"] == orders[0]["id"]), ZERO)
             if Decimal(filled) != theirs:
                 yield f"{client_id}: the journal has {filled} filled, the exchange {theirs}"
             if theirs > Decimal(amount):
