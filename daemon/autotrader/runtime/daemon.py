@@ -44,6 +44,8 @@ from autotrader.venues.protocol import Venue
 
 MAX_BACKOFF_S = 60.0
 TEND_S = 1.0
+BREATH_S = 0.002
+"""How long events that wait already are taken one after another before everybody else has a turn."""
 STOP_TIMEOUT_S = 10.0
 MAX_UNREADY_STARTS = 3
 
@@ -299,11 +301,16 @@ class Daemon:
     async def _follow(self, name: str) -> None:
         """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""
         wait_s = 1.0
+        clock = self.seams.clock
         while not self.stopping.is_set():
+            breath_s = clock.monotonic_s()
             try:
                 async for event in self.loop.desk.venues[name].events():
                     await self.loop.handle(name, event)
                     wait_s = 1.0
+                    if clock.monotonic_s() - breath_s > BREATH_S:
+                        await asyncio.sleep(0)
+                        breath_s = clock.monotonic_s()
             except VenueUnavailable as error:
                 log.warning("an exchange cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
                 wait_s = await self._recover(name, wait_s)
