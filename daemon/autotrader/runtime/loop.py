@@ -48,6 +48,7 @@ SAMPLE_MARKET_MS = 60_000
 SAMPLE_WALL_S = 0.2
 ABREAST_S = 2.0
 """How long a decision that reads another exchange waits for that one's bar of the same close."""
+PROGRESS_S = 1.0
 MAX_EXIT_PAUSE_S = 60.0
 """The longest pause before an exit that came to nothing is tried again."""
 NO_LEG = -1
@@ -92,6 +93,7 @@ class TradingLoop:
         self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
         self._moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
+        self._progress_s: dict[str, float] = {}
         self._sampled_ms = 0
         self._sampled_s = 0.0
         self._breakers_written = self.trader.breakers
@@ -320,7 +322,7 @@ class TradingLoop:
         if strategy.error or self.strategies.get(strategy.name) is not strategy:
             return  # a reload came between the bar and the end of its moment
         try:
-            changed = part.step(event, leg, now_ms, [float(self.trader.share(strategy, one)) for one in part.legs])
+            changed = part.step(event, leg, now_ms, [self.trader.budget(strategy, one) for one in part.legs])
         except Exception as error:  # noqa: BLE001 - one strategy's fault must not stop the others
             self._fail(strategy, f"{type(error).__name__}: {error}", now_ms)
             return
@@ -349,7 +351,7 @@ class TradingLoop:
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
         durable = bool(self.desk.drafts) or brk.locks(self.trader.breakers) != brk.locks(self._breakers_written)
-        if durable or account is not None or self._dirty:
+        if durable or self._dirty or self._woken or (account is not None and self._behind_journal(account)):
             with self.journal.write(durable=durable):
                 self.desk.write(now_ms)
                 for leg in self._woken:
@@ -363,6 +365,19 @@ class TradingLoop:
                     self.journal.flag("breakers", _plain(self.trader.breakers))
                     self._breakers_written = self.trader.breakers
         await self.sender.send()
+
+    def _behind_journal(self, account: Account) -> bool:
+        """Tell whether the journal must learn how far an account is: of a real exchange once a second is enough.
+
+        Its events come by themselves and are not asked for again from where the journal stands.
+        """
+        if not self.desk.venues[account.name].remote:
+            return True
+        now_s = self.clock.monotonic_s()
+        if now_s - self._progress_s.get(account.name, -PROGRESS_S) < PROGRESS_S:
+            return False
+        self._progress_s[account.name] = now_s
+        return True
 
     def _write_states(self) -> None:
         dirty, self._dirty = self._dirty, []
