@@ -1,0 +1,79 @@
+"""Runs seeds: `python -m tests.simulation SEED` replays one with its trace, `--seeds N` runs many."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import structlog
+
+from simulation.invariants import Broken
+from simulation.world import simulate
+
+
+def drop(*_: object) -> None:
+    raise structlog.DropEvent
+
+
+def one(seed: int) -> tuple[int, str, int, int, int]:
+    """Run a seed; return it, what broke, and how many orders, faults and deaths there were."""
+    structlog.configure(processors=[drop], cache_logger_on_first_use=False)
+    try:
+        result = simulate(seed)
+    except Broken as error:
+        return seed, str(error), 0, 0, 0
+    except Exception as error:  # noqa: BLE001 - whatever a seed does to the daemon, the others run on
+        return seed, f"seed {seed}: {type(error).__name__}: {error}", 0, 0, 0
+    return seed, "", result.orders, result.faults, len(result.deaths)
+
+
+def many(first: int, count: int, jobs: int) -> int:
+    """Run seeds on several cores; return how many broke."""
+    began_s, broken, orders, faults, deaths = time.monotonic(), [], 0, 0, 0
+    with multiprocessing.Pool(jobs) as pool:
+        for done, (seed, error, *told) in enumerate(pool.imap_unordered(one, range(first, first + count)), 1):
+            orders, faults, deaths = orders + told[0], faults + told[1], deaths + told[2]
+            if error:
+                broken.append(seed)
+                print(f"\n{error}\n")
+            if done % 10 == 0 or done == count or error:
+                print(
+                    f"{done}/{count} seeds, {len(broken)} broken, {orders} orders, {faults} faults, {deaths} deaths, "
+                    f"{time.monotonic() - began_s:.0f} s",
+                    flush=True,
+                )
+    if broken:
+        print(f"broken: {sorted(broken)}")
+    return len(broken)
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("seed", type=int, nargs="?", help="replay this seed and print its trace")
+    parser.add_argument("--seeds", type=int, default=0, help="run so many seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    asked = parser.parse_args()
+    if asked.seeds:
+        return 1 if many(asked.first, asked.seeds, asked.jobs) else 0
+    if asked.seed is None:
+        parser.error("name a seed, or --seeds N")
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()], cache_logger_on_first_use=False)
+    try:
+        result = simulate(asked.seed, verbose=True)
+    except Broken as error:
+        print(error)
+        return 1
+    print(f"seed {result.seed}: {result.orders} orders, {result.faults} faults, deaths {result.deaths}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
