@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from ccxt.base import errors
 
 from autotrader.core.clock import ManualClock
+from support.fake_feed import Channel
 
 MARKETS = {
     "BTC/USDT": {
@@ -69,6 +70,7 @@ class FakeCcxt:
         self.skew_ms = 0
         self.closed = False
         self.acted = asyncio.Event()
+        self.streams = defaultdict(Channel)
 
     async def _call(self, method, act, *args):
         self.calls.append((method, args))
@@ -197,6 +199,16 @@ class FakeCcxt:
                 "info": {},
             }
         )
+
+    def watched(self, *methods):
+        """Offer streams of the account; what they say is said with `streams[method].say`."""
+        self.has |= dict.fromkeys(methods, True)
+
+    async def watch_my_trades(self):
+        return await self.streams["watchMyTrades"].watch()
+
+    async def watch_orders(self):
+        return await self.streams["watchOrders"].watch()
 
     async def close(self):
         self.closed = True

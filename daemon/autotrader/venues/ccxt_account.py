@@ -5,7 +5,7 @@ The market half (bars and streams) is another's; this one knows nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, NO_LONG_IDS
 from autotrader.venues.ccxt_rights import check_rights
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
+from autotrader.venues.ccxt_watch import AccountEvent, AccountWatch
 from autotrader.venues.protocol import Balance, VenuePosition
 
 SETTLE_MS = 30_000
@@ -63,6 +64,12 @@ class CcxtAccount:
         await self._client.close()
         if store is not None:
             store.close()
+
+    def watch(self, tell: Callable[[Sequence[AccountEvent], int], None]) -> AccountWatch:
+        """Return what tells of the account's orders while it is open; run it as a task."""
+        store, reader = self._opened(), self._reader
+        assert reader is not None
+        return AccountWatch(self, self._client, store, reader, tell)
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return a symbol's precision and minimums. Raises VenueError for a symbol that is not traded."""
@@ -123,7 +130,7 @@ class CcxtAccount:
             return next((one for one in await self.open_orders() if one.client_id == client_id), None)
         told = await self._look_up(sent)
         if told is not None:
-            return self._known(sent, told)
+            return self.known(sent, told)
         if sent.venue_id:
             raise VenueUnavailable(f"{self.name} took order {client_id} and does not tell it now; it is asked again")
         age_ms = self._client.now_ms() - sent.sent_ms
@@ -138,13 +145,15 @@ class CcxtAccount:
         """Read what was traded, then return the fills with a larger id, oldest first."""
         store = self._opened()
         assert self._reader is not None
-        await self._reader.read_all()
+        await self._reader.read_due()
         return store.fills(after_id)
 
     async def submit(self, request: OrderRequest) -> VenueOrder:
         """Place an order, once. Raises OrderRejected, AmbiguousSubmit when no answer came, VenueUnavailable unsent."""
-        store = self._opened()
+        store, reader = self._opened(), self._reader
+        assert reader is not None
         self._admit(request)
+        reader.expect(request.symbol)
         if not store.intend(request, self._client.now_ms()):
             raise AmbiguousSubmit(f"{self.name} knows {request.client_id}; it is looked up, never sent again")
         place = f"{self.name} create_order {request.client_id}"
@@ -169,7 +178,7 @@ class CcxtAccount:
             raise
         sent = store.sent(request.client_id)
         assert sent is not None
-        return self._known(sent, told)
+        return self.known(sent, told)
 
     async def cancel(self, client_id: str) -> VenueOrder:
         """Cancel an order and return what became of it. Raises UnknownOrder."""
@@ -274,11 +283,13 @@ class CcxtAccount:
             raise VenueUnavailable(f"{place}: {len(found)} orders are more than are searched; one may be left out")
         return found
 
-    def _known(self, sent: Sent, told: ToldOrder) -> VenueOrder:
+    def known(self, sent: Sent, told: ToldOrder) -> VenueOrder:
         """Take in what the exchange tells of an order of ours; where it filled further than we read, read again."""
         store = self._opened()
         if sent.venue_id != told.venue_id:
             store.accepted(sent.client_id, told.venue_id)
+        if told.status != "open":
+            store.ended(sent.client_id, self._client.now_ms())
         if told.filled > store.filled(sent.client_id):
             cursor_ms = store.cursors().get(sent.symbol, sent.sent_ms)
             store.move(sent.symbol, min(cursor_ms, sent.sent_ms))

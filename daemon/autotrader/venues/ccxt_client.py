@@ -268,6 +268,10 @@ class CcxtClient:
             return max(usual_s, self._retry_after_s())
         return usual_s if answer is Answer.RETRY else None
 
+    async def pause(self, failures: int, longest_s: float) -> None:
+        """Let half to all of a second pass, doubled with each failure in a row up to a bound."""
+        await self.clock.sleep(min(2.0 ** min(failures, 16), longest_s) * (0.5 + self._random.random() / 2))
+
     def _retry_after_s(self) -> float:
         headers = getattr(self.exchange, "last_response_headers", None)
         if not isinstance(headers, Mapping):

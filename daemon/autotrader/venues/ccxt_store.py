@@ -29,9 +29,10 @@ CREATE TABLE identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 CREATE TABLE orders (
   client_id TEXT PRIMARY KEY, symbol TEXT NOT NULL, side INTEGER NOT NULL, type TEXT NOT NULL, price TEXT,
   amount TEXT NOT NULL, group_name TEXT NOT NULL, sent_ms INTEGER NOT NULL, venue_id TEXT NOT NULL DEFAULT '',
-  refused TEXT NOT NULL DEFAULT ''
+  refused TEXT NOT NULL DEFAULT '', ended_ms INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_venue_id ON orders (symbol, venue_id) WHERE venue_id != '';
+CREATE INDEX orders_live ON orders (sent_ms) WHERE ended_ms = 0 AND refused = '';
 CREATE INDEX orders_unknown ON orders (symbol, refused) WHERE venue_id = '';
 CREATE TABLE strangers (symbol TEXT NOT NULL, venue_id TEXT NOT NULL, client_id TEXT NOT NULL,
   PRIMARY KEY (symbol, venue_id)) WITHOUT ROWID;
@@ -56,7 +57,7 @@ FROM fills WHERE fill_id > ? ORDER BY fill_id LIMIT ?
 
 
 class Sent(NamedTuple):
-    """An order that we meant to send. `venue_id` and `refused` are empty until the exchange said so."""
+    """An order that we meant to send. `venue_id`, `refused` and `ended_ms` are empty until the exchange said so."""
 
     client_id: str
     symbol: str
@@ -68,6 +69,7 @@ class Sent(NamedTuple):
     sent_ms: int
     venue_id: str
     refused: str
+    ended_ms: int
 
 
 class CcxtStore:
@@ -127,6 +129,15 @@ class CcxtStore:
             "UPDATE orders SET refused = ? WHERE client_id = ? AND venue_id = ''", (reason or "refused", client_id)
         )
 
+    def ended(self, client_id: str, ms: int) -> None:
+        """Keep that an order of ours is over, since the given moment."""
+        self._run("UPDATE orders SET ended_ms = ? WHERE client_id = ? AND ended_ms = 0", (ms, client_id))
+
+    def live(self) -> list[Sent]:
+        """Return the orders of ours that may still fill as far as we know, oldest first."""
+        query = "SELECT * FROM orders WHERE ended_ms = 0 AND refused = '' ORDER BY sent_ms, client_id"
+        return [_sent(row) for row in self._rows(query, ())]
+
     def sent(self, client_id: str) -> Sent | None:
         """Return an order of ours by its client id."""
         rows = self._rows("SELECT * FROM orders WHERE client_id = ?", (client_id,))
@@ -178,6 +189,10 @@ class CcxtStore:
     def fills(self, after_id: int) -> list[Fill]:
         """Return the fills with a larger id, oldest first, at most MAX_FILLS."""
         return [self._fill(row) for row in self._rows(_FILLS, (after_id, MAX_FILLS))]
+
+    def last_fill(self) -> int:
+        """Return the largest number of a trade; 0 before there is one."""
+        return int(self._rows("SELECT COALESCE(MAX(fill_id), 0) FROM fills", ())[0][0])
 
     def filled(self, client_id: str) -> Decimal:
         """Return how much of an order is covered by the trades that are kept."""

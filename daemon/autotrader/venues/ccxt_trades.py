@@ -29,10 +29,26 @@ class TradeReader:
     def __init__(self, client: CcxtClient, store: CcxtStore) -> None:
         self._client, self._store = client, store
         self._page = SMALL_PAGES.get(client.settings.id, PAGE)
+        self._read_once = False
+        self._until: dict[str, int] = {}
 
-    async def read_all(self) -> int:
-        """Read every symbol that we ever ordered; return how many trades were new."""
-        return sum([await self.read(symbol) for symbol in self._store.cursors()])
+    async def read_due(self) -> int:
+        """Read the symbols that may have new trades; return how many there were.
+
+        The first time every symbol that we ever ordered, then those with orders under way or that ended lately.
+        """
+        for order in self._store.live():
+            self.expect(order.symbol)
+        now_ms = self._client.now_ms()
+        due = set(self._until) if self._read_once else self._store.cursors().keys() | self._until
+        new = sum([await self.read(symbol) for symbol in sorted(due)])
+        self._until = {symbol: until_ms for symbol, until_ms in self._until.items() if until_ms > now_ms}
+        self._read_once = True
+        return new
+
+    def expect(self, symbol: str) -> None:
+        """Have a symbol's trades read for a while: an order of it is under way."""
+        self._until[symbol] = self._client.now_ms() + OVERLAP_MS
 
     async def read(self, symbol: str) -> int:
         """Read one symbol from its cursor, less the overlap, to now; return how many trades were new."""
@@ -49,7 +65,7 @@ class TradeReader:
                 pages += 1
                 first_ms, last_ms = spans.pop()
                 trades = await self._ask(symbol, first_ms, last_ms)
-                new += await self._keep(symbol, trades)
+                new += await self.keep(symbol, trades)
                 if len(trades) >= self._page:
                     spans += self._halves(symbol, trades, first_ms, last_ms)
             self._store.move(symbol, min(until_ms, now_ms))
@@ -86,7 +102,8 @@ class TradeReader:
             raise VenueError(f"{self._place}: asked for {symbol}, was told of {strange}; nothing was taken from it")
         return trades
 
-    async def _keep(self, symbol: str, trades: Sequence[ToldTrade]) -> int:
+    async def keep(self, symbol: str, trades: Sequence[ToldTrade]) -> int:
+        """Number the trades of a symbol that are new, whoever told them; return how many were."""
         fresh = self._store.new(sorted(trades, key=lambda one: (one.ts_ms, len(one.trade_id), one.trade_id)))
         if not fresh:
             return 0

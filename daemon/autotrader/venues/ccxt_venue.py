@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from autotrader.core.events import Bar, MarketEvent, Series
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_account import CcxtAccount
+from autotrader.venues.ccxt_watch import AccountEvent, AccountWatch
 from autotrader.venues.protocol import Balance, FundingRate, VenueEvent, VenuePosition
 
 
@@ -32,6 +34,10 @@ class MarketData(Protocol):
 
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]: ...
 
+    def tell(self, events: Sequence[AccountEvent], ms: int) -> None: ...
+
+    def follow(self, task: asyncio.Task[None]) -> None: ...
+
     def events(self) -> AsyncIterator[VenueEvent]: ...
 
 
@@ -42,6 +48,8 @@ class CcxtVenue:
         self.name: str = account.name
         self.market: str = account.market
         self._account, self._data = account, data
+        self._watch: AccountWatch | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._account.open()
@@ -50,8 +58,15 @@ class CcxtVenue:
         except BaseException:
             await self._account.close()
             raise
+        self._watch = self._account.watch(self._data.tell)
+        self._watching = asyncio.create_task(self._watch.run(), name=f"{self.name} account")
+        self._data.follow(self._watching)
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        self._watch = self._watching = None
         try:
             await self._data.close()
         finally:
@@ -91,7 +106,11 @@ class CcxtVenue:
         return await self._account.fills(after_id)
 
     async def submit(self, request: OrderRequest) -> VenueOrder:
-        return await self._account.submit(request)
+        try:
+            return await self._account.submit(request)
+        finally:
+            if self._watch is not None:
+                self._watch.sent()
 
     async def cancel(self, client_id: str) -> VenueOrder:
         return await self._account.cancel(client_id)
@@ -100,4 +119,5 @@ class CcxtVenue:
         await self._account.guard(group, guard)
 
     def events(self) -> AsyncIterator[VenueEvent]:
+        """Yield what the market and the account's orders do, by the time at which it happened."""
         return self._data.events()

@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple
 
 from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
-from autotrader.core.events import Bar, BarClosed, BarsComplete, MarketEvent, Series
+from autotrader.core.events import Bar, BarClosed, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS, timeframe_ms
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.venues.live_bars import BarReader, CandleHistory
 from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings, StreamStatus, first_of
-from autotrader.venues.live_moments import FeedEvent, Moments, Queue, Told, series_of
+from autotrader.venues.live_moments import AccountEvent, FeedEvent, Moments, Queue, Told, series_of
 from autotrader.venues.live_stream import Stream
 from autotrader.venues.live_ticks import BookReader, QuoteReader, TradeReader
 from autotrader.venues.protocol import FundingRate
@@ -65,7 +65,7 @@ class LiveMarket:
         self._moments = Moments(settings.name, settings.wait_ms)
         self._running: dict[Series, Running] = {}
         self._past: dict[Series, deque[FeedEvent]] = {}
-        self._told: Told | None = None
+        self._told: Told | AccountEvent | None = None
         self._moved = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -90,6 +90,14 @@ class LiveMarket:
     def late_bars(self) -> int:
         """How many bars came after their close was told, and were told to nobody."""
         return self._moments.late
+
+    def tell(self, events: Sequence[AccountEvent], ms: int) -> None:
+        """Have what became of the account's orders told among the events of the market, at its place in time."""
+        self._queue.put_account(events, ms)
+
+    def follow(self, task: asyncio.Task[None]) -> None:
+        """Have the reader of events see what ends a task that works for the account."""
+        task.add_done_callback(self._ended)
 
     async def subscribe(self, series: Collection[Series]) -> None:
         """Declare the whole set wanted: what is new starts, what is missing stops, the rest is left alone.
@@ -157,7 +165,7 @@ class LiveMarket:
             raise VenueError(f"{self.name} {symbol}: funding rates are not read from live data; read its bars alone")
         return ()
 
-    async def events(self) -> AsyncIterator[Told]:
+    async def events(self) -> AsyncIterator[Told | AccountEvent]:
         """Yield what happens; one reader at a time. One that leaves in the middle is told the same event again.
 
         Raises VenueUnavailable where the reader fell behind and events were lost; ask again and go on.
@@ -175,8 +183,11 @@ class LiveMarket:
                 self._told = None
                 self._deal_with(event)
 
-    def _deal_with(self, event: Told) -> None:
-        if not isinstance(event, BarClosed | BarsComplete) and (series := series_of(event)) in self._running:
+    def _deal_with(self, event: Told | AccountEvent) -> None:
+        if (
+            isinstance(event, TradePrinted | QuoteChanged | BookChanged)
+            and (series := series_of(event)) in self._running
+        ):
             self._past.setdefault(series, deque(maxlen=MAX_PAST)).append(event)
 
     def _opened(self) -> Connection:

@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import count
 
 from autotrader.core.errors import VenueUnavailable
-from autotrader.core.events import BarClosed, BarsComplete, BookChanged, QuoteChanged, Series, TradePrinted, order_key
+from autotrader.core.events import (
+    BarClosed,
+    BarsComplete,
+    BookChanged,
+    FillsComplete,
+    QuoteChanged,
+    Series,
+    TradePrinted,
+    order_key,
+)
 from autotrader.core.units import timeframe_ms
 from autotrader.market.bars import opening
+from autotrader.venues.protocol import FillHappened, OrderChanged
 
 FeedEvent = TradePrinted | QuoteChanged | BookChanged
 Told = BarClosed | BarsComplete | FeedEvent
+AccountEvent = FillHappened | FillsComplete | OrderChanged
 
-BARS, COMPLETE, EVENTS = range(3)
+ACCOUNT, BARS, COMPLETE, EVENTS = range(4)
+
+_OF_NO_SERIES = (BarsComplete, FillHappened, FillsComplete, OrderChanged)
 
 MAX_MOMENTS = 10_000
 """Bound of the closes that wait at one time."""
 
 
 class Queue:
-    """Untold events in order of market time; at one moment bars, that they are complete, then the feeds by symbol.
+    """Untold events in order of market time.
+
+    At one moment what became of the account's orders, bars, that they are complete, then the feeds by symbol.
 
     Meeting the bound empties it: what was lost is told by one VenueUnavailable, never by silence.
     """
 
     def __init__(self, name: str, bound: int) -> None:
         self._name, self._bound = name, bound
-        self._heap: list[tuple[tuple[int, int, str, int, str], int, Told]] = []
+        self._heap: list[tuple[tuple[int, int, str, int, str], int, Told | AccountEvent]] = []
         self._numbers = count()
         self._lost = 0
         self._more = asyncio.Event()
@@ -39,23 +54,30 @@ class Queue:
 
     def put(self, events: Collection[Told]) -> None:
         """Add events that belong together; where that meets the bound, all that waits is let go."""
+        self._add([(_place(event), event) for event in events])
+
+    def put_account(self, events: Collection[AccountEvent], ms: int) -> None:
+        """Add what became of the account's orders, to be told at one moment in the order given."""
+        self._add([((ms, ACCOUNT, "", 0, ""), event) for event in events])
+
+    def _add(self, events: Sequence[tuple[tuple[int, int, str, int, str], Told | AccountEvent]]) -> None:
         if len(self._heap) + len(events) > self._bound:
             self._lost += len(self._heap) + len(events)
             self._heap.clear()
             self._more.set()
             return
-        for event in events:
-            heapq.heappush(self._heap, (_place(event), next(self._numbers), event))
+        for place, event in events:
+            heapq.heappush(self._heap, (place, next(self._numbers), event))
         self._more.set()
 
     def forget(self, wanted: Collection[Series]) -> None:
         """Let go of what belongs to a series that is not wanted any more."""
         self._heap = [
-            entry for entry in self._heap if isinstance(entry[2], BarsComplete) or series_of(entry[2]) in wanted
+            entry for entry in self._heap if isinstance(entry[2], _OF_NO_SERIES) or series_of(entry[2]) in wanted
         ]
         heapq.heapify(self._heap)
 
-    async def get(self) -> Told | None:
+    async def get(self) -> Told | AccountEvent | None:
         """Return the next event, waiting for one; None where it was only woken.
 
         Raises VenueUnavailable, once, where events were lost.
