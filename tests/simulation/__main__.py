@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import sys
@@ -23,6 +24,7 @@ def drop(*_: object) -> None:
 
 def one(seed: int) -> tuple[int, str, int, int, int]:
     """Run a seed; return it, what broke, and how many orders, faults and deaths there were."""
+    logging.disable()
     structlog.configure(processors=[drop], cache_logger_on_first_use=False)
     try:
         result = simulate(seed)

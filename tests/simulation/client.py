@@ -12,7 +12,7 @@ from typing import Any
 
 from ccxt.base import errors
 
-from simulation.exchange import Exchange
+from simulation.exchange import Exchange, Made, Placed
 from simulation.virtual import Mortal, Universe
 
 ABILITIES = (
@@ -134,10 +134,18 @@ class Client:
 
     precisionMode = 4  # noqa: N815 - ccxt's own name
 
-    def __init__(self, exchange: Exchange, faults: Faults, mortal: Mortal, trace: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        faults: Faults,
+        mortal: Mortal,
+        trace: Callable[[str], None],
+        *,
+        account_streams: bool,
+    ) -> None:
         self._exchange, self._faults, self._mortal, self._trace = exchange, faults, mortal, trace
         self._universe: Universe = exchange.universe
-        self.has = dict.fromkeys(ABILITIES, True)
+        self.has = dict.fromkeys(ABILITIES, True) | {"watchMyTrades": account_streams, "watchOrders": account_streams}
         self.options: dict[str, Any] = {}
         self.markets = exchange.markets()
         self.last_response_headers: dict[str, str] = {}
@@ -296,8 +304,22 @@ class Client:
     async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> None:
         self.channel(symbol).up = False
 
-    def hear(self, symbol: str, rows: list[list[float]]) -> None:
-        """Let a message of a symbol's candles come, or what becomes of it."""
+    async def watch_my_trades(self) -> Any:
+        self._mortal.alive()
+        return await self.channel("trades").next()
+
+    async def watch_orders(self) -> Any:
+        self._mortal.alive()
+        return await self.channel("orders").next()
+
+    def hear_account(self, order: Placed, made: Made | None) -> None:
+        """Let the account's streams tell of a fill or of an order's end."""
+        if made is not None:
+            self.hear("trades", [made.row()])
+        self.hear("orders", [dict(order.told[-1][1])])
+
+    def hear(self, symbol: str, rows: list[Any]) -> None:
+        """Let a message come of a symbol's candles, or of the account, or what becomes of it."""
         channel = self.channels.get(symbol)
         if channel is None or not channel.up or self._mortal.dead:
             return
@@ -305,7 +327,7 @@ class Client:
             return
         kind = self._faults.stream()
         if kind:
-            self._trace(f"fault {kind}: candles of {symbol}")
+            self._trace(f"fault {kind}: stream of {symbol}")
         if kind == "drop":
             channel.drop()
         elif kind == "stale":

@@ -42,6 +42,22 @@ class Made(NamedTuple):
     maker: bool
     seen_us: int
 
+    def row(self) -> dict[str, Any]:
+        """Return it as ccxt tells a trade of the account."""
+        return {
+            "id": self.trade_id,
+            "order": self.order_id,
+            "symbol": self.symbol,
+            "side": "buy" if self.side > 0 else "sell",
+            "price": float(self.price),
+            "amount": float(self.amount),
+            "cost": float(self.price * self.amount),
+            "fee": {"cost": float(self.fee), "currency": self.fee_currency},
+            "takerOrMaker": "maker" if self.maker else "taker",
+            "timestamp": self.ts_ms,
+            "info": {},
+        }
+
 
 @dataclass(slots=True)
 class Placed:
@@ -138,6 +154,7 @@ class Exchange:
         self.still = False
         self.arrived: Callable[[Placed], None] = lambda _: None
         self.filled: Callable[[Placed, Made], None] = lambda _order, _fill: None
+        self.told: Callable[[Placed, Made | None], None] = lambda _order, _fill: None
         self.second: Callable[[], None] = lambda: None
         universe.after(1.0, self._tick)
 
@@ -275,10 +292,12 @@ class Exchange:
         else:
             self._end(order, "closed")
         self.filled(order, made)
+        self.told(order, made)
 
     def _end(self, order: Placed, status: str) -> None:
         order.status = status
         self._version(order)
+        self.told(order, None)
 
     def _version(self, order: Placed) -> None:
         row = {
@@ -305,19 +324,7 @@ class Exchange:
     def listed(self, symbol: str, since_ms: int, until_ms: int, limit: int) -> list[dict[str, Any]]:
         """Return the account's trades of a span that are to be seen by now, oldest first."""
         rows = [
-            {
-                "id": one.trade_id,
-                "order": one.order_id,
-                "symbol": one.symbol,
-                "side": "buy" if one.side > 0 else "sell",
-                "price": float(one.price),
-                "amount": float(one.amount),
-                "cost": float(one.price * one.amount),
-                "fee": {"cost": float(one.fee), "currency": one.fee_currency},
-                "takerOrMaker": "maker" if one.maker else "taker",
-                "timestamp": one.ts_ms,
-                "info": {},
-            }
+            one.row()
             for one in self.fills
             if one.symbol == symbol and since_ms <= one.ts_ms <= until_ms and one.seen_us <= self.universe.now_us
         ]

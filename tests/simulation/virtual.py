@@ -15,6 +15,14 @@ START_MS = 1_699_999_980_000
 """When every run begins: a whole minute."""
 
 
+MAX_STEPS = 3_000_000
+"""Bound of the callbacks of one process: one that takes more runs in a circle."""
+
+
+class Circle(AssertionError):
+    """A process does not come to rest."""
+
+
 class Death(BaseException):
     """The process dies here; whoever catches it is dead already."""
 
@@ -97,6 +105,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.universe, self.mortal = universe, mortal
         self.errors: list[str] = []
+        self.steps = self._standing = 0
         self.set_exception_handler(self._note)
 
     def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -136,10 +145,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self._ready:
             handle = self._ready.popleft()
             if not handle._cancelled:
+                self.steps += 1
+                self._standing += 1
+                if self.steps > MAX_STEPS or self._standing > MAX_STEPS // 100:
+                    raise Circle(f"{self.steps} steps, {self._standing} of them at one moment; the next is {handle!r}")
                 self.mortal.step("await")
                 handle._run()
                 self.mortal.alive()
             return
+        self._standing = 0
         timers = self._scheduled
         while timers and timers[0]._cancelled:
             heapq.heappop(timers)._scheduled = False
@@ -148,7 +162,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if due_us is None or self.universe.next_us() <= due_us:
             self.universe.happen()
             return
-        self.universe.now_us = max(self.universe.now_us, due_us)
+        self.universe.now_us = max(self.universe.now_us + 1, due_us)  # waiting takes time, however little
         handle = heapq.heappop(timers)
         handle._scheduled = False
         self._ready.append(handle)

@@ -26,14 +26,14 @@ from autotrader.store.journal import Journal
 from autotrader.strategies import registry
 from autotrader.venues.ccxt_account import CcxtAccount
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt_venue import CcxtVenue
 from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
 from simulation.client import Client, Faults
 from simulation.declarations import BOUNDS, changed, write_folder
-from simulation.exchange import Exchange
+from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
-from simulation.polled import PolledVenue
-from simulation.virtual import Death, Mortal, MortalConnection, Universe, VirtualClock, VirtualLoop, virtual_datetime
+from simulation.virtual import Circle, Death, Mortal, MortalConnection, Universe, VirtualClock, VirtualLoop, virtual_datetime
 
 D = Decimal
 VENUE = "sim"
@@ -47,6 +47,9 @@ EXCHANGES = ("binance", "okx", "gateio")
 """Whose ways of finding an order the account uses: by our id, and by searching."""
 
 TRACE_LINES = 50
+
+BASE_FEES = 0.0
+"""The share of buys whose fee is taken in the coin that is bought."""
 
 
 class Result:
@@ -73,11 +76,12 @@ class World:
         self.rng = Random(f"world {seed}")
         self.universe = Universe()
         self.faults = Faults(Random(f"faults {seed}"))
-        base_fees = self.rng.choice([0.0, 0.0, 0.3])
+        base_fees = BASE_FEES
         self.exchange = Exchange(
             self.universe, Random(f"exchange {seed}"), base_fees=base_fees, lag=self.faults.lag
         )
         self.id = self.rng.choice(EXCHANGES)
+        self.streams = self.rng.random() < 0.6
         self.watch = Watch(self.exchange, BOUNDS)
         self.watch.owner_of = self._owner_of
         self.clock = VirtualClock(self.universe)
@@ -104,7 +108,7 @@ class World:
                 self._live()
             except Broken:
                 raise
-            except AutotraderError as error:
+            except (AutotraderError, Circle) as error:
                 raise self._broken([f"{type(error).__name__}: {error}"]) from error
             finally:
                 self._bury()
@@ -160,6 +164,7 @@ class World:
     def _live(self) -> None:
         universe = self.universe
         self.exchange.second = self._second
+        self.exchange.told = self._told
         self._meddle()
         while not self._lived():
             self._incarnation(self._lived)
@@ -192,6 +197,11 @@ class World:
         if second in {0, 1} or second % 12 == 5:
             for symbol, coin in self.exchange.coins.items():
                 self.client.hear(symbol, [list(bar) for bar in coin.bars[-2:]])
+
+    def _told(self, order: Placed, made: Made | None) -> None:
+        """Show the living what became of an order, by the account's streams."""
+        if self.client is not None and not self.exchange.down:
+            self.client.hear_account(order, made)
 
     # lives
 
@@ -250,7 +260,7 @@ class World:
         self.mortal = mortal = Mortal(self._copy)
         self.loop = VirtualLoop(self.universe, mortal)
         self.clock.skew_ms = self.rng.randint(-1_500, 1_500)
-        self.client = client = Client(self.exchange, self.faults, mortal, self.trace)
+        self.client = client = Client(self.exchange, self.faults, mortal, self.trace, account_streams=self.streams)
         self.ready = False
         self.daemon = Daemon(self._of_daemon(client), Notifier({}))
         self.trace(f"start {self.starts}")
@@ -268,7 +278,7 @@ class World:
             market = LiveMarket(
                 lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random
             )
-            return PolledVenue(account, market, lambda: self.daemon, self.clock)
+            return CcxtVenue(account, market)
 
         async def quiet() -> AsyncIterator[None]:
             return
