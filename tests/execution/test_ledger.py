@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotrader.execution.ledger import Position, apply_fill, cash_flow
+from autotrader.execution.ledger import Position, apply_fill, cash_flow, swept
 from autotrader.execution.orders import Fill
 
 D = Decimal
@@ -157,3 +157,45 @@ def test_a_part_that_left_is_banked_at_the_average_entry(new) -> None:
     assert position.banked() == D(180) - D(150) - 1
     assert position.unrealized(D(160)) == D(10)
     assert position.opened_ms == 1_000
+
+
+def bought(amount="1", price="100", fee="0", currency="USDT", side=1) -> Fill:
+    cost = D(amount) * D(price)
+    return Fill(
+        1, "a", "x", "BTC/USDT", side, D(price), D(amount), cost, D(fee), currency, 1000, False, "entry", "g"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fill", "amount", "cash"),
+    [
+        (bought(fee="0.1"), "1", "-100.1"),
+        (bought(fee="0.001", currency="BTC"), "0.999", "-100"),
+        (bought(fee="0.01", currency="BNB"), "1", "-100"),
+        (bought(fee="-0.1"), "1", "-99.9"),
+        (bought(fee="0.1", side=-1), "-1", "99.9"),
+        (bought(fee="0.001", currency="BTC", side=-1), "-1.001", "100"),
+    ],
+)
+def test_a_fee_moves_what_it_was_taken_in(fill: Fill, amount: str, cash: str) -> None:
+    position, _ = apply_fill(Position(), fill)
+    assert position.amount == D(amount)
+    assert cash_flow(fill) == D(cash)
+
+
+def test_a_fee_in_coins_is_a_loss_of_the_trade_without_being_counted_twice() -> None:
+    held, _ = apply_fill(Position(), bought(fee="0.001", currency="BTC"))
+    flat, trade = apply_fill(held, bought("0.999", "110", fee="0.11", side=-1)._replace(reason="exit"))
+    assert flat.amount == 0
+    assert trade is not None
+    assert trade.pnl == D("0.999") * 110 - D("0.11") - 100
+    assert (trade.entry_price, trade.amount) == (D(100), D("0.999"))
+
+
+def test_a_rest_that_cannot_be_traded_is_given_up_at_the_cost_of_the_trade() -> None:
+    held, _ = apply_fill(Position(), bought(fee="0.001", currency="BTC"))
+    held, trade = apply_fill(held, bought("0.99", "110", side=-1))
+    assert trade is None
+    flat, trade = swept(held, 5000, "exit")
+    assert flat == Position(realized=D("0.99") * 110 - 100)
+    assert (trade.pnl, trade.exit_ms, trade.exit_price, trade.reason) == (flat.realized, 5000, D(110), "exit")

@@ -14,11 +14,11 @@ TABLE = """
 intent      sent  open      partial    filled    canceled  rejected  expired   rejected
 sent        -     open      partial    filled    canceled  rejected  expired   rejected
 open        -     open      partial    filled    canceled  rejected  expired   canceled
-partial     -     partial   partial    filled    canceled  -         expired   canceled
-filled      -     filled    -          -         filled    -         filled    -
-canceled    -     canceled  canceled   filled    canceled  -         canceled  -
-rejected    -     -         rejected   filled    -         rejected  -         -
-expired     -     expired   expired    filled    expired   -         expired   -
+partial     -     partial   partial    filled    canceled  canceled  expired   canceled
+filled      -     filled    -          -         filled    filled    filled    filled
+canceled    -     canceled  canceled   filled    canceled  canceled  canceled  canceled
+rejected    -     open      partial    filled    canceled  rejected  expired   rejected
+expired     -     expired   expired    filled    expired   expired   expired   expired
 armed       -     armed     armed      filled    canceled  -         expired   -
 """
 
@@ -53,13 +53,16 @@ def test_every_state_is_working_done_or_armed() -> None:
     assert not WORKING & DONE
 
 
-def test_only_a_late_fill_leaves_a_state_that_is_done() -> None:
-    left = {event for (state, event), after in TRANSITIONS.items() if state in DONE and after != state}
+def test_only_a_late_fill_leaves_a_state_that_is_done_but_for_an_order_that_was_taken_to_be_nowhere() -> None:
+    done = DONE - {OrderState.REJECTED}
+    left = {event for (state, event), after in TRANSITIONS.items() if state in done and after != state}
     assert left == {OrderEvent.FILL_ALL}
+    assert all(after in DONE for (state, _), after in TRANSITIONS.items() if state in done)
 
 
-def test_whatever_is_done_stays_done() -> None:
-    assert all(after in DONE for (state, _), after in TRANSITIONS.items() if state in DONE)
+def test_an_order_that_was_taken_to_be_nowhere_works_again_once_its_venue_tells_of_it() -> None:
+    assert advance(OrderState.REJECTED, OrderEvent.ACK) is OrderState.OPEN
+    assert advance(OrderState.REJECTED, OrderEvent.FILL_PART) is OrderState.PARTIAL
 
 
 @given(st.lists(st.sampled_from(OrderEvent), max_size=20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
@@ -65,6 +66,22 @@ def test_the_way_out_of_a_leg(new, held, working, policy, reason, began, wanted)
 def test_an_exit_that_is_being_canceled_covers_nothing(new) -> None:
     leg = new.leg("2", [new.order("x1", "exit", -1, 2, None)], exit_reason=Reason.EXIT, first_sent_ms=NOW)
     assert leave(leg, D(100), NOW, frozenset({"x1"})) == Steps((), exits(2))
+
+
+@pytest.mark.parametrize(
+    ("held", "rules", "sold"),
+    [
+        ("0.0129", {"lot": D("0.001")}, "0.012"),
+        ("0.0009", {"lot": D("0.001")}, None),
+        ("0.012", {"lot": D("0.001"), "min_amount": D("0.02")}, None),
+        ("0.012", {"lot": D("0.001"), "min_exit": D(5)}, None),
+        ("0.012", {"lot": D("0.001"), "min_exit": D(1)}, "0.012"),
+    ],
+)
+def test_a_way_out_sells_whole_lots_and_leaves_what_is_too_little(new, held, rules, sold) -> None:
+    leg = new.leg(held, exit_reason=Reason.EXIT, first_sent_ms=NOW)
+    leg.instrument = replace(leg.instrument, **rules)
+    assert leave(leg, D(100), NOW).place == (exits(sold) if sold else None)
 
 
 def test_a_way_out_ends_what_slots_wanted(new) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from autotrader.execution.order_state import WORKING, OrderState
 from autotrader.execution.orders import Order
-from autotrader.execution.slots import NO_WISH, Fares, Slot, Wish, fares, reduces, wishes
+from autotrader.execution.slots import NO_WISH, Fares, Slot, Wish, fares, less_fee, reduces, wishes
 from autotrader.strategies.contract import FILLED, FREE, REFUSED, RESTING, SENT, fresh_out
 
 D = Decimal
@@ -85,3 +86,19 @@ def test_an_order_reduces_where_the_position_holds_it_beside_the_others(
     leg = new.leg(held)
     leg.orders = {one.client_id: one for one in others}
     assert reduces(leg, side, D(amount), {"going"}) is expected
+
+
+@pytest.mark.parametrize(
+    ("held", "cost", "side", "wanted"),
+    [
+        ("0.999", "100", -1, "0.99"),  # the fee was taken in coins
+        ("0.999", "99.9", -1, "1"),  # it was not: more is wanted than there is
+        ("0.5", "50.05", -1, "1"),  # a fee does not explain that
+        ("0.999", "100", 1, "1"),
+    ],
+)
+def test_a_slot_sells_the_little_less_that_a_fee_in_coins_left(new, held, cost, side, wanted) -> None:
+    leg = new.leg(held)
+    leg.instrument = replace(leg.instrument, lot=D("0.01"))
+    leg.position = leg.position._replace(in_value=D(held) * 100, in_cost=D(cost))
+    assert less_fee(leg, side, D(1), ()) == D(wanted)

@@ -16,6 +16,8 @@ D = Decimal
 class ToldVenue:
     """The part of a venue that recovery asks; `down` makes every question fail."""
 
+    remote = False
+
     def __init__(self, name: str = "paper", market: str = "spot") -> None:
         self.name, self.market = name, market
         self.down = False

@@ -73,22 +73,22 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
 
     A fill beyond flat closes the trade and opens the rest on the other side, cost and fee shared by amount.
     """
-    signed = fill.side * fill.amount
-    if not position.amount or (position.amount > 0) == (signed > 0):
+    amount, fee = fill.moved, fill.quote_fee
+    if not position.amount or (position.amount > 0) == (fill.side > 0):
         opened_ms = position.opened_ms if position.amount else fill.ts_ms
         return position._replace(
-            amount=position.amount + signed,
-            in_amount=position.in_amount + fill.amount,
+            amount=position.amount + fill.side * amount,
+            in_amount=position.in_amount + amount,
             in_cost=position.in_cost + fill.cost,
-            in_value=position.in_value + fill.price * fill.amount,
-            fees=position.fees + fill.fee,
+            in_value=position.in_value + fill.price * amount,
+            fees=position.fees + fee,
             opened_ms=opened_ms,
             open_cost=position.open_cost + fill.cost,
         ), None
-    closing = min(fill.amount, abs(position.amount))
-    rest = fill.amount - closing
-    cost = fill.cost if not rest else fill.cost * closing / fill.amount
-    fee = fill.fee if not rest else fill.fee * closing / fill.amount
+    closing = min(amount, abs(position.amount))
+    rest = amount - closing
+    cost = fill.cost if not rest else fill.cost * closing / amount
+    paid = fee if not rest else fee * closing / amount
     share = position.open_cost
     if closing != abs(position.amount):
         share = (share / STEP * closing // abs(position.amount)) * STEP  # to the step below
@@ -98,30 +98,33 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
         out_amount=position.out_amount + closing,
         out_cost=position.out_cost + cost,
         out_value=position.out_value + fill.price * closing,
-        fees=position.fees + fee,
+        fees=position.fees + paid,
     )
     if reduced.amount:
         return reduced, None
-    side = 1 if position.amount > 0 else -1
-    pnl = side * (reduced.out_cost - reduced.in_cost) - reduced.fees
-    trade = Trade(
-        side,
-        position.opened_ms,
-        reduced.in_value / reduced.in_amount,
-        fill.ts_ms,
-        reduced.out_value / reduced.out_amount,
-        reduced.in_amount,
-        reduced.fees,
-        pnl,
-        fill.reason,
-    )
-    flat = Position(realized=position.realized + pnl)
+    flat, trade = _closed(reduced, -fill.side, fill.ts_ms, fill.reason)
     if not rest:
         return flat, trade
-    beyond = fill._replace(amount=rest, cost=fill.cost - cost, fee=fill.fee - fee)
+    quote = fill.symbol.split("/")[1]
+    beyond = fill._replace(amount=rest, cost=fill.cost - cost, fee=fee - paid, fee_currency=quote)
     return apply_fill(flat, beyond)[0], trade
+
+
+def swept(position: Position, ts_ms: int, reason: str) -> tuple[Position, Trade]:
+    """Return what is left when the rest of a reduced position, too little to be traded, is given up: a closed trade.
+
+    What the rest was entered for is lost to the trade. The coins stay at the exchange, in nobody's name.
+    """
+    return _closed(position, 1 if position.amount > 0 else -1, ts_ms, reason)
+
+
+def _closed(reduced: Position, side: int, ts_ms: int, reason: str) -> tuple[Position, Trade]:
+    pnl = side * (reduced.out_cost - reduced.in_cost) - reduced.fees
+    entered, left = reduced.in_value / reduced.in_amount, reduced.out_value / reduced.out_amount
+    trade = Trade(side, reduced.opened_ms, entered, ts_ms, left, reduced.in_amount, reduced.fees, pnl, reason)
+    return Position(realized=reduced.realized + pnl), trade
 
 
 def cash_flow(fill: Fill) -> Decimal:
     """Return what a spot fill does to the quote balance."""
-    return -fill.side * fill.cost - fill.fee
+    return -fill.side * fill.cost - fill.quote_fee

@@ -45,7 +45,7 @@ WORKING = frozenset({S.INTENT, S.SENT, S.OPEN, S.PARTIAL})
 """States in which an order may still fill because we want it to."""
 
 DONE = frozenset({S.FILLED, S.CANCELED, S.REJECTED, S.EXPIRED})
-"""States that nothing but a late fill leaves."""
+"""States that nothing but a late fill leaves; `rejected` also where the venue tells of the order after all."""
 
 TRANSITIONS: dict[tuple[OrderState, OrderEvent], OrderState] = {
     (S.INTENT, E.SEND): S.SENT,
@@ -79,18 +79,29 @@ TRANSITIONS: dict[tuple[OrderState, OrderEvent], OrderState] = {
     (S.FILLED, E.ACK): S.FILLED,
     (S.FILLED, E.CANCEL): S.FILLED,
     (S.FILLED, E.EXPIRE): S.FILLED,
+    (S.FILLED, E.REJECT): S.FILLED,
+    (S.FILLED, E.ABSENT): S.FILLED,
+    (S.PARTIAL, E.REJECT): S.CANCELED,  # it filled, so it was there
     (S.CANCELED, E.CANCEL): S.CANCELED,
     (S.CANCELED, E.EXPIRE): S.CANCELED,
     (S.CANCELED, E.ACK): S.CANCELED,
+    (S.CANCELED, E.REJECT): S.CANCELED,
+    (S.CANCELED, E.ABSENT): S.CANCELED,
     (S.CANCELED, E.FILL_PART): S.CANCELED,
     (S.CANCELED, E.FILL_ALL): S.FILLED,
     (S.EXPIRED, E.EXPIRE): S.EXPIRED,
     (S.EXPIRED, E.CANCEL): S.EXPIRED,
     (S.EXPIRED, E.ACK): S.EXPIRED,
+    (S.EXPIRED, E.REJECT): S.EXPIRED,
+    (S.EXPIRED, E.ABSENT): S.EXPIRED,
     (S.EXPIRED, E.FILL_PART): S.EXPIRED,
     (S.EXPIRED, E.FILL_ALL): S.FILLED,
     (S.REJECTED, E.REJECT): S.REJECTED,
-    (S.REJECTED, E.FILL_PART): S.REJECTED,
+    (S.REJECTED, E.ABSENT): S.REJECTED,
+    (S.REJECTED, E.ACK): S.OPEN,  # its venue did not know it, and then it came
+    (S.REJECTED, E.CANCEL): S.CANCELED,
+    (S.REJECTED, E.EXPIRE): S.EXPIRED,
+    (S.REJECTED, E.FILL_PART): S.PARTIAL,
     (S.REJECTED, E.FILL_ALL): S.FILLED,
     (S.ARMED, E.ACK): S.ARMED,
     (S.ARMED, E.FILL_PART): S.ARMED,

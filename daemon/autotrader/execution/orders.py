@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from autotrader.execution.order_state import OrderState
 
 BUY, SELL = 1, -1
+ZERO = Decimal(0)
 
 ADDING = frozenset({"entry", "slot"})
 """The purposes of orders that may add to a position: they take money and room under the limits while they work."""
@@ -88,7 +89,8 @@ class VenueOrder(NamedTuple):
 class Fill(NamedTuple):
     """Something was bought or sold.
 
-    `fill_id` is unique on its venue and grows; `cost` is the exact quote money moved, without `fee`.
+    `fill_id` is unique on its venue and grows; `cost` is the exact quote money moved, without `fee`. A fee may be taken
+    in the base currency, which changes what is owned, or in a third one, which changes neither.
     """
 
     fill_id: int
@@ -105,6 +107,18 @@ class Fill(NamedTuple):
     maker: bool
     reason: str
     group: str
+
+    @property
+    def moved(self) -> Decimal:
+        """How much of the base currency was gained or given away, a fee in it included."""
+        if self.fee and self.symbol.startswith(f"{self.fee_currency}/"):
+            return self.amount - self.side * self.fee
+        return self.amount
+
+    @property
+    def quote_fee(self) -> Decimal:
+        """The fee where it was taken in the quote currency; else zero."""
+        return self.fee if self.fee and self.symbol.endswith(f"/{self.fee_currency}") else ZERO
 
 
 class Order(NamedTuple):

@@ -44,21 +44,22 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
     """Return what takes a leg flat: entries and slot orders canceled, and one order over all that it holds instead.
 
     An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
-    timeout. `ending` names orders that are being canceled already.
+    timeout. What is too little to be traded stays. `ending` names orders that are being canceled already.
     """
     held = leg.position.amount
+    amount = leg.instrument.tradable(abs(held), close)
     entries = tuple(order.client_id for order in leg.working("entry"))
     entries += tuple(order.client_id for order in leg.slotted() if order.client_id not in ending)
     exits = [order for order in leg.working("exit") if order.client_id not in ending]
-    if not held:
+    if not amount:
         return Steps(entries + tuple(order.client_id for order in exits))
     urgent = leg.exit_reason in URGENT or leg.policy.kind == "market" or _timed_out(leg, now_ms)
     price = None if urgent else leg.instrument.price(leg.instrument.ticks(close))
-    if sum((order.remaining for order in exits if order.price == price), ZERO) >= abs(held):
+    if sum((order.remaining for order in exits if order.price == price), ZERO) >= amount:
         return Steps(entries + tuple(order.client_id for order in exits if order.price != price))
     side = SELL if held > 0 else BUY
     return Steps(
-        entries + tuple(order.client_id for order in exits), Place("exit", side, abs(held), price, leg.exit_reason)
+        entries + tuple(order.client_id for order in exits), Place("exit", side, amount, price, leg.exit_reason)
     )
 
 

@@ -16,6 +16,8 @@ from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import FILLED, FREE, REFUSED, RESTING, SENT, Out
 
 ZERO = Decimal(0)
+LEAST_FEE = Decimal("1e-5")
+"""The smallest fee, as a share, that counts as one: what money is rounded by is less."""
 
 
 class Wish(NamedTuple):
@@ -77,7 +79,21 @@ def reduces(leg: Leg, side: int, amount: Decimal, ending: Container[str]) -> boo
 
     `ending` names orders that are being canceled.
     """
+    return amount <= _reducible(leg, side, ending)
+
+
+def less_fee(leg: Leg, side: int, amount: Decimal, ending: Container[str]) -> Decimal:
+    """Return an order's amount, or what is there of it in whole lots where fees in the base currency took the rest."""
+    position, there = leg.position, _reducible(leg, side, ending)
+    if not ZERO < there < amount or position.in_value >= position.in_cost * (1 - LEAST_FEE):
+        return amount
+    left = amount * position.in_value / position.in_cost
+    return leg.instrument.amount(leg.instrument.lots(there)) if there >= left - leg.instrument.lot else amount
+
+
+def _reducible(leg: Leg, side: int, ending: Container[str]) -> Decimal:
+    """Return how much an order of a side may reduce of a leg's position, beside other slots' orders that do."""
     if leg.position.amount * side >= 0:
-        return False
+        return ZERO
     others = (one for one in leg.working("slot_exit") if one.side == side and one.client_id not in ending)
-    return abs(leg.position.amount) >= amount + sum((one.remaining for one in others), ZERO)
+    return abs(leg.position.amount) - sum((one.remaining for one in others), ZERO)

@@ -18,7 +18,8 @@ class Instrument:
     """One symbol on one exchange.
 
     `tick` is the price step, `lot` the amount step (base units), `cash` the step in which quote money is counted.
-    `min_notional` is in quote units, `min_amount` in base units; both may be zero.
+    `min_notional` is in quote units, `min_amount` in base units; both may be zero. `min_exit` is the smallest order, in
+    quote units, that ends a position: zero where such orders are excepted.
     """
 
     exchange: str
@@ -31,6 +32,7 @@ class Instrument:
     cash: Decimal = Decimal("1e-8")
     min_amount: Decimal = Decimal(0)
     min_notional: Decimal = Decimal(0)
+    min_exit: Decimal = Decimal(0)
 
     def ticks(self, price: float | Decimal) -> int:
         """Return the nearest whole number of ticks; half goes to the even one."""
@@ -39,6 +41,11 @@ class Instrument:
     def lots(self, amount: float | Decimal) -> int:
         """Return how many whole lots an amount holds; never more than the amount."""
         return _count(Decimal(repr(amount)) if isinstance(amount, float) else amount, self.lot, ROUND_DOWN)
+
+    def tradable(self, amount: Decimal, price: Decimal) -> Decimal:
+        """Return how much of an unsigned amount one order can end, in whole lots; zero where that is too little."""
+        whole = self.amount(self.lots(amount))
+        return whole if whole >= self.min_amount and whole * price >= self.min_exit else Decimal(0)
 
     def price(self, ticks: int) -> Decimal:
         """Return a tick count as an exact price."""

@@ -1,4 +1,4 @@
-"""The order desk: writes intents ahead, sends them, and turns what venues tell into positions.
+"""The order desk: writes intents ahead, and turns what venues tell into positions.
 
 Nothing leaves before its intent is durable. A fill is applied once, whoever reports it.
 """
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import structlog
 
 from autotrader.core.clock import Clock
-from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable
+from autotrader.core.errors import OrderRejected
 from autotrader.execution.ids import client_id, group_id, guard_id
-from autotrader.execution.ledger import Trade, apply_fill, cash_flow
+from autotrader.execution.ledger import Position, Trade, apply_fill, cash_flow, swept
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
-from autotrader.execution.orders import ADDING, Fill, Guard, Order, OrderRequest, Reason, VenueOrder
+from autotrader.execution.orders import ADDING, Fill, Guard, Order, Reason, VenueOrder
 from autotrader.execution.reconcile import Steps
 from autotrader.runtime.account import Account
 from autotrader.store.journal import Journal, LegRow
@@ -208,87 +208,6 @@ class Desk:
                 self.journal.order(staged.guard_order._replace(decision=decision))
             self.save(leg)
 
-    # sending
-
-    async def send(self) -> None:
-        """Send what was written, in its order: cancels first, then the order that replaces them."""
-        drafts, self.drafts = self.drafts, []
-        standing: set[str] = set()  # orders whose cancel came too late, or was not answered
-        for staged in drafts:
-            try:
-                raced = [cancel for cancel in staged.cancel if await self.cancel(staged.leg, cancel)]
-            except VenueUnavailable as error:
-                standing.update(staged.cancel)
-                # What is wanted stays wanted: the leg is looked after again at its next close.
-                log.warning("a cancel was not answered", strategy=staged.leg.owner, error=str(error))
-                if staged.order is not None:
-                    self._settle(staged.leg, staged.order, OrderEvent.CANCEL, f"not sent: {error}")
-                continue
-            standing.update(raced)
-            if staged.order is None:
-                continue
-            if raced or staged.after in standing:
-                self._settle(staged.leg, staged.order, OrderEvent.CANCEL, "a fill was faster than its cancel")
-            else:
-                await self._submit(staged.leg, staged.order, post_only=staged.post_only)
-
-    async def _submit(self, leg: Leg, order: Order, *, post_only: bool = False) -> None:
-        guard = leg.guard if order.purpose == "entry" and leg.guard != NO_GUARD else None
-        request = OrderRequest(
-            client_id=order.client_id,
-            symbol=order.symbol,
-            side=order.side,
-            type="limit" if order.price is not None else "market",
-            amount=order.amount,
-            price=order.price,
-            reduce_only=order.purpose in {"exit", "slot_exit"},
-            group=order.group,
-            decided_ms=order.created_ms,
-            resolution=leg.resolution,
-            post_only=post_only,
-            guard=guard,
-            guard_id=guard_id(order.group) if order.purpose == "entry" else "",
-        )
-        try:
-            answer = await self.venues[order.exchange].submit(request)
-        except OrderRejected as error:
-            self._settle(leg, order, OrderEvent.REJECT, error.reason)
-        except (AmbiguousSubmit, VenueUnavailable) as error:
-            self.unsettled[order.client_id] = order._replace(state=OrderState.SENT)
-            leg.keep(order._replace(state=OrderState.SENT))
-            log.warning("order unanswered", client_id=order.client_id, error=str(error))
-        else:
-            self._settle(leg, order._replace(venue_id=answer.venue_id), OrderEvent.ACK, order.reason)
-
-    async def cancel(self, leg: Leg, identity: str) -> bool:
-        """Cancel an order; True when it filled further than we knew, so that its fills must come first."""
-        order = leg.orders.get(identity)
-        if order is None:
-            return False
-        try:
-            answer = await self.venues[order.exchange].cancel(identity)
-        except UnknownOrder:
-            self.absent(leg, order)
-            return False
-        if answer.filled > order.filled:
-            return True
-        self.on_order(answer)
-        return False
-
-    async def settle(self) -> None:
-        """Ask the venues for every order whose answer never came, until each is known."""
-        for order in list(self.unsettled.values()):
-            try:
-                answer = await self.venues[order.exchange].order(order.client_id)
-            except VenueUnavailable:
-                continue
-            self.unsettled.pop(order.client_id, None)
-            leg = self.groups.get(order.group)
-            if answer is None and leg is not None:
-                self.absent(leg, order)
-            elif answer is not None:
-                self.on_order(answer)
-
     async def move_guard(self, leg: Leg, guard: Guard) -> None:
         """Tell the venue of new protective exits for a position that is open."""
         with self.journal.write():
@@ -314,9 +233,10 @@ class Desk:
     def on_order(self, told: VenueOrder) -> None:
         """Take in an order's standing as its venue tells it; fills come as fills, never from here."""
         order = self.journal.find_order(told.client_id)
-        leg = self.groups.get(told.group)
         if order is None:
             return
+        self.unsettled.pop(told.client_id, None)
+        leg = self.leg_of(told.group, order)
         event = {
             "open": OrderEvent.ACK,
             "canceled": OrderEvent.CANCEL,
@@ -364,15 +284,40 @@ class Desk:
             leg.filled = fill.fill_id
             self._record(leg, order, fill)
             self._rearm(leg, order)
+            if trade is None and leg.position.out_amount and not leg.instrument.lots(abs(leg.position.amount)):
+                leg.position, trade = self._swept(leg, fill.ts_ms, reason)
             if trade is not None:
-                self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
-                leg.last_exit = exit_code(reason)
-                if rest := tuple(order.client_id for order in leg.working("entry")):
-                    self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {reason}"}, rest))
+                self._close(leg, trade)
             self._rest(leg)
             self.save(leg)
         self.accounts[leg.exchange].cash += cash_flow(fill)
         return Applied(leg, trade)
+
+    def _close(self, leg: Leg, trade: Trade) -> None:
+        """Write a closed trade, and end what is left of its entry."""
+        self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
+        leg.last_exit = exit_code(trade.reason)
+        if rest := tuple(order.client_id for order in leg.working("entry")):
+            self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {trade.reason}"}, rest))
+
+    def _swept(self, leg: Leg, ts_ms: int, reason: str) -> tuple[Position, Trade | None]:
+        """Give up the rest of a leg's position, which is too little to be traded, and say so."""
+        left = f"{leg.position.amount:f} {leg.instrument.base} is too little to be traded; it stays there, nobody's"
+        self.journal.event(ts_ms, "info", "dust", leg.owner, left)
+        if not leg.position.out_amount:  # nothing was sold of it: all of it is lost to the owner
+            lost = leg.position.open_cost + leg.position.fees
+            return Position(realized=leg.position.realized - lost), None
+        return swept(leg.position, ts_ms, reason)
+
+    def sweep(self, leg: Leg, ts_ms: int) -> Trade | None:
+        """Give up what is left of a leg on its way out where it is too little to be traded; return the closed trade."""
+        with self.journal.write():
+            leg.position, trade = self._swept(leg, ts_ms, leg.exit_reason)
+            if trade is not None:
+                self._close(leg, trade)
+            self._rest(leg)
+            self.save(leg)
+        return trade
 
     def _rearm(self, leg: Leg, order: Order) -> None:
         """Wake a group's guard again where an entry filled after it had ended: inside one bar both may happen."""
@@ -414,8 +359,12 @@ class Desk:
         if row is not None and row.state not in DONE:
             self.journal.order(row._replace(state=OrderState.CANCELED))
 
-    def _settle(self, leg: Leg, order: Order, event: OrderEvent, reason: str) -> None:
-        changed = order._replace(state=advance(order.state, event), reason=reason)
+    def conclude(self, leg: Leg, order: Order, event: OrderEvent, reason: str) -> None:
+        """Take in what a venue answered to an order; what became known of it meanwhile stays."""
+        known = self.journal.find_order(order.client_id) or order
+        venue_id = order.venue_id or known.venue_id
+        changed = known._replace(state=advance(known.state, event), venue_id=venue_id, reason=reason)
+        self.unsettled.pop(order.client_id, None)
         refused = event in {OrderEvent.REJECT, OrderEvent.ABSENT}
         with self.journal.write(durable=refused):
             self.journal.order(changed)
@@ -427,9 +376,16 @@ class Desk:
             self._rest(leg)
             self.save(leg)
 
+    def leave_unsettled(self, leg: Leg, order: Order) -> None:
+        """Note that an order was sent and not answered; it is asked for until its venue tells."""
+        known = self.journal.find_order(order.client_id) or order
+        if known.state is OrderState.INTENT:
+            self.unsettled[order.client_id] = known._replace(state=OrderState.SENT)
+            leg.keep(known._replace(state=OrderState.SENT))
+
     def absent(self, leg: Leg, order: Order) -> None:
         """Settle an order that its venue never got."""
-        self._settle(leg, order, OrderEvent.ABSENT, "the venue never got it")
+        self.conclude(leg, order, OrderEvent.ABSENT, "the venue never got it")
 
     def working(self) -> Iterable[Order]:
         """Return every order that may still fill."""

@@ -35,6 +35,7 @@ from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
+from autotrader.runtime.sender import Sender
 from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trader import Trader
@@ -73,6 +74,7 @@ class TradingLoop:
         self.strategies: dict[str, Strategy] = {}
         self.failed: dict[str, str] = {}
         self.trader = Trader(journal, desk)
+        self.sender = Sender(desk, self.turn, clock)
         self.metrics: dict[str, Metrics] = {}
         self.outside = Outside(desk.venues, self.metrics)
         self.routes: dict[Series, list[Route]] = {}
@@ -199,8 +201,8 @@ class TradingLoop:
         self._closed.setdefault(account.name, []).extend(legs)
 
     async def _on_moment(self, account: Account, now_ms: int) -> None:
-        if self.desk.unsettled:
-            await self.desk.settle()
+        if self.desk.unsettled and not self.desk.venues[account.name].remote:
+            await self.sender.settle(account.name)
         self.trader.equities.clear()
         for part in self._arrived.pop(account.name, {}):
             if part.asked:
@@ -236,8 +238,8 @@ class TradingLoop:
 
     async def _on_tick(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> None:
         """Take a trade, a quote or a book to the legs that read it: a moment of its own, complete as it comes."""
-        if self.desk.unsettled:
-            await self.desk.settle()
+        if self.desk.unsettled and not self.desk.venues[account.name].remote:
+            await self.sender.settle(account.name)
         feed, now_ms = _feed_of(event), event.ts_ms
         if (price := self._price_of(account, event)) is not None:
             account.prices[event.symbol] = price
@@ -326,7 +328,7 @@ class TradingLoop:
                 if self.trader.breakers != self._breakers_written:
                     self.journal.flag("breakers", _plain(self.trader.breakers))
                     self._breakers_written = self.trader.breakers
-        await self.desk.send()
+        await self.sender.send()
 
     def _write_states(self) -> None:
         dirty, self._dirty = self._dirty, []

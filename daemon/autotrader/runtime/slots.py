@@ -14,7 +14,7 @@ from autotrader.core.units import shown
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps
-from autotrader.execution.slots import NO_WISH, Slot, Wish, reduces
+from autotrader.execution.slots import NO_WISH, Slot, Wish, less_fee, reduces
 from autotrader.market.instrument import STEP
 from autotrader.risk.limits import Refusal
 from autotrader.runtime.part import Part
@@ -62,6 +62,7 @@ def _place(trader: Trader, leg: Leg, slot: int, wish: Wish, after: str, now_ms: 
     rules = leg.instrument
     amount, price = rules.amount(wish.lots), rules.price(wish.ticks) if wish.ticks else None
     ending = trader.desk.ending(leg)
+    amount = less_fee(leg, wish.side, amount, ending)
     reducing = not leg.exit_reason and reduces(leg, wish.side, amount, ending)
     refusal = None if reducing else _refusal(trader, leg, wish.side * amount, price, ending, now_ms)
     if refusal is not None:

@@ -12,6 +12,7 @@ from functools import reduce
 import structlog
 
 from autotrader.core.clock import iso
+from autotrader.execution.ledger import Trade
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
@@ -68,6 +69,15 @@ class Trader:
         steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
         if steps != NOTHING:
             self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
+        self._sweep(leg, now_ms)
+
+    def _sweep(self, leg: Leg, now_ms: int) -> None:
+        """Give up what is left of a position on its way out where it is too little to be traded."""
+        left = abs(leg.position.amount)
+        if left and not leg.orders and not leg.instrument.tradable(left, self.price(leg)):
+            trade = self.desk.sweep(leg, now_ms)
+            if trade is not None:
+                self._closed(leg, trade, now_ms)
 
     def _enter(self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int) -> None:
         target, entry_id = part.out.target[index], part.out.entry[index]
@@ -136,7 +146,8 @@ class Trader:
     def _reduce_to(self, leg: Leg, wanted: Decimal, cancel: tuple[str, ...], now_ms: int) -> None:
         """Shrink a position to a smaller target, or leave it where the new target is on the other side."""
         same_side = wanted and (wanted > 0) == (leg.position.amount > 0)
-        amount = abs(leg.position.amount) - (abs(wanted) if same_side else ZERO)
+        change = abs(leg.position.amount) - (abs(wanted) if same_side else ZERO)
+        amount = leg.instrument.tradable(change, self.price(leg)) if change > 0 else change
         if not same_side:
             self.leave(leg, Reason.EXIT, now_ms)
         elif amount and not leg.exit_reason:  # what is on its way out goes on
@@ -205,6 +216,7 @@ class Trader:
             steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
             if steps != NOTHING:
                 self.desk.draft(leg, steps, now_ms, "exit", {"why": leg.exit_reason, "again": True})
+            self._sweep(leg, now_ms)
         elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:
             self.leave(leg, Reason.MAX_HOLDING, now_ms)
         elif leg.orders and all(order.created_ms < now_ms for order in leg.orders.values()):
@@ -281,11 +293,8 @@ class Trader:
     def book(self, fill: Fill) -> None:
         """Apply a fill and what follows from it: the closed trade's place in the breakers, a line in the log."""
         applied = self.desk.on_fill(fill)
-        if applied.trade is not None:
-            self.breakers, breaches = brk.on_trade(self.breakers, self.limits, fill.ts_ms, applied.trade.pnl)
-            self._tripped(breaches, fill.ts_ms)
-            if applied.leg is not None and (record := self._records.get(applied.leg.owner)) is not None:
-                self._records[applied.leg.owner] = record.with_trade(applied.trade.pnl)
+        if applied.trade is not None and applied.leg is not None:
+            self._closed(applied.leg, applied.trade, fill.ts_ms)
         if applied.leg is not None:
             log.info(
                 "fill",
@@ -296,3 +305,9 @@ class Trader:
                 price=str(fill.price),
                 reason=fill.reason,
             )
+
+    def _closed(self, leg: Leg, trade: Trade, now_ms: int) -> None:
+        self.breakers, breaches = brk.on_trade(self.breakers, self.limits, now_ms, trade.pnl)
+        self._tripped(breaches, now_ms)
+        if (record := self._records.get(leg.owner)) is not None:
+            self._records[leg.owner] = record.with_trade(trade.pnl)

@@ -146,6 +146,8 @@ def told_trade(value: object, place: str, symbol_of: Mapping[str, str]) -> ToldT
     price, amount = number(row, "price", place, above=ZERO), number(row, "amount", place, above=ZERO)
     cost = maybe(row, "cost", place, least=ZERO)
     fee, currency = _fee(row, place)
+    if currency == symbol.split("/")[0] and abs(fee) >= amount:
+        raise VenueError(f"{place}: its fee is {fee} {currency}, as much as was traded; {_cure}")
     info = row.get("info")
     info = info if isinstance(info, Mapping) else {}
     return ToldTrade(

@@ -181,6 +181,7 @@ class CcxtClient:
         steps = mapping(market.get("precision"), f"{place} precision")
         limits = mapping(market.get("limits") or {}, f"{place} limits")
         least = {key: mapping(limits.get(key) or {}, f"{place} limits {key}") for key in ("amount", "cost")}
+        min_notional = maybe(least["cost"], "min", place, least=ZERO) or ZERO
         return Instrument(
             exchange=self.settings.name,
             symbol=symbol,
@@ -191,7 +192,8 @@ class CcxtClient:
             lot=self._step(steps, "amount", place),
             cash=STEP,
             min_amount=maybe(least["amount"], "min", place, least=ZERO) or ZERO,
-            min_notional=maybe(least["cost"], "min", place, least=ZERO) or ZERO,
+            min_notional=min_notional,
+            min_exit=min_notional if self.settings.market == "spot" else ZERO,  # a swap excepts what only reduces
         )
 
     def _step(self, steps: Mapping[str, Any], key: str, place: str) -> Decimal:

@@ -47,6 +47,7 @@ class CcxtVenue:
     def __init__(self, account: CcxtAccount, data: MarketData) -> None:
         self.name: str = account.name
         self.market: str = account.market
+        self.remote = True
         self._account, self._data = account, data
         self._watch: AccountWatch | None = None
         self._watching: asyncio.Task[None] | None = None

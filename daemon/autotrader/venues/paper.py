@@ -68,6 +68,8 @@ class PaperVenue:
     An account keeps its balances, price steps and place in time across restarts, whatever is declared later.
     """
 
+    remote = False
+
     def __init__(self, settings: PaperSettings, path: Path, clock: Clock) -> None:
         if not settings.speed > 0:
             raise ValueError(f"a replay's speed must be above zero, not {settings.speed}")

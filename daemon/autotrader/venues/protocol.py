@@ -69,12 +69,15 @@ VenueEvent = MarketEvent | BarsComplete | FillsComplete | OrderChanged | FillHap
 class Venue(Protocol):
     """One exchange account.
 
+    `remote` is true where asking takes time: then nothing is asked within a turn of the trading loop.
+
     Every method may raise VenueUnavailable. `events` yields in order of market time; asking for the next event says
     that the one before is dealt with, so a replay never runs ahead of its reader.
     """
 
     name: str
     market: str
+    remote: bool
 
     async def open(self) -> None:
         """Connect, recover own state, learn the instruments."""
