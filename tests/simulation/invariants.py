@@ -202,6 +202,9 @@ def _money(watch: Watch, rows: Rows) -> list[str]:
     owned: dict[str, Decimal] = defaultdict(lambda: ZERO)
     for row in rows.all("SELECT * FROM legs"):
         owned[row["symbol"]] += D(row["amount"])
+    for row in rows.all("SELECT message FROM events WHERE kind = 'dust'"):
+        amount, base = row["message"].split()[:2]
+        owned[f"{base}/USDT"] += D(amount)  # given up, and still there
     for symbol, coin in exchange.coins.items():
         theirs = exchange.total.get(coin.base, ZERO) - exchange.foreign.get(coin.base, ZERO)
         if owned[symbol] != theirs:

@@ -48,7 +48,7 @@ EXCHANGES = ("binance", "okx", "gateio")
 
 TRACE_LINES = 50
 
-BASE_FEES = 0.0
+BASE_FEES = 0.3
 """The share of buys whose fee is taken in the coin that is bought."""
 
 

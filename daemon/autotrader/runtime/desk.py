@@ -184,6 +184,12 @@ class Desk:
             OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
         )  # fmt: skip
 
+    def recall(self) -> None:
+        """Count the orders of the last minute again that the journal knows: a restart lifts no limit."""
+        self.recent.clear()
+        for exchange, created_ms in self.journal.newest_orders(MINUTE_MS):
+            self.recent.setdefault(exchange, deque(maxlen=MAX_RECENT)).append(created_ms)
+
     def recent_orders(self, now_ms: int) -> int:
         """Return how many orders were sent in the last minute of market time."""
         count = 0
