@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from autotrader import cli
 from autotrader.config.daemon import DaemonSettings, ReloadSettings
-from autotrader.config.exchange import PLANNED_EXCHANGES
 from autotrader.config.schema import schemas
 from autotrader.config.strategy import LimitExecution
 from autotrader.features.catalogue import FAMILIES as FEATURE_FAMILIES
@@ -113,13 +112,11 @@ def _of_keys(schema: Mapping[str, Any]) -> str:
 
 def _planned_keys() -> str:
     kinds = {f"kind: {kind}": "the other strategy kinds come later" for kind in sorted(registry.PLANNED)}
-    exchanges = {f"kind: {kind}": why for kind, why in PLANNED_EXCHANGES.items()}
     rows = [
         (where, f"`{name}`", why)
         for where, names in {
             "autotrader.yaml": DaemonSettings.planned,
             "autotrader.yaml, `reload`": ReloadSettings.planned,
-            "exchanges.d": exchanges,
             "strategies.d": kinds,
             "strategies.d, `execution`": LimitExecution.planned,
             "models.d": {"every file": "models come later"},
@@ -199,10 +196,11 @@ def _planned_features() -> str:
 def blocks() -> Mapping[str, str]:
     """Return the text that belongs between each pair of markers, by its name."""
     every = schemas(registry.params())
-    strategy = every["strategy.json"]
+    strategy, exchange = every["strategy.json"], every["exchange.json"]
     found = {
         "daemon-keys": _of_keys(every["daemon.json"]),
-        "exchange-keys": _of_keys({**every["exchange.json"], **every["exchange.json"]["$defs"]["kind:simulated"]}),
+        "exchange-keys": _of_keys({**exchange, **exchange["$defs"]["kind:simulated"]}),
+        "ccxt-keys": _of_keys({**exchange, **exchange["$defs"]["kind:ccxt"]}),
         "risk-keys": _of_keys(every["risk.json"]),
         "planned-keys": _planned_keys(),
         "commands": _of_commands(planned=False),

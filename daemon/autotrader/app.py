@@ -7,15 +7,20 @@ import gc
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotrader.config.exchange import Generate, Replay
+from autotrader.app_venues import (
+    backtest_source,
+    end_ms,
+    make_account,
+    make_metrics,
+    make_venue,
+    paper_settings,
+)
 from autotrader.config.load import Declarations, LoadCache, Loaded, load
-from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
-from autotrader.core.clock import DAY_MS, Clock, SystemClock
+from autotrader.core.clock import Clock, SystemClock
 from autotrader.core.errors import AutotraderError, ConfigError
 from autotrader.core.units import FEEDS
 from autotrader.strategies import registry
@@ -27,13 +32,8 @@ if TYPE_CHECKING:
     from autotrader.backtest.preview import Preview
     from autotrader.backtest.replay import Comparison
     from autotrader.backtest.result import Result
-    from autotrader.backtest.run import Source
     from autotrader.backtest.trial import Question
-    from autotrader.market.bars import BarSource
-    from autotrader.market.metrics import Metrics
     from autotrader.runtime.logs import Redaction
-
-ZERO = Decimal(0)
 
 
 class Loader:
@@ -101,44 +101,6 @@ def write_schemas(folder: Path) -> list[Path]:
     return written
 
 
-def make_venue(root: Path, clock: Clock, name: str, declarations: Declarations) -> Any:
-    """Return an exchange's venue, not yet open."""
-    from autotrader.venues.paper import PaperVenue
-
-    return PaperVenue(paper_settings(root, name, declarations), root / "var" / f"paper-{name}.db", clock)
-
-
-def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:
-    """Return the settings of an embedded market."""
-    from autotrader.market.generate import Generated
-    from autotrader.market.history import History
-    from autotrader.venues.paper_state import PaperSettings
-
-    declared = declarations.exchanges[name]
-    source = declared.source
-    market: Any
-    start_ms = None
-    if isinstance(source, Generate):
-        market = Generated(source.seed, source.symbols)
-    else:
-        market = History(root / (source.data or declarations.daemon.data), source.exchange)
-        start_ms = source.start_ms
-    return PaperSettings(
-        name=name,
-        market=declared.market,
-        source=market,
-        balances=dict(declared.balances),
-        speed=source.speed,
-        start_ms=start_ms,
-        maker_fee=declared.fees.maker,
-        taker_fee=declared.fees.taker,
-        slippage=declared.slippage,
-        latency_ms=declared.latency,
-        min_notional=declared.min_notional.amount if declared.min_notional else ZERO,
-        leverage=declared.leverage,
-    )
-
-
 def declared(root: Path) -> Declarations:
     """Return what a folder declares. Raises ConfigError with every problem."""
     loaded = Loader(root)()
@@ -184,10 +146,6 @@ def compare_backtests(
     return {name: run_backtest(root, [name], progress=part(number), **span) for number, name in enumerate(each)}
 
 
-GENERATED_MS = 90 * DAY_MS
-"""How much of a generated market a backtest takes unless it is told: the market itself never ends."""
-
-
 def backtest_plan(
     root: Path,
     declarations: Declarations,
@@ -200,7 +158,7 @@ def backtest_plan(
     """Return the plan of a backtest: the named strategies or all, as declared. `data` replaces recorded history."""
     from autotrader.backtest.run import plan_of
 
-    ends = _end_ms(declarations, names, from_ms, to_ms, data)
+    ends = end_ms(declarations, names, from_ms, to_ms, data)
     return plan_of(
         declarations,
         registry.kinds(),
@@ -210,37 +168,6 @@ def backtest_plan(
         ends,
         metrics=lambda name: make_metrics(root, name, declarations, data),
     )
-
-
-def _end_ms(
-    declarations: Declarations, names: Sequence[str], from_ms: int | None, to_ms: int | None, data: Path | None
-) -> int | None:
-    """Return where a backtest ends: where it was told to, or after a while in a market that never ends."""
-    from autotrader.market.generate import BEGIN_MS
-
-    generated = [name for name, one in declarations.exchanges.items() if isinstance(one.source, Generate)]
-    used = [name for name in names or declarations.strategies if name in declarations.strategies]
-    if (
-        to_ms is None
-        and data is None
-        and any(exchange in generated for name in used for _, exchange in declarations.strategies[name].exchanges())
-    ):
-        return (from_ms if from_ms is not None else BEGIN_MS) + GENERATED_MS
-    return to_ms
-
-
-def backtest_source(root: Path, declarations: Declarations, data: Path | None = None) -> Source:
-    """Return where a backtest's bars come from, by exchange: what is declared, or another folder of history."""
-    from autotrader.market.history import History
-
-    def source(name: str) -> tuple[BarSource, int | None]:
-        if data is None:
-            settings = paper_settings(root, name, declarations)
-            return settings.source, settings.start_ms
-        declared = declarations.exchanges[name].source
-        return History(data, declared.exchange if isinstance(declared, Replay) else name), None
-
-    return source
 
 
 def replay_run(
@@ -381,35 +308,12 @@ def optimize_question(
         exchange_of(each, declarations, source, lambda each: make_metrics(root.resolve(), each, declarations, data))
         for each in sorted(used)
     )
-    ends = _end_ms(declarations, [name], from_ms, to_ms, data)
+    ends = end_ms(declarations, [name], from_ms, to_ms, data)
     return Question(name, params.kind, values, exchanges, limits_of(declarations), Span(from_ms, ends))
 
 
 def _declares(path: str, name: str) -> bool:
     return path in {f"strategies.d/{name}.yaml", f"strategies.d/{name}.yml"}
-
-
-def make_account(name: str, declarations: Declarations) -> Any:
-    """Return the account that an exchange's money is kept in."""
-    from autotrader.runtime.account import Account
-
-    declared = declarations.exchanges[name]
-    return Account(
-        name,
-        declared.market,
-        account_currency(declarations.daemon, [declared]),
-        declared.fees.taker + declared.slippage,
-        budget=declared.budget.amount if declared.budget else None,
-        leverage=declared.leverage,
-    )
-
-
-def make_metrics(root: Path, name: str, declarations: Declarations, data: Path | None = None) -> Metrics:
-    """Return the metrics that strategies on an exchange read: they lie in the history that it replays, or in `data`."""
-    from autotrader.market.metrics import Metrics
-
-    replay = declarations.exchanges[name].replay
-    return Metrics(data or root / ((replay and replay.data) or declarations.daemon.data))
 
 
 def make_daemon(

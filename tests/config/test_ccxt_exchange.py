@@ -6,8 +6,9 @@ import ccxt.async_support
 import pytest
 from pydantic import ValidationError
 
+from autotrader.config.canonical import canonical
 from autotrader.config.ccxt_exchange import CcxtExchange
-from autotrader.config.exchange_ids import EXCHANGE_IDS, SPOT_IDS, SWAP_IDS
+from autotrader.config.exchange_ids import CREDENTIALS, EXCHANGE_IDS, SPOT_IDS, SWAP_IDS
 from autotrader.config.secrets import SecretSource
 
 ACCOUNT = {"key": "${env:KEY}", "secret": "${env:SECRET}"}
@@ -23,6 +24,22 @@ def test_the_ids_are_those_of_the_ccxt_that_is_installed():
     assert set(has) == EXCHANGE_IDS
     assert {name for name, one in has.items() if one.get("spot")} == SPOT_IDS
     assert {name for name, one in has.items() if one.get("swap")} == SWAP_IDS
+
+
+OURS = {"apiKey": "key", "secret": "secret", "password": "password", "uid": "uid"}
+
+
+def test_what_an_account_is_known_by_is_as_ccxt_says():
+    for name in ccxt.async_support.exchanges:
+        asked = [one for one, needed in getattr(ccxt.async_support, name)().requiredCredentials.items() if needed]
+        ours = {"key", "secret"} | {OURS.get(one, "") for one in asked}
+        expected = ("key", "secret", *sorted(ours - {"key", "secret"})) if "" not in ours and asked else ()
+        assert CREDENTIALS.get(name, ("key", "secret")) == expected, name
+
+
+def test_paper_money_is_told_in_the_canonical_form(tmp_path):
+    assert canonical(declared(tmp_path)) == canonical(declared(tmp_path, balances={"USDT": 10000}))
+    assert '"balances":{}' in canonical(declared(tmp_path, orders="live", credentials=ACCOUNT))
 
 
 def test_orders_are_paper_unless_it_says_live(tmp_path):
@@ -49,7 +66,14 @@ def test_secrets_are_looked_up_and_never_shown(tmp_path):
         ({"url": "http://[::1"}, "no address of a server"),
         ({"credentials": {"key": "plain", "secret": "plain"}}, "not written into a declaration"),
         ({"unprotected": "yes"}, "accept"),
-        ({"leverage": 3}, "leverage"),
+        ({"leverage": 3}, "what is owned on a spot market has no leverage"),
+        ({"market": "swap", "leverage": 126}, "less than or equal to 125"),
+        ({"balances": {"USDT": 0}}, "every balance is zero"),
+        ({"budget": "5000 KRW"}, "there is no balance in KRW"),
+        ({"orders": "live", "credentials": ACCOUNT, "balances": {"USDT": 1}}, "not with balances"),
+        ({"id": "okx", "orders": "live", "credentials": ACCOUNT}, "okx knows an account by its password, too"),
+        ({"id": "bitmart", "orders": "live", "credentials": ACCOUNT}, "bitmart knows an account by its uid, too"),
+        ({"id": "hyperliquid", "orders": "live", "credentials": ACCOUNT}, "by more than a key"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, fields, message):

@@ -85,15 +85,18 @@ class World:
             status, "", order.group, 2,
         )  # fmt: skip
 
+    def fill(self, order: Order, amount: str, fill_id: int = 1, price: int = 100) -> Fill:
+        """Return a fill of an order, its fee 0.1 USDT."""
+        size = D(amount)
+        return Fill(
+            fill_id, order.client_id, "paper", order.symbol, order.side, D(price), size, size * price, D("0.1"), "USDT",
+            500_000, False, "entry", order.group,
+        )  # fmt: skip
+
     def filled(self, order: Order, amount: str, fill_id: int = 1, price: int = 100) -> None:
         """Let the venue have filled an order, with its money moved."""
         size = D(amount)
-        self.venue.told_fills.append(
-            Fill(
-                fill_id, order.client_id, "paper", order.symbol, order.side, D(price), size, size * price, D("0.1"),
-                "USDT", 500_000, False, "entry", order.group,
-            )
-        )  # fmt: skip
+        self.venue.told_fills.append(self.fill(order, amount, fill_id, price))
         base = order.symbol.split("/")[0]
         self.venue.money["USDT"] -= order.side * size * price + D("0.1")
         self.venue.money[base] = self.venue.money.get(base, D(0)) + order.side * size

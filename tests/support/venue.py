@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from autotrader.core.errors import UnknownOrder, VenueUnavailable
-from autotrader.execution.orders import Fill, Guard, VenueOrder
+from autotrader.core.errors import OrderUntold, UnknownOrder, VenueUnavailable
+from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.protocol import Balance, VenuePosition
 
@@ -27,6 +28,11 @@ class ToldVenue:
         self.money: dict[str, Decimal] = {"USDT": D(10_000)}
         self.held: dict[str, VenuePosition] = {}
         self.guards: list[tuple[str, Guard | None]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked: list[str] = []
+        self.answers: list[Exception] = []
+        self.untold = False
 
     def _ask(self) -> None:
         if self.down:
@@ -53,14 +59,35 @@ class ToldVenue:
 
     async def order(self, client_id: str) -> VenueOrder | None:
         self._ask()
+        if self.untold:
+            raise OrderUntold(client_id)
         return self.told_orders.get(client_id)
 
     async def open_orders(self) -> Sequence[VenueOrder]:
         self._ask()
         return [order for order in self.told_orders.values() if order.status == "open"]
 
-    async def cancel(self, client_id: str) -> VenueOrder:
+    async def submit(self, request: OrderRequest) -> VenueOrder:
+        """Take an order once `gate` is open, or raise the next of `answers`."""
+        self.asked.append("submit")
+        await self.gate.wait()
         self._ask()
+        if self.answers:
+            raise self.answers.pop(0)
+        number = f"v{len(self.told_orders) + 1}"
+        order = VenueOrder(
+            request.client_id, number, request.symbol, request.side, request.type, request.price, request.amount,
+            D(0), None, "open", "", request.group, self.now_ms,
+        )  # fmt: skip
+        self.told_orders[request.client_id] = order
+        return order
+
+    async def cancel(self, client_id: str) -> VenueOrder:
+        self.asked.append("cancel")
+        await self.gate.wait()
+        self._ask()
+        if self.answers:
+            raise self.answers.pop(0)
         if client_id not in self.told_orders:
             raise UnknownOrder(client_id)
         self.told_orders[client_id] = self.told_orders[client_id]._replace(status="canceled")

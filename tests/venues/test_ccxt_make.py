@@ -100,16 +100,19 @@ async def test_an_exchange_that_ccxt_does_not_have_is_an_error():
 
 
 def test_a_declaration_becomes_the_clients_settings_and_its_secrets_stay_out_of_sight(tmp_path):
-    secrets = SecretSource(tmp_path, {"KEY": "the-key-itself", "SECRET": "the-secret-itself"})
+    secrets = SecretSource(
+        tmp_path, {"KEY": "the-key-itself", "SECRET": "the-secret-itself", "PHRASE": "the-phrase-itself"}
+    )
     text = {
         "kind": "ccxt",
         "id": "okx",
         "market": "swap",
         "orders": "live",
-        "credentials": {"key": "${env:KEY}", "secret": "${env:SECRET}"},
+        "credentials": {"key": "${env:KEY}", "secret": "${env:SECRET}", "password": "${env:PHRASE}"},
         "unprotected": "accept",
     }
     settings = settings_of("mine", CcxtExchange.model_validate(text, context={"secrets": secrets}))
     assert (settings.name, settings.id, settings.market, settings.unprotected) == ("mine", "okx", "swap", True)
-    assert settings.credentials == {"key": "the-key-itself", "secret": "the-secret-itself"}
+    expected = {"key": "the-key-itself", "secret": "the-secret-itself", "password": "the-phrase-itself"}
+    assert settings.credentials == expected
     assert "itself" not in repr(settings)

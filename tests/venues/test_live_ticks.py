@@ -72,6 +72,18 @@ async def test_trades_of_one_millisecond_count_their_rows_and_none_is_told_twice
     await listener.close()
 
 
+async def test_when_a_stream_last_spoke_is_known_though_it_told_nothing_new():
+    clock, feed, market, listener, say = await start(QUOTES)
+    assert market.heard_ms(QUOTES) == market.heard_ms(TRADES) == 0
+    await say(quotes())
+    assert market.heard_ms(QUOTES) == BEGIN
+    feed.books[A] = book()
+    await clock.advance(40)
+    assert market.heard_ms(QUOTES) > BEGIN + 30_000
+    assert len(listener.of(QuoteChanged)) == 1
+    await listener.close()
+
+
 async def test_a_hole_in_ids_that_count_is_filled_before_anything_newer_is_told():
     clock, feed, _, listener, say = await start(TRADES, ids_count=True, from_id="fromId")
     feed.prints[A] = [trade(number) for number in range(1, 2_600)]

@@ -49,10 +49,10 @@ async def trade(path, bars, lives):
     per_life = bars // lives
     for life in range(lives):
         declared = PaperSettings(
-            "paper",
-            "spot",
-            market,
-            {"USDT": D(100_000)},
+            name="paper",
+            market="spot",
+            source=market,
+            balances={"USDT": D(100_000)},
             speed=float("inf"),
             maker_fee=D("0.001"),
             taker_fee=D("0.001"),

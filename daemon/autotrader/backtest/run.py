@@ -29,8 +29,8 @@ from autotrader.backtest.result import (
     Trades,
 )
 from autotrader.backtest.summary import measured
+from autotrader.config.exchanges import balance_of, currency_of, fees_of, least_of
 from autotrader.config.load import Declarations
-from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core import jit
 from autotrader.core.errors import AutotraderError
@@ -54,8 +54,8 @@ MetricsOf = Callable[[str], Metrics]
 def exchange_of(name: str, declarations: Declarations, source: Source, metrics: MetricsOf | None = None) -> Exchange:
     """Return a declared exchange as the engine takes it."""
     declared = declarations.exchanges[name]
-    quote = account_currency(declarations.daemon, [declared])
-    balance = declared.balances.get(quote, Decimal(0))
+    quote, fees = currency_of(name, declarations), fees_of(declared)
+    balance = balance_of(declared, quote)
     bars, start_ms = source(name)
     return Exchange(
         name,
@@ -63,10 +63,10 @@ def exchange_of(name: str, declarations: Declarations, source: Source, metrics: 
         quote,
         declared.budget.amount if declared.budget else balance,
         balance,
-        declared.fees.maker,
-        declared.fees.taker,
+        fees.maker,
+        fees.taker,
         declared.slippage,
-        declared.min_notional.amount if declared.min_notional else Decimal(0),
+        least_of(declared),
         declared.latency,
         declared.leverage,
         bars,

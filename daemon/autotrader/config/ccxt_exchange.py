@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from autotrader.config.exchange_ids import EXCHANGE_IDS, SPOT_IDS, SWAP_IDS
+from autotrader.config.exchange import BUDGET, LEVERAGE, Balances, Fees, check_money
+from autotrader.config.exchange_ids import CREDENTIALS, EXCHANGE_IDS, SPOT_IDS, SWAP_IDS
 from autotrader.config.model import Declared, trouble
 from autotrader.config.secrets import Secret
-from autotrader.config.types import MoneyAmount
+from autotrader.config.types import DurationOrZeroMs, FractionOrZero, MoneyAmount
 from autotrader.config.wording import did_you_mean, shown
+
+STOPS_AT_VENUE = frozenset({"binance"})
+"""Exchanges where protective exits rest at the exchange itself, spot and swap: they work while the daemon is away."""
+
+PAPER_MONEY = Decimal(10000)
+"""The USDT that `orders: paper` starts with where no balances are declared."""
 
 
 class Credentials(Declared):
@@ -43,12 +51,34 @@ class CcxtExchange(Declared):
     url: Annotated[str, Field(max_length=200)] = Field(
         default="", description="Another host for everything, as a test network's or the emulator's."
     )
-    budget: MoneyAmount | None = Field(
-        default=None, description="The money to trade with, where not all of the balance, as 5000 USDT."
+    balances: Balances = Field(
+        default={},
+        max_length=100,
+        description="paper: the money at the start, by currency; left out: 10000 USDT. live: as the exchange tells.",
     )
+    budget: MoneyAmount | None = Field(default=None, description=BUDGET)
+    fees: Fees | None = Field(
+        default=None,
+        description="What a fill costs; left out: what the exchange tells, and 0.1% where that is not known yet.",
+    )
+    slippage: FractionOrZero = Field(
+        default=Decimal("0.0002"),
+        description="How much worse than the price a taker fills, as 2bps: on paper, in backtests, in reserves.",
+    )
+    latency: DurationOrZeroMs = Field(
+        default=50, description="On paper and in backtests, from an order to its place in the market, as 50ms."
+    )
+    leverage: int = Field(default=1, ge=1, le=125, description=LEVERAGE)
     unprotected: Literal["accept"] | None = Field(
         default=None, description="accept: trade though the exchange keeps no protective exits while we are away."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _paper_money(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("balances") is None and value.get("orders", "paper") == "paper":
+            return {**value, "balances": {"USDT": PAPER_MONEY}}
+        return value
 
     @field_validator("id")
     @classmethod
@@ -78,7 +108,26 @@ class CcxtExchange(Declared):
         if self.id not in {"spot": SPOT_IDS, "swap": SWAP_IDS}[self.market]:
             other = "spot" if self.market == "swap" else "swap"
             raise trouble(f"{self.id} has no {self.market} market", f"write market: {other}", at=("market",))
-        if self.orders == "live" and self.credentials is None:
-            hint = "give credentials: {key: ${env:NAME}, secret: ${file:NAME}}, or write orders: paper"
-            raise trouble("live orders need an account", hint, at=("orders",))
+        check_money(self.market, self.leverage, self.balances, simulated=self.orders == "paper", budget=self.budget)
+        if self.orders == "live":
+            self._accountable()
         return self
+
+    def _accountable(self) -> None:
+        """Refuse live orders without an account, or with money that only the exchange can tell."""
+        needed = CREDENTIALS.get(self.id, ("key", "secret"))
+        if not needed:
+            message = f"{self.id} knows an account by more than a key, which is not built yet"
+            raise trouble(message, "write orders: paper", at=("orders",))
+        given = self.credentials
+        if given is None:
+            wanted = ", ".join(f"{name}: ${{file:{self.id}_{name}}}" for name in needed)
+            hint = f"write below credentials: {wanted}; or write orders: paper"
+            raise trouble("live orders need an account", hint, at=("orders",))
+        for name in needed:
+            if getattr(given, name) is None:
+                hint = f"add {name}: ${{file:{self.id}_{name}}}"
+                raise trouble(f"{self.id} knows an account by its {name}, too", hint, at=("credentials",))
+        if self.balances:
+            hint = "remove it; budget: limits what is used of what the exchange holds"
+            raise trouble("live orders trade with what the exchange holds, not with balances", hint, at=("balances",))

@@ -78,11 +78,13 @@ class DashboardSettings(Declared):
 
 class DaemonSettings(Declared):
     planned: ClassVar[Mapping[str, str]] = {
-        "mode: live": "it comes with live trading; until then every order is simulated",
         "telegram": "it comes with the Telegram bot",
     }
 
-    mode: Literal["paper"] = Field(default="paper", description="paper: no order ever leaves this machine.")
+    mode: Literal["paper", "live"] = Field(
+        default="paper",
+        description="paper: no order ever leaves this machine. live: those of exchanges with `orders: live` do.",
+    )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         default="UTC",
         description="For schedules and what people read; everything stored is UTC.",
@@ -91,7 +93,7 @@ class DaemonSettings(Declared):
     language: Literal["ko", "en"] = Field(default="en", description="Language of the dashboard and of reports.")
     currency: CurrencyStr | None = Field(
         default=None,
-        description="What equity and limits are counted in; left out: the one currency of the balances, else USDT.",
+        description="What equity and limits are counted in; left out: the one currency of the exchanges, else USDT.",
     )
     store: PathStr = Field(default="var/autotrader.db", description="The journal's file.")
     data: PathStr = Field(default="var/data", description="The folder of recorded market history.")

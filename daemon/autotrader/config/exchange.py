@@ -1,4 +1,4 @@
-"""The schema of exchanges.d: where strategies trade. The embedded market now; real exchanges join later."""
+"""The schema of `kind: simulated`, the embedded market, and what it has in common with real exchanges."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from autotrader.config.types import (
     SymbolStr,
 )
 from autotrader.core.units import Money
-
-PLANNED_EXCHANGES: Mapping[str, str] = {"ccxt": "real exchanges come with live trading"}
 
 Symbols = Annotated[tuple[SymbolStr, ...], Field(min_length=1, max_length=100)]
 
@@ -55,6 +53,27 @@ class Fees(Declared):
     taker: FractionOrZero = Field(default=Decimal("0.001"), description="Fee of an order that took, as 0.1%.")
 
 
+Balances = Mapping[CurrencyStr, Annotated[Decimal, Field(ge=0)]]
+"""Money by currency."""
+
+LEVERAGE = "On a swap, how many times its share of the money a strategy may hold; 1 unless declared."
+BUDGET = "The money to trade with, where not all of the balance, as 5000 USDT."
+
+
+def check_money(market: str, leverage: int, balances: Balances, *, simulated: bool, **money: Money | None) -> None:
+    """Refuse leverage on a spot market; of simulated money, balances of nothing and sums in a currency without one."""
+    if leverage > 1 and market != "swap":
+        raise trouble("what is owned on a spot market has no leverage", "write market: swap", at=("leverage",))
+    if not simulated:
+        return
+    if not any(balances.values()):
+        raise trouble("every balance is zero", "give one currency an amount, as {USDT: 10000}", at=("balances",))
+    for name, one in money.items():
+        if one and one.currency not in balances:
+            hint = f"the balances are in {', '.join(balances)}"
+            raise trouble(f"there is no balance in {one.currency}", hint, at=(name,))
+
+
 class SimulatedExchange(Declared):
     """The embedded market: recorded or generated prices, orders filled here."""
 
@@ -64,27 +83,20 @@ class SimulatedExchange(Declared):
     )
     replay: Replay | None = Field(default=None, description="Recorded history to replay.")
     generate: Generate | None = Field(default=None, description="A seeded market, where there is no history.")
-    balances: Mapping[CurrencyStr, Annotated[Decimal, Field(ge=0)]] = Field(
+    balances: Balances = Field(
         default={"USDT": Decimal(10000)},
         min_length=1,
         max_length=100,
         description="The money at the start, by currency.",
     )
     fees: Fees = Field(default_factory=Fees, description="What a fill costs.")
-    leverage: int = Field(
-        default=1,
-        ge=1,
-        le=125,
-        description="On a swap, how many times its share of the money a strategy may hold; 1 unless declared.",
-    )
+    leverage: int = Field(default=1, ge=1, le=125, description=LEVERAGE)
     latency: DurationOrZeroMs = Field(default=50, description="From an order to its place in the market, as 50ms.")
     slippage: FractionOrZero = Field(
         default=Decimal("0.0002"), description="How much worse than the price a taker fills, as 2bps."
     )
     min_notional: MoneyAmount | None = Field(default=None, description="The smallest order, as 5 USDT.")
-    budget: MoneyAmount | None = Field(
-        default=None, description="The money to trade with, where not all of the balance, as 5000 USDT."
-    )
+    budget: MoneyAmount | None = Field(default=None, description=BUDGET)
 
     @model_validator(mode="before")
     @classmethod
@@ -97,21 +109,15 @@ class SimulatedExchange(Declared):
     def _consistent(self) -> SimulatedExchange:
         if self.replay and self.generate:
             raise trouble("a market is replayed or generated, not both", "remove one of the two", at=("generate",))
-        if self.leverage > 1 and self.market != "swap":
-            raise trouble("what is owned on a spot market has no leverage", "write market: swap", at=("leverage",))
-        if not any(self.balances.values()):
-            raise trouble("every balance is zero", "give one currency an amount, as {USDT: 10000}", at=("balances",))
-        for name, money in (("budget", self.budget), ("min_notional", self.min_notional)):
-            self._known_currency(name, money)
+        check_money(
+            self.market,
+            self.leverage,
+            self.balances,
+            simulated=True,
+            budget=self.budget,
+            min_notional=self.min_notional,
+        )
         return self
-
-    def _known_currency(self, name: str, money: Money | None) -> None:
-        if money and money.currency not in self.balances:
-            raise trouble(
-                f"there is no balance in {money.currency}",
-                f"the balances are in {', '.join(self.balances)}",
-                at=(name,),
-            )
 
     @property
     def source(self) -> Replay | Generate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _ALL = """
 aftermath alpaca apex aster backpack bequant bigone binance binancecoinm binanceus binanceusdm bingx bit2c
 bitbank bitbns bitfinex bitflyer bitget bithumb bitmart bitmex bitopro bitrue bitso bitstamp bitteam bittrade
@@ -31,6 +33,17 @@ kucoineu kucoinfutures lighter mexc modetrade mudrex okx okxus pacifica paradex 
 whitebit woo woofipro xt zebpay
 """
 
+_WITH_PHRASE = """
+apex bitget blofin coinbaseexchange coinbaseinternational deepcoin kucoin kucoineu kucoinfutures myokx okx okxus
+weex
+"""
+
+_WITH_UID = "bitmart coinmate cryptomus"
+
+_OTHERWISE = """
+aftermath aster derive dydx extended grvt hibachi hyperliquid lighter modetrade ndax pacifica paradex woofipro
+"""
+
 EXCHANGE_IDS = frozenset(_ALL.split())
 """Every exchange of ccxt's REST half."""
 
@@ -39,3 +52,10 @@ SPOT_IDS = frozenset(_SPOT.split())
 
 SWAP_IDS = frozenset(_SWAP.split())
 """Those with perpetual swaps."""
+
+CREDENTIALS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(_WITH_PHRASE.split(), ("key", "secret", "password")),
+    **dict.fromkeys(_WITH_UID.split(), ("key", "secret", "uid")),
+    **dict.fromkeys(_OTHERWISE.split(), ()),
+}
+"""What an exchange knows an account by, where that is not a key and a secret alone; nothing: by what is not built."""

@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from autotrader.config.canonical import canonical, digest
+from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.config.daemon import DaemonSettings
 from autotrader.config.exchange import SimulatedExchange
+from autotrader.config.exchanges import Exchange
 from autotrader.config.files import Signature, read_regular, signature
 from autotrader.config.folder import Found, listing
 from autotrader.config.references import Accepted, Names, WarnHistory, WarnMetric, cross_check
@@ -34,7 +36,7 @@ class Declarations:
 
     daemon: DaemonSettings
     strategies: Mapping[str, StrategyParams]
-    exchanges: Mapping[str, SimulatedExchange]
+    exchanges: Mapping[str, Exchange]
     risks: Mapping[str, RiskLimits]
     texts: Mapping[str, str] = field(repr=False)
     forms: Mapping[str, str] = field(repr=False)
@@ -141,7 +143,7 @@ def _names(files: tuple[Found, ...]) -> Names:
 def _gather(files: tuple[Found, ...], entries: Mapping[str, _Entry]) -> Accepted:
     daemon: DaemonSettings | None = None
     strategies: dict[str, StrategyParams] = {}
-    exchanges: dict[str, SimulatedExchange] = {}
+    exchanges: dict[str, Exchange] = {}
     risks: dict[str, RiskLimits] = {}
     paths: dict[str, str] = {}
     for file in files:
@@ -149,8 +151,9 @@ def _gather(files: tuple[Found, ...], entries: Mapping[str, _Entry]) -> Accepted
         if isinstance(declared, StrategyParams):
             strategies[file.name] = declared
             paths[file.name] = file.path
-        elif isinstance(declared, SimulatedExchange):
+        elif isinstance(declared, SimulatedExchange | CcxtExchange):
             exchanges[file.name] = declared
+            paths[f"exchanges/{file.name}"] = file.path
         elif isinstance(declared, RiskLimits):
             risks[file.name] = declared
             paths[f"risk/{file.name}"] = file.path

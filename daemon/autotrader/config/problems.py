@@ -26,6 +26,7 @@ _SECRET_KEY = re.compile(
 _SECRET_INLINE = re.compile(
     r"(?i)((?<![\w-])[\w-]*(?:pas+|secr|tok|key|cred|pwd|auth)[\w-]*['\"]?\s*:\s*)(?!['\"]?\$\{)\S.*$"
 )
+_REFERENCE_LINE = re.compile(r"\s*[\w-]+\s*:\s*(['\"]?)\$\{(env|file):[\w.-]+\}\1\s*(#.*)?")
 
 
 class Reporter:
@@ -166,16 +167,22 @@ class Reporter:
 
 
 def masked(lines: list[str]) -> list[str]:
-    """Return lines in which no value of a key that sounds like a secret can be read, continuation lines included."""
+    """Return lines in which no value of a key that sounds like a secret can be read, continuation lines included.
+
+    Below a key without a value, as `credentials:`, a line that only refers to a secret is shown: it gives none away.
+    """
     result: list[str] = []
-    hidden = -1
+    hidden, keys = -1, False
     for whole in lines:
         line = whole[:LONGEST_LINE]
         indent = len(line) - len(line.lstrip())
         if hidden >= 0 and line.strip() and indent > hidden:
-            result.append(" " * indent + "***")
+            shown_whole = keys and _REFERENCE_LINE.fullmatch(line)
+            result.append(_SECRET_INLINE.sub(r"\1***", line) if shown_whole else " " * indent + "***")
             continue
-        hidden = indent if _SECRET_KEY.match(line) and "${" not in line else -1
+        named = _SECRET_KEY.match(line)
+        hidden = indent if named and "${" not in line else -1
+        keys = named is not None and named[4].partition("#")[0].strip() == ""
         result.append(_SECRET_INLINE.sub(r"\1***", line))
     return result
 

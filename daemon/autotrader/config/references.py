@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
+from autotrader.config.ccxt_exchange import STOPS_AT_VENUE, CcxtExchange
 from autotrader.config.daemon import DaemonSettings
-from autotrader.config.exchange import Generate, SimulatedExchange
+from autotrader.config.exchanges import Exchange, currency_of, equity_currency, generated, is_live, recorded
 from autotrader.config.folder import MAIN
 from autotrader.config.nodes import Mapping as MappingNode
 from autotrader.config.nodes import Scalar
@@ -27,6 +28,10 @@ WarnMetric = Callable[[str, str, str], str]
 """Says what a data folder lacks of a metric's file and column; nothing where it has them. Given by the app."""
 
 
+STOPS = ("stop_loss", "take_profit", "trailing_stop")
+"""The protective exits: those that an exchange itself must keep, or nobody does while the daemon is away."""
+
+
 class Names(NamedTuple):
     """Every declared name, those of refused files too, so that one mistake is not told twice."""
 
@@ -40,7 +45,7 @@ class Accepted(NamedTuple):
 
     daemon: DaemonSettings | None
     strategies: Mapping[str, StrategyParams]
-    exchanges: Mapping[str, SimulatedExchange]
+    exchanges: Mapping[str, Exchange]
     risks: Mapping[str, RiskLimits]
     paths: Mapping[str, str]
     texts: Mapping[str, str]
@@ -55,7 +60,9 @@ def cross_check(
     if daemon and daemon.risk != "default" and daemon.risk not in names.risks:
         message = f"risk profile '{daemon.risk}' does not exist"
         yield _report(accepted, MAIN).key_or_top(("risk",), message, _hint(daemon.risk, names.risks, "risk.d"))
-    yield from _limits(accepted, account_currency(daemon, accepted.exchanges.values()))
+    yield from _limits(accepted, equity_currency(accepted))
+    yield from _live(accepted, names)
+    yield from _added_up(accepted)
     yield from _refused(accepted, names)
     adopters: dict[str, str] = {}
     told: dict[tuple[str, str, str], str] = {}
@@ -77,10 +84,34 @@ def cross_check(
             yield from _history(accepted, path, strategy, warn_history, told)
 
 
-def account_currency(daemon: DaemonSettings | None, exchanges: Iterable[SimulatedExchange]) -> str:
-    """Return what equity and limits are counted in: as declared, else the one currency of all balances, else USDT."""
-    held = {name for exchange in exchanges for name, amount in exchange.balances.items() if amount}
-    return (daemon and daemon.currency) or (held.pop() if len(held) == 1 else "USDT")
+def _live(accepted: Accepted, names: Names) -> Iterator[Problem]:
+    """Yield what must be said before real orders may leave."""
+    daemon = accepted.daemon
+    if daemon is None and MAIN in accepted.texts:  # it was refused, so what it says is not known
+        return
+    if daemon is not None and daemon.mode == "live":
+        if daemon.risk == "default" and "default" not in names.risks:
+            message = "mode: live needs risk limits, and there are none"
+            yield _report(accepted, MAIN).key_or_top(("mode",), message, "write risk.d/default.yaml")
+        return
+    for name, exchange in accepted.exchanges.items():
+        if is_live(exchange):
+            message = "real orders are declared, but the daemon's mode is paper"
+            hint = "say  mode: live  in autotrader.yaml, or  orders: paper"
+            yield _report(accepted, accepted.paths[f"exchanges/{name}"]).key_or_top(("orders",), message, hint)
+
+
+def _added_up(accepted: Accepted) -> Iterator[Problem]:
+    """Warn of exchanges whose money is of another currency than the equity that it is added to."""
+    used = {name for one in accepted.strategies.values() for _, name in one.exchanges()} & accepted.exchanges.keys()
+    whole = equity_currency(accepted)
+    for name in sorted(used):
+        own = currency_of(name, accepted)
+        if own != whole:
+            message = f"the money of '{name}' is counted in {own}, and added to equity in {whole} without a rate"
+            hint = "limits in shares of equity mean little then; give each currency a daemon of its own"
+            report = _report(accepted, accepted.paths[f"exchanges/{name}"])
+            yield report.key_or_top(("balances",), message, hint, "warning")
 
 
 def _limits(accepted: Accepted, currency: str) -> Iterator[Problem]:
@@ -143,27 +174,47 @@ def _market(
     if exchange.market == "spot" and strategy.wants_shorts():
         message = f"this strategy sells short, but '{name}' is a spot market"
         yield _report(accepted, path).key_or_top(keys, message, "use an exchange with  market: swap")
+    yield from _unprotected(accepted, path, strategy, name)
     if not isinstance(strategy, SingleExchange):
         return
-    if isinstance(exchange.source, Generate) and strategy.feed is not None:
+    drawn = generated(exchange)
+    if drawn and strategy.feed is not None:
         message = f"'{name}' is a generated market, which has no {strategy.feed}"
         yield _report(accepted, path).key_or_top(("feed",), message, "write timeframe: 5m, or replay a recorded market")
     for index, symbol in enumerate(strategy.symbols):
         place = ("symbols", index)
-        if isinstance(exchange.source, Generate) and symbol not in exchange.source.symbols:
-            hint = f"it has {', '.join(exchange.source.symbols[:10])}"
+        if drawn and symbol not in drawn.symbols:
+            hint = f"it has {', '.join(drawn.symbols[:10])}"
             yield _report(accepted, path).key_or_top(place, f"exchange '{name}' does not generate {symbol}", hint)
-        quote, counted = split_symbol(symbol)[1], account_currency(accepted.daemon, (exchange,))
+        quote, counted = split_symbol(symbol)[1], currency_of(name, accepted)
         if quote != counted:
             message = f"{symbol} is paid in {quote}, but the money of '{name}' is counted in {counted}"
-            yield _report(accepted, path).key_or_top(place, message, f"trade a symbol that is paid in {counted}")
-        elif quote not in exchange.balances:
+            hint = f"trade a symbol that is paid in {counted}"
+            if isinstance(exchange, CcxtExchange):
+                money = "balances" if exchange.orders == "paper" else "a budget"
+                hint += f", or declare {money} in {quote} in {accepted.paths[f'exchanges/{name}']}"
+            yield _report(accepted, path).key_or_top(place, message, hint)
+        elif not is_live(exchange) and quote not in exchange.balances:
             message = f"exchange '{name}' holds no {quote} to trade {symbol} with"
             yield _report(accepted, path).key_or_top(place, message, "no entry can be paid", "warning")
         size = strategy.size
         if isinstance(size, NotionalSize) and size.amount.currency != quote:
             message = f"the size is in {size.amount.currency}, but {symbol} is paid in {quote}"
             yield _report(accepted, path).key_or_top(("size", "amount"), message, f"write it in {quote}")
+
+
+def _unprotected(accepted: Accepted, path: str, strategy: StrategyParams, name: str) -> Iterator[Problem]:
+    """Yield the stops that an exchange would not keep, unless it is declared that they need not be kept there."""
+    exchange = accepted.exchanges[name]
+    if not isinstance(exchange, CcxtExchange) or exchange.orders != "live":
+        return
+    if exchange.id in STOPS_AT_VENUE or exchange.unprotected == "accept":
+        return
+    for key in STOPS:
+        if getattr(strategy.exits, key) is not None:
+            message = f"'{name}' keeps no {key}: nothing guards the position there while the daemon is away"
+            hint = f"remove it, or say  unprotected: accept  in {accepted.paths[f'exchanges/{name}']}"
+            yield _report(accepted, path).key_or_top(("exits", key), message, hint)
 
 
 def _history(
@@ -174,21 +225,24 @@ def _history(
     told: dict[tuple[str, str, str], str],
 ) -> Iterator[Problem]:
     exchange = accepted.exchanges.get(strategy.exchange)
-    if exchange is None or exchange.replay is None:
+    source = recorded(exchange, accepted.daemon) if exchange is not None else None
+    if source is None:
         return
     for index, symbol in enumerate(strategy.symbols):
         key = (strategy.exchange, symbol, strategy.series)
         if key not in told:
-            told[key] = warn_history(_folder(accepted, exchange), exchange.replay.exchange, symbol, strategy.series)
+            told[key] = warn_history(source.data, source.exchange, symbol, strategy.series)
         message, _, hint = told[key].partition("; ")
+        if isinstance(exchange, CcxtExchange):
+            hint = "a backtest needs it, trading does not"
         if message:
             yield _report(accepted, path).key_or_top(("symbols", index), message, hint, "warning")
 
 
-def _folder(accepted: Accepted, exchange: SimulatedExchange | None) -> str:
+def _folder(accepted: Accepted, exchange: Exchange | None) -> str:
     """Return the folder of history behind an exchange: the one that it replays, else the daemon's own."""
-    replay = exchange.replay if exchange is not None else None
-    return (replay and replay.data) or (accepted.daemon or DaemonSettings.model_validate({})).data
+    source = recorded(exchange, accepted.daemon) if exchange is not None else None
+    return source.data if source else (accepted.daemon or DaemonSettings.model_validate({})).data
 
 
 def _elsewhere(accepted: Accepted, names: Names, path: str, strategy: StrategyParams, read: Read) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from autotrader.config.daemon import DaemonSettings
-from autotrader.config.exchange import SimulatedExchange
+from autotrader.config.exchanges import EXCHANGE_KINDS
 from autotrader.config.model import Declared
 from autotrader.config.risk import RiskLimits
 from autotrader.config.strategy import StrategyParams
@@ -22,7 +22,7 @@ def schemas(kinds: Mapping[str, type[StrategyParams]]) -> Mapping[str, dict[str,
     return {
         "daemon.json": _one(DaemonSettings, "The daemon's own settings"),
         "strategy.json": _any_of(kinds, "A strategy"),
-        "exchange.json": _any_of({"simulated": SimulatedExchange}, "An exchange"),
+        "exchange.json": _any_of(EXCHANGE_KINDS, "An exchange"),
         "risk.json": _one(RiskLimits, "Risk limits"),
     }
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from autotrader.config.canonical import canonical
 from autotrader.config.daemon import DaemonSettings
-from autotrader.config.exchange import PLANNED_EXCHANGES, SimulatedExchange
+from autotrader.config.exchanges import EXCHANGE_KINDS
 from autotrader.config.folder import Found
 from autotrader.config.model import Declared, called
 from autotrader.config.nodes import Mapping as MappingNode
@@ -103,7 +103,7 @@ def _model(
     planned = dict.fromkeys(kinds.planned, "it comes with the other strategy kinds")
     noun = "strategy"
     if found.section == "exchanges":
-        built, planned, noun = {"simulated": SimulatedExchange}, dict(PLANNED_EXCHANGES), "exchange"
+        built, planned, noun = EXCHANGE_KINDS, {}, "exchange"
     return _by_kind(root, report, built, planned, noun)
 
 

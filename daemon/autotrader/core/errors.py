@@ -87,6 +87,10 @@ class VenueUnavailable(VenueError):
     """Raised when a venue cannot be asked now; nothing is known to have changed there."""
 
 
+class OrderUntold(VenueUnavailable):
+    """Raised when a venue answers but does not tell yet what became of one order of ours; it is asked again."""
+
+
 class AmbiguousSubmit(VenueError):
     """Raised when a request left and no answer came: the order may exist and is looked up by its id."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
-from autotrader.config.references import account_currency
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import Money
 from autotrader.execution.leg import Policy
@@ -23,7 +23,7 @@ def limits_of(declarations: Declarations) -> Limits:
     declared = declarations.risks.get(declarations.daemon.risk)
     if declared is None:
         return Limits()
-    rest, currency = declared.cooldown, account_currency(declarations.daemon, declarations.exchanges.values())
+    rest, currency = declared.cooldown, equity_currency(declarations)
     return Limits(
         max_order=_cap(declared.max_order, currency),
         max_position=_cap(declared.max_position, currency),

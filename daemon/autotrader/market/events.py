@@ -38,12 +38,13 @@ def as_bar(event: TradePrinted | QuoteChanged | BookChanged, per_price: float) -
         case TradePrinted():
             return Bar(event.ts_ms, event.price, event.price, event.price, event.price, event.amount)
         case QuoteChanged():
-            return _quote(event.ts_ms, event.bid, event.ask, per_price)
+            return quote_bar(event.ts_ms, event.bid, event.ask, per_price)
         case BookChanged() if event.bids and event.asks:
-            return _quote(event.ts_ms, event.bids[0][0], event.asks[0][0], per_price)
+            return quote_bar(event.ts_ms, event.bids[0][0], event.asks[0][0], per_price)
     return None
 
 
-def _quote(ts_ms: int, bid: float, ask: float, per_price: float) -> Bar:
+def quote_bar(ts_ms: int, bid: float, ask: float, per_price: float) -> Bar:
+    """Return a quote as the bar of one moment."""
     price = middle(bid, ask, per_price)
     return Bar(ts_ms, price, ask, bid, price, 0.0)

@@ -18,7 +18,7 @@ class Account:
 
     `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
     is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
-    why nothing may be entered here.
+    why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Account:
     idle: bool = False
     known: bool = False
     locked: str = ""
+    doubt: tuple[tuple[Decimal, tuple[tuple[str, str], ...]], float] | None = None
     prices: dict[str, Decimal] = field(default_factory=dict)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)

@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 
 from autotrader.config.diff import Diff
+from autotrader.config.exchanges import ledger_of
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
-from autotrader.core.errors import BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.declared import limits_of
@@ -34,6 +35,7 @@ from autotrader.runtime.loop import TradingLoop, breakers_from
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.recovery import recover
 from autotrader.runtime.reload import INVALID_START, Reloader
+from autotrader.runtime.sender import IN_TURN
 from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
@@ -41,6 +43,7 @@ from autotrader.strategies.contract import Kind
 from autotrader.venues.protocol import Venue
 
 MAX_BACKOFF_S = 60.0
+TEND_S = 1.0
 STOP_TIMEOUT_S = 10.0
 MAX_UNREADY_STARTS = 3
 
@@ -86,7 +89,8 @@ class Daemon:
     async def start(self) -> None:
         """Recover from the journal and the venues, then trade.
 
-        Raises ConfigError where there is no valid configuration at all, LockHeld, StoreError and VenueUnavailable.
+        Raises ConfigError where there is no valid configuration at all, AutotraderError for an exchange that is another
+        one than the journal knows, LockHeld, StoreError and VenueUnavailable.
         """
         seams = self.seams
         loaded = await asyncio.to_thread(seams.load)
@@ -104,8 +108,9 @@ class Daemon:
             await self._open(name, declarations)
         await self._legs(desk)
         await self._begin(declarations, last)
+        loop.sender.failed = self.fatal
         for name in loop.accounts:
-            self._spawn(f"exchange {name}", self._follow(name))
+            self._attend(name)
         self.commands = Commands(self)
         server = ControlServer(socket_path(seams.root), self.commands.handle)
         await server.start()
@@ -167,11 +172,24 @@ class Daemon:
             self.journal.flag("starts", unready + 1)
 
     async def _open(self, name: str, declarations: Declarations) -> None:
+        self._same_ledger(name, ledger_of(declarations.exchanges[name]))
         venue = self.seams.venue(name, declarations)
         await venue.open()
         self.loop.desk.venues[name] = venue
         self.loop.accounts[name] = self.seams.account(name, declarations)
         self.loop.metrics[name] = self.seams.metrics(name, declarations)
+
+    def _same_ledger(self, name: str, ledger: str) -> None:
+        """Refuse a name under which the journal holds another ledger, as paper's where real orders are declared now."""
+        key = f"ledger {name}"
+        before = self.journal.flags().get(key)
+        if before == ledger:
+            return
+        if before is not None and self.journal.progress_of(name).fill_id:
+            message = f"exchanges.d/{name}.yaml: the journal's fills under this name are of '{before}', not '{ledger}'"
+            raise AutotraderError(f"{message}; rename the file, or name another store in autotrader.yaml")
+        with self.journal.write():
+            self.journal.flag(key, ledger)
 
     async def _legs(self, desk: Desk) -> None:
         for row in self.journal.legs():
@@ -274,6 +292,11 @@ class Daemon:
         self.failure = error
         self.stopping.set()
 
+    def _attend(self, name: str) -> None:
+        self._spawn(f"exchange {name}", self._follow(name))
+        if self.loop.desk.venues[name].remote:
+            self._spawn(f"orders on {name}", self._tend(name))
+
     async def _follow(self, name: str) -> None:
         """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""
         wait_s = 1.0
@@ -284,10 +307,27 @@ class Daemon:
                     wait_s = 1.0
             except VenueUnavailable as error:
                 log.warning("an exchange cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
-                await self.seams.clock.sleep(wait_s)
-                wait_s = min(wait_s * 2, MAX_BACKOFF_S)
-                async with self.loop.turn:
-                    await recover(self.loop, name)
+                wait_s = await self._recover(name, wait_s)
+
+    async def _recover(self, name: str, wait_s: float) -> float:
+        """Wait, then recover, until that works; return how long to wait where it fails again soon."""
+        venue, loop = self.loop.desk.venues[name], self.loop
+        while True:
+            await self.seams.clock.sleep(wait_s)
+            wait_s = min(wait_s * 2, MAX_BACKOFF_S)
+            try:
+                async with IN_TURN if venue.remote else loop.turn:
+                    await recover(loop, name, loop.turn if venue.remote else IN_TURN)
+            except VenueUnavailable as error:
+                log.warning("an exchange still cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
+            else:
+                return wait_s
+
+    async def _tend(self, name: str) -> None:
+        """On a real exchange, go on with exits and with orders whose answer never came, between the closes too."""
+        while True:
+            await self.seams.clock.sleep(TEND_S)
+            await self.loop.tend(name)
 
     async def _watch(self) -> None:
         async for _ in self.seams.watch():
@@ -313,7 +353,7 @@ class Daemon:
     async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
         """Finish a reload that was accepted: new exchanges are followed, others adjusted or let go."""
         for name in difference.exchanges.added:
-            self._spawn(f"exchange {name}", self._follow(name))
+            self._attend(name)
         for name in difference.exchanges.changed:
             self.seams.adjust(self.loop.desk.venues[name], name, wanted)
         for name in difference.exchanges.removed:
@@ -321,9 +361,9 @@ class Daemon:
 
     async def exchange_removed(self, name: str) -> None:
         """Let an exchange go."""
-        task = self._tasks.pop(f"exchange {name}", None)
-        if task is not None:
-            task.cancel()
+        for task in (self._tasks.pop(f"{what} {name}", None) for what in ("exchange", "orders on")):
+            if task is not None:
+                task.cancel()
         venue = self.loop.desk.venues.pop(name, None)
         if venue is not None:
             await venue.close()
@@ -365,6 +405,7 @@ class Daemon:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.loop.sender.stop()
         for server in self._servers:
             await server.stop()
         if self._page is not None:

@@ -70,6 +70,7 @@ class Desk:
     drafts: list[Draft] = field(default_factory=list)
     unsettled: dict[str, Order] = field(default_factory=dict)
     recent: dict[str, deque[int]] = field(default_factory=dict)
+    strangers: set[tuple[str, str]] = field(default_factory=set)
 
     # legs
 

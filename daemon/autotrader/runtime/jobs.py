@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from autotrader.core.errors import VenueUnavailable
+from autotrader.core.errors import VenueError
 from autotrader.runtime.balances import take_balances
+from autotrader.runtime.recovery import find_strangers
+from autotrader.runtime.sender import IN_TURN
 
 if TYPE_CHECKING:
     from autotrader.runtime.daemon import Daemon
@@ -53,12 +55,15 @@ class Jobs:
 
     async def _balances(self) -> None:
         loop = self._daemon.loop
-        for name in list(loop.accounts):
-            async with loop.turn:
+        for name, venue in list(loop.desk.venues.items()):
+            turn = loop.turn if venue.remote else IN_TURN
+            async with IN_TURN if venue.remote else loop.turn:
                 try:
-                    await take_balances(loop, name)
-                except VenueUnavailable as error:
-                    log.warning("balances cannot be had", exchange=name, error=str(error))
+                    await take_balances(loop, name, turn=turn)
+                    if venue.remote:
+                        await find_strangers(loop, name, turn)
+                except VenueError as error:
+                    log.warning("an exchange's figures cannot be had", exchange=name, error=str(error))
 
     async def _prune(self) -> None:
         async with self._daemon.loop.turn:

@@ -48,6 +48,8 @@ SAMPLE_MARKET_MS = 60_000
 SAMPLE_WALL_S = 0.2
 ABREAST_S = 2.0
 """How long a decision that reads another exchange waits for that one's bar of the same close."""
+MAX_EXIT_PAUSE_S = 60.0
+"""The longest pause before an exit that came to nothing is tried again."""
 NO_LEG = -1
 """The leg that a timer concerns."""
 
@@ -87,6 +89,7 @@ class TradingLoop:
         self._closed: dict[str, list[Leg]] = {}
         self._arrived: dict[str, dict[Part, None]] = {}
         self._elsewhere: dict[str, set[Series]] = {}
+        self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
         self._moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
@@ -228,6 +231,28 @@ class TradingLoop:
             self.rewire()
         else:
             self.trader.look_after(leg, now_ms)
+
+    async def tend(self, exchange: str) -> None:
+        """Go on with an exchange's exits, and with orders whose answer never came. Called outside `turn`.
+
+        An exit that was refused or could not be sent is tried again, after pauses that double.
+        """
+        if self.desk.unsettled:
+            await self.sender.settle(exchange, self.turn)
+        now_s = self.clock.monotonic_s()
+        leaving = {leg.key: leg for leg in self.accounts[exchange].legs.values() if leg.exit_reason}
+        self._exits = {key: one for key, one in self._exits.items() if key[1] != exchange or key in leaving}
+        due = [leg for key, leg in leaving.items() if self._exits.get(key, (0, 0.0))[1] <= now_s]
+        if not due:
+            return
+        async with self.turn:
+            account = self.accounts[exchange]
+            for leg in due:
+                if leg.exit_reason and not leg.working("exit") and not self.sender.waits(leg):
+                    tries = self._exits.get(leg.key, (0, 0.0))[0]
+                    self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, MAX_EXIT_PAUSE_S)
+                    self._look_after(leg, account.market_ms)
+            await self.finish(account.market_ms, account)
 
     def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
         """Yield the parts whose wake-up time has come, and take it from them."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from autotrader.config.diff import Diff
+from autotrader.config.exchanges import currency_of
 from autotrader.config.load import Declarations
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import plain as plain_number
@@ -104,7 +105,7 @@ def make_plan(
         positions,
         {"capital_before": had, "capital_after": has, "loosened": ", ".join(looser)},
         confirm,
-        restart_only(difference),
+        [*restart_only(difference, new), *_recounted(loop, new)],
         [f"{name}: {why}" for name, why in sorted(waiting.items())],
     )
 
@@ -152,6 +153,8 @@ def _fate(leg: Leg, new: Declarations, heirs: Mapping[str, str]) -> str:
 
 
 LIVE_EXCHANGE_KEYS = frozenset({"fees", "slippage", "latency", "min_notional", "replay.speed", "generate.speed"})
+"""What changes while an embedded market runs; of a real exchange nothing does."""
+
 LIVE_DAEMON_KEYS = frozenset({"risk", "reload", "reload.confirm"})
 
 
@@ -166,7 +169,7 @@ def lines(difference: Diff) -> list[str]:
     return found
 
 
-def restart_only(difference: Diff) -> list[str]:
+def restart_only(difference: Diff, new: Declarations) -> list[str]:
     """Return the changes that only a restart may make, as sentences."""
     refused = [
         f"autotrader.yaml: '{change.path}' changes only by a restart"
@@ -174,12 +177,26 @@ def restart_only(difference: Diff) -> list[str]:
         if change.path not in LIVE_DAEMON_KEYS
     ]
     for name, changes in difference.exchanges.changed.items():
+        live = LIVE_EXCHANGE_KEYS if new.exchanges[name].kind == "simulated" else ()
         refused += [
             f"exchanges.d/{name}.yaml: '{change.path}' changes only by a restart"
             for change in changes
-            if not any(change.path == key or change.path.startswith(f"{key}.") for key in LIVE_EXCHANGE_KEYS)
+            if not any(change.path == key or change.path.startswith(f"{key}.") for key in live)
         ]
     return refused
+
+
+def _recounted(loop: TradingLoop, new: Declarations) -> list[str]:
+    """Return the exchanges whose money would be counted in another currency than that of their account, as sentences.
+
+    Of a live account without a budget that is the currency in which its strategies' symbols are paid.
+    """
+    used = {name for one in new.strategies.values() for _, name in one.exchanges()}
+    return [
+        f"exchanges.d/{name}.yaml: its money is counted in {account.quote}; in {own} it is only after a restart"
+        for name, account in sorted(loop.accounts.items())
+        if name in used and name in new.exchanges and (own := currency_of(name, new)) != account.quote
+    ]
 
 
 def plain(plan: Plan) -> dict[str, Any]:

@@ -62,6 +62,10 @@ class Sender:
             else:
                 await self._carry_out(staged, standing, IN_TURN)
 
+    def waits(self, leg: Leg) -> bool:
+        """Tell whether something of a leg waits to be sent, or is being sent."""
+        return leg.key in self._lines
+
     async def stop(self) -> None:
         """Let go of what waits: its intents are written, and the next start finds out what became of them."""
         tasks = list(self._tasks)

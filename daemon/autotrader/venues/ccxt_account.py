@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
+from autotrader.core.errors import (
+    AmbiguousSubmit,
+    OrderRejected,
+    OrderUntold,
+    UnknownOrder,
+    VenueError,
+    VenueUnavailable,
+)
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows, told_order
@@ -132,10 +139,10 @@ class CcxtAccount:
         if told is not None:
             return self.known(sent, told)
         if sent.venue_id:
-            raise VenueUnavailable(f"{self.name} took order {client_id} and does not tell it now; it is asked again")
+            raise OrderUntold(f"{self.name} took order {client_id} and does not tell it now; it is asked again")
         age_ms = self._client.now_ms() - sent.sent_ms
         if not sent.refused and age_ms < SETTLE_MS:
-            raise VenueUnavailable(
+            raise OrderUntold(
                 f"{self.name} does not know order {client_id}, sent {age_ms} ms ago; it may still be on its way"
             )
         self._opened().refused(client_id, NEVER_ARRIVED)

@@ -196,6 +196,18 @@ class CcxtClient:
             min_exit=min_notional if self.settings.market == "spot" else ZERO,  # a swap excepts what only reduces
         )
 
+    def ticks(self) -> dict[str, Decimal]:
+        """Return the price step of every symbol that can be traded here; one that cannot be counted is left out."""
+        found: dict[str, Decimal] = {}
+        for symbol in self._ccxt_symbol:
+            try:
+                found[symbol] = self.instrument(symbol).tick
+            except VenueUnavailable:
+                raise
+            except VenueError:  # its contracts or its prices cannot be counted here
+                continue
+        return found
+
     def _step(self, steps: Mapping[str, Any], key: str, place: str) -> Decimal:
         mode = getattr(self.exchange, "precisionMode", TICK_SIZE)
         if mode == TICK_SIZE:

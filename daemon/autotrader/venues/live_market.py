@@ -86,6 +86,11 @@ class LiveMarket:
         """Return how each stream is, by symbol and kind."""
         return sorted(one.stream.status() for one in self._running.values())
 
+    def heard_ms(self, series: Series) -> int:
+        """Return when a stream last spoke, or REST in its place; 0 before that, and for one that is not there."""
+        running = self._running.get(series)
+        return running.stream.status().last_ms if running is not None else 0
+
     @property
     def late_bars(self) -> int:
         """How many bars came after their close was told, and were told to nobody."""

@@ -17,13 +17,11 @@ that they are complete; what a crash swallowed is found with `fills`.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from autotrader.core.clock import Clock
-from autotrader.core.errors import HistoryError, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
+from autotrader.core.errors import HistoryError, OrderRejected, VenueError, VenueUnavailable
 from autotrader.core.events import (
     Bar,
     BarClosed,
@@ -33,25 +31,18 @@ from autotrader.core.events import (
     Series,
     order_key,
 )
-from autotrader.core.units import split_symbol
-from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
-from autotrader.market import fills
+from autotrader.execution.orders import OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues import paper_match
-from autotrader.venues.paper_admit import Admission, admit, guard_fractions
+from autotrader.venues.paper_account import PaperAccount
+from autotrader.venues.paper_admit import Admission
 from autotrader.venues.paper_clock import Pace
-from autotrader.venues.paper_ledger import LIFTED, Ledger, rates_of, units_of
 from autotrader.venues.paper_market import Event, Market, key_of
-from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, Order, PaperSettings, Traded
-from autotrader.venues.paper_store import PaperStore
+from autotrader.venues.paper_state import CLOSED, OPENED, START, STEP, Key, Moment, PaperSettings, Traded
 from autotrader.venues.protocol import (
-    Balance,
-    FillHappened,
     FundingPaid,
     FundingRate,
     Idle,
-    VenueEvent,
-    VenuePosition,
 )
 
 MAX_SERIES = 4096
@@ -61,56 +52,36 @@ MAX_BARS = 100_000
 """Bound of the bars in one answer."""
 
 
-class PaperVenue:
-    """One simulated account; see `venues.protocol.Venue` for what its methods promise.
-
-    All of its state lies in its file; a write that fails takes the memory back to the file and raises VenueUnavailable.
-    An account keeps its balances, price steps and place in time across restarts, whatever is declared later.
-    """
+class PaperVenue(PaperAccount):
+    """One simulated account on a market that is replayed."""
 
     remote = False
 
     def __init__(self, settings: PaperSettings, path: Path, clock: Clock) -> None:
         if not settings.speed > 0:
             raise ValueError(f"a replay's speed must be above zero, not {settings.speed}")
-        self.name, self.market = settings.name, settings.market
-        self._settings, self._path, self._wall = settings, path, clock
-        self._rates = rates_of(settings)
+        super().__init__(settings, path)
+        self._settings, self._wall = settings, clock
         self._pace = Pace(clock, settings.speed)
-        self._wake = asyncio.Event()
-        self._store: PaperStore | None = None
-        self._clock: Moment | None = None
-        self._ledger = self._fresh_ledger()
         self._warmed: set[Key] = set()
         self._symbols = frozenset(settings.source.symbols())
-        self._traded: dict[str, Traded] = {}
         self._market = self._fresh_market()
-        self._wanted: frozenset[Key] = frozenset()
-        self._pending: deque[VenueEvent] = deque()
         self._joined = self._idle = False
         self._next_ms = 0
 
     def adjust(self, settings: PaperSettings) -> None:
         """Take over fees, slippage, latency, minimum and speed while the market runs; the rest is the account's own."""
-        self._settings, self._rates = settings, rates_of(settings)
-        self._ledger.rates = self._rates
+        self._settings = settings
         self._pace = Pace(self._wall, settings.speed)
         if self._clock is not None:
             self._pace.anchor(self._clock.ms)
-        self._wake.set()
+        self._take_rates(settings)
 
     async def open(self) -> None:
-        balances = {currency: units_of(amount) for currency, amount in self._settings.balances.items()}
-        store = PaperStore(self._path)
-        store.identify({"market": self.market, "source": self._settings.source.fingerprint}, balances)
-        self._store = store
-        self._recover()
+        self._open_store(self._settings.source.fingerprint, self._settings)
 
     async def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-        self._wake.set()
+        self._close_store()
 
     def market_ms(self) -> int:
         if self._clock is None:
@@ -175,38 +146,6 @@ class PaperVenue:
         self._trade(symbol)
         return self._market.settlement(symbol).before(end_ms, limit) if self.market == "swap" else ()
 
-    async def balances(self) -> Mapping[str, Balance]:
-        self._opened()
-        ledger = self._ledger
-        return {
-            currency: Balance(units * STEP, max(ledger.free(currency), 0) * STEP)
-            for currency, units in ledger.balances.items()
-            if units
-        }
-
-    async def positions(self) -> Mapping[str, VenuePosition]:
-        self._opened()
-        if self.market == "spot":
-            return {}
-        lots: dict[str, int] = {}
-        costs: dict[str, int] = {}
-        for group in self._ledger.groups.values():
-            lots[group.symbol] = lots.get(group.symbol, 0) + group.net
-            costs[group.symbol] = costs.get(group.symbol, 0) + group.cost
-        return {symbol: VenuePosition(net * STEP, Decimal(costs[symbol]) / abs(net)) for symbol, net in lots.items()}
-
-    async def open_orders(self) -> Sequence[VenueOrder]:
-        self._opened()
-        return [self._ledger.view(order) for order in sorted(self._ledger.orders.values())]
-
-    async def order(self, client_id: str) -> VenueOrder | None:
-        self._opened()
-        order = self._find(client_id)
-        return self._ledger.view(order) if order else None
-
-    async def fills(self, after_id: int) -> Sequence[Fill]:
-        return self._opened().fills(after_id)
-
     async def submit(self, request: OrderRequest) -> VenueOrder:
         key = Key(request.symbol, request.resolution)
         try:
@@ -225,67 +164,19 @@ class PaperVenue:
             latency_ms=self._settings.latency_ms,
             moment=self._clock,
         )
-        order = admit(request, self._ledger, admission, self._find)
-        self._ledger.place(order)
-        self._write(durable=True)
-        self._wake.set()
-        return self._ledger.view(order)
+        return self._place(request, admission)
 
-    async def cancel(self, client_id: str) -> VenueOrder:
-        self._opened()
-        order = self._find(client_id)
-        if order is None:
-            raise UnknownOrder(f"{self.name} knows no order {client_id}")
-        if order.status == "open" and order.type == "guard":
-            self._ledger.guard(self._ledger.groups[order.group_name], (0, 0, 0), self.market_ms())
-            self._write(durable=True)
-            return self._ledger.view(order._replace(status="canceled", reason=LIFTED))
-        if order.status == "open":
-            order = self._ledger.finish(order, "canceled", "canceled", self.market_ms())
-            self._write(durable=True)
-        return self._ledger.view(order)
-
-    async def guard(self, group: str, guard: Guard | None) -> None:
-        """Replace a group's exits; a working entry of it gets the new ones too. Raises UnknownOrder where it has none.
-
-        The exit goes by the guard_id of the entry's order.
-        """
-        self._opened()
-        ledger = self._ledger
-        fractions = guard_fractions(guard)
-        held = ledger.groups.get(group)
-        entries = [order for order in ledger.orders.values() if order.group_name == group and order.guard_id]
-        if held is None and not entries:
-            raise UnknownOrder(f"{self.name}: group {group} has no open position and no entry to guard")
-        if held is not None and not held.guard_id and any(fractions):
-            raise OrderRejected(f"the entry of group {group} named no guard_id for its exit")
-        if held is not None:
-            ledger.guard(held, fractions, self.market_ms())
-        for order in entries:
-            ledger.amend(order, fractions)
-        self._write(durable=True)
-
-    async def events(self) -> AsyncIterator[VenueEvent]:
-        """Yield what happens; one reader at a time. After an error, or when it is left, ask again and go on."""
-        while self._store is not None:
-            if self._pending:
-                event = self._pending[0]
-                if (key := key_of(event)) is None or key in self._wanted:
-                    yield event
-                if self._pending and self._pending[0] is event:
-                    self._pending.popleft()
-                continue
-            self._wake.clear()
-            if not self._joined or self._clock is None:
-                await self._wake.wait()
-            elif self._clock.phase != OPENED:
-                self._open_bars(self._clock.ms)
-            elif self._event() is not None:
-                await asyncio.sleep(0)  # inside a millisecond too, everybody else has a turn
-                if self._store is not None and not self._pending and (met := self._event()) is not None:
-                    self._meet(met)
-            else:
-                await self._pass_time(self._clock.ms)
+    async def _advance(self) -> None:
+        if not self._joined or self._clock is None:
+            await self._wake.wait()
+        elif self._clock.phase != OPENED:
+            self._open_bars(self._clock.ms)
+        elif self._event() is not None:
+            await asyncio.sleep(0)  # inside a millisecond too, everybody else has a turn
+            if self._store is not None and not self._pending and (met := self._event()) is not None:
+                self._meet(met)
+        else:
+            await self._pass_time(self._clock.ms)
 
     async def _pass_time(self, now_ms: int) -> None:
         """Wait until the market's next moment is due, and let it happen; less where something wakes this."""
@@ -404,36 +295,8 @@ class PaperVenue:
         if told:
             self._pending.append(BarsComplete(ms, self.name))
 
-    def _write(self, *, durable: bool) -> None:
-        """Make what changed durable together with the clock, then let it be told."""
-        try:
-            self._opened().commit(self._clock, self._ledger.changes(), durable=durable)
-        except VenueUnavailable:
-            self._forget_unwritten()
-            raise
-        news = self._ledger.told()
-        self._pending.extend(news)
-        if self._clock is not None and any(isinstance(event, FillHappened) for event in news):
-            self._pending.append(FillsComplete(self._clock.ms, self.name))
-        if news:
-            self._wake.set()
-
-    def _forget_unwritten(self) -> None:
-        """Go back to the file; where not even that can be read, be closed rather than wrong."""
-        try:
-            self._recover()
-        except VenueUnavailable:
-            self._opened().close()
-            self._store = None
-            raise
-
-    def _recover(self) -> None:
-        """Take everything from the file; bars are told again once they are subscribed to."""
-        saved = self._opened().load()
-        self._clock = saved.clock
-        self._traded = {symbol: self._precision(symbol, tick) for symbol, tick in saved.ticks.items()}
-        self._ledger = self._fresh_ledger()
-        self._ledger.load(saved.balances, saved.orders, saved.groups, saved.last_seq, saved.last_fill)
+    def _recovered(self) -> None:
+        """Stand where the file says; bars are told again once they are subscribed to."""
         self._market = self._fresh_market()
         self._pending.clear()
         self._next_ms = 0
@@ -442,11 +305,6 @@ class PaperVenue:
 
     def _fresh_market(self) -> Market:
         return Market(self._settings.source, self._trade)
-
-    def _fresh_ledger(self) -> Ledger:
-        return Ledger(
-            name=self.name, swap=self.market == "swap", rates=self._rates, traded=self._trade, lookup=self._find
-        )
 
     async def _warm(self, keys: Collection[Key]) -> None:
         """Read what is not read yet off the event loop: the first look at a history takes its time."""
@@ -458,25 +316,8 @@ class PaperVenue:
             self._trade(key.symbol)
             self._warmed.add(key)
 
-    def _opened(self) -> PaperStore:
-        if self._store is None:
-            raise VenueUnavailable(f"{self.name} is not open")
-        return self._store
-
-    def _find(self, client_id: str) -> Order | None:
-        return self._ledger.orders.get(client_id) or self._opened().order(client_id)
-
-    def _active(self) -> frozenset[Key]:
-        """Return the bars that orders and positions need, subscribed or not."""
-        return frozenset(self._ledger.working) | frozenset(self._ledger.held)
-
     def _symbols_held(self) -> set[str]:
         return {group.symbol for group in self._ledger.groups.values()}
-
-    def _key(self, series: Series) -> Key:
-        if series.exchange != self.name:
-            raise HistoryError(f"{self.name} has no bars of {series.exchange}; ask the venue of that name")
-        return Key(series.symbol, series.timeframe)
 
     def _trade(self, symbol: str) -> Traded:
         traded = self._traded.get(symbol)
@@ -488,7 +329,3 @@ class PaperVenue:
             self._opened().put_tick(symbol, traded.tick)
             self._traded[symbol] = traded
         return traded
-
-    def _precision(self, symbol: str, tick: Decimal) -> Traded:
-        base, quote = split_symbol(symbol)
-        return Traded(symbol, base, quote, tick, fills.cash_unit(tick, STEP, STEP))

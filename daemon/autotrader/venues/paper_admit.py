@@ -35,7 +35,7 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
 
     Its cost is reserved: a limit order's at its limit, a market order's at the last close with slippage, both with the
     taker's fee. An order whose bare notional is there is taken even where fee and slippage are not: it then fills what
-    the money buys. Reducing orders need no least notional and reserve nothing.
+    the money buys. Reducing orders reserve nothing and need no least notional but an exchange's own.
     """
     _demand(not known(request.client_id), "duplicate client order id")
     _demand(bool(request.client_id and request.group), "an order needs a client id and a group")
@@ -44,13 +44,14 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
     _demand(len(ledger.orders) < MAX_OPEN_ORDERS, f"{MAX_OPEN_ORDERS} orders are open already")
     _check_group(request, ledger)
     stop, take, trail = _check_guard(request, known)
-    lots = _whole(request.amount, STEP, "amount")
+    lots = _whole(request.amount, STEP * market.traded.lot, "amount") * market.traded.lot
     limit = _whole(request.price, market.traded.tick, "price") if request.price is not None else 0
     _demand(bool(limit or market.last_ticks), "there is no price yet: no bar has closed")
     crossing = bool(limit and market.last_ticks) and fills.crosses(request.side, limit, market.last_ticks)
     _demand(not (request.post_only and (crossing or not limit)), "post only: it would take")
     expected = limit or fills.slipped(float(market.last_ticks), request.side, ledger.rates.slippage)
     _demand(fills.fits(lots, expected, market.traded.unit), "amount or price are too large to count")
+    _check_least(request, market.traded, lots, limit or market.last_ticks)
     reserved = 0 if request.reduce_only else _check_money(request, ledger, market, lots, expected)
     return Order(
         seq=ledger.last_seq + 1,
@@ -113,6 +114,20 @@ def _check_guard(request: OrderRequest, known: Callable[[str], Order | None]) ->
     return fractions
 
 
+def _check_least(request: OrderRequest, traded: Traded, lots: int, price: int) -> None:
+    """Refuse what is less than the exchange takes."""
+    _demand(
+        lots >= traded.min_lots,
+        f"amount {plain(request.amount)} is below the minimum of {plain(traded.min_lots * STEP)} {traded.base}",
+    )
+    bare, least = fills.cost(lots, price, traded.unit, request.side), traded.min_cost
+    if request.reduce_only:
+        least = traded.min_exit
+    _demand(
+        bare >= least, f"notional {plain(bare * STEP)} is below the minimum of {plain(least * STEP)} {traded.quote}"
+    )
+
+
 def _check_money(request: OrderRequest, ledger: Ledger, market: Admission, lots: int, expected: int) -> int:
     """Return what the order reserves: base units for a sale on spot, else cash."""
     traded = market.traded
@@ -149,7 +164,7 @@ def _first_open(market: Admission) -> int:
 def _whole(value: Decimal, step: Decimal, what: str) -> int:
     _demand(value.is_finite() and value > 0, f"{what} {value} is not above zero")
     count = value / step
-    _demand(count == count.to_integral_value(), f"{what} {value} is finer than {step:f}")
+    _demand(count == count.to_integral_value(), f"{what} {value} is finer than {plain(step)}")
     return int(count)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autotrader.execution.orders import BUY, Fill, Reason, VenueOrder, VenueStatus
 from autotrader.market import fills
-from autotrader.venues.paper_state import STEP, Group, Key, Order, PaperSettings, Traded
+from autotrader.venues.paper_state import STEP, AccountSettings, Group, Key, Order, Traded
 from autotrader.venues.protocol import FillHappened, FundingPaid, OrderChanged, VenueEvent
 
 POSITION_CLOSED = "position closed"
@@ -216,9 +216,10 @@ class Ledger:
         else:
             bought = max(self.balances.get(traded.base, 0), 0)
         if bought < lots:
-            lots, why = bought, NO_MONEY
+            lots, why = bought - bought % traded.lot, NO_MONEY
             worth = fills.cost(lots, ticks, traded.unit, -1)
-            if not order.reduce_only and worth < self.rates.min_notional:
+            least = max(self.rates.min_notional, traded.min_cost)
+            if not order.reduce_only and (worth < least or lots < traded.min_lots):
                 lots = 0
         return lots, why
 
@@ -392,7 +393,7 @@ def _drop(index: dict[Key, dict[str, Any]], key: Key, name: str) -> None:
         del index[key]
 
 
-def rates_of(settings: PaperSettings) -> Rates:
+def rates_of(settings: AccountSettings) -> Rates:
     """Return what an account is declared to pay."""
     return Rates(
         fills.scaled(settings.maker_fee),

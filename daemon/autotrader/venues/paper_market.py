@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from autotrader.core.events import Bar, BarClosed, BookChanged, QuoteChanged, TradePrinted
 from autotrader.core.units import FEEDS
@@ -164,6 +164,10 @@ class Market:
         return tape
 
 
+@overload
+def key_of(event: FeedEvent) -> Key: ...
+@overload
+def key_of(event: VenueEvent) -> Key | None: ...
 def key_of(event: VenueEvent) -> Key | None:
     """Return the series that an event of the market belongs to; None for what is told whoever listens."""
     match event:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import BUY, Reason
 from autotrader.market import fills, queue
@@ -29,6 +30,14 @@ class Candle(NamedTuple):
     high: int
     low: int
     close: int
+
+
+def candle_of(event: Bar, per_price: float) -> Candle:
+    """Return an event as a bar of one moment in ticks, of which `per_price` make 1.
+
+    `high` is what a buyer pays, `low` what a seller gets.
+    """
+    return Candle(event.ts_ms, *(fills.in_ticks(price, per_price) for price in event[1:5]))
 
 
 class Shown(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -19,28 +19,44 @@ START, CLOSED, OPENED = range(3)
 """Where the market stands at its moment: a replay begins; its bars closed and are told; their successors opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaperSettings:
-    """What a paper venue is declared to be.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """What a simulated account is declared to be.
 
-    `speed` is market time over wall time (infinity: as fast as it is read). `start_ms` None starts where every series
-    has begun. Fees and slippage are fractions. Latency always moves an order to later events of a feed; to a later open
-    only where it is longer than the bars that fill it: within a bar nothing is known. `min_notional` is in quote units.
+    Fees and slippage are fractions. Latency always moves an order to later events of a feed; to a later open only where
+    it is longer than the bars that fill it: within a bar nothing is known. `min_notional` is in quote units.
     `leverage` is how many times its margin a swap position may be.
     """
 
     name: str
     market: Literal["spot", "swap"]
-    source: BarSource
     balances: Mapping[str, Decimal]
-    speed: float = 60.0
-    start_ms: int | None = None
     maker_fee: Decimal = Decimal(0)
     taker_fee: Decimal = Decimal(0)
     slippage: Decimal = Decimal(0)
     latency_ms: int = 0
-    min_notional: Decimal = field(default_factory=lambda: Decimal(0))
+    min_notional: Decimal = Decimal(0)
     leverage: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperSettings(AccountSettings):
+    """An account on a market that is replayed.
+
+    `speed` is market time over wall time (infinity: as fast as it is read). `start_ms` None starts where every series
+    has begun.
+    """
+
+    source: BarSource
+    speed: float = 60.0
+    start_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePaperSettings(AccountSettings):
+    """An account on live data. `exchange` is ccxt's name of the exchange whose market it is."""
+
+    exchange: str
 
 
 class Moment(NamedTuple):
@@ -70,13 +86,21 @@ class Key(NamedTuple):
 
 
 class Traded(NamedTuple):
-    """One symbol's precision; `unit` tick-lots are one step of cash."""
+    """One symbol's precision; `unit` tick-lots are one step of cash.
+
+    `lot` is what an exchange's amounts are multiples of, `min_lots` and `min_cost` the least that it takes, `min_exit`
+    the least cost of an order that only reduces, all in steps; an account of its own has none but the step.
+    """
 
     symbol: str
     base: str
     quote: str
     tick: Decimal
     unit: int
+    lot: int = 1
+    min_lots: int = 0
+    min_cost: int = 0
+    min_exit: int = 0
 
 
 class Order(NamedTuple):

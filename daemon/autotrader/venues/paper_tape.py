@@ -5,10 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 from autotrader.core.events import Bar
-from autotrader.market import fills
 from autotrader.market.bars import BarSource, Floats
 from autotrader.market.book import Level, Levels, Prints
-from autotrader.venues.paper_match import Candle, Shown
+from autotrader.venues.paper_match import Candle, Shown, candle_of
 from autotrader.venues.paper_state import Key, Traded
 
 Side = tuple[Level, ...]
@@ -80,7 +79,7 @@ class Tape:
 
     def candle(self, event: Bar) -> Candle:
         """Return an event in ticks: `high` is what a buyer pays, `low` what a seller gets."""
-        return Candle(event.ts_ms, *(fills.in_ticks(price, self._per_price) for price in event[1:5]))
+        return candle_of(event, self._per_price)
 
     def _seek(self, ms: int) -> int:
         """Return the place of the first event at or after a moment, all of whose events are then held."""
