@@ -22,6 +22,8 @@ ZERO = D(0)
 DRIFT = D("0.02")
 WAY_S = 15.0
 LATE_S = 240.0
+DUST = D(12)
+"""Rests of coins that were too little to be traded and given up are together worth less than this."""
 MINUTE_US = 60_000_000
 NOWHERE = {"rejected", "canceled"}
 """How the journal may say that an order never arrived."""
@@ -116,7 +118,7 @@ class Watch:
             if order.ours and order.side > 0 and order.status == "open":
                 price = order.price if order.price is not None else coins[order.symbol].price
                 value[order.symbol] = value.get(order.symbol, ZERO) + order.left * price
-        return value, sum(value.values(), ZERO), {symbol for symbol, one in value.items() if one >= 1}
+        return value, sum(value.values(), ZERO), {symbol for symbol, one in value.items() if one >= DUST}
 
     def on_fill(self, order: Placed, made: Made) -> None:
         """Count what is ours. It may never sell what it does not own."""
@@ -241,13 +243,12 @@ def _entries(exchange: Exchange, rows: Rows) -> list[str]:
 
 def _rate(bounds: Bounds, rows: Rows) -> list[str]:
     """Count orders where they were decided: none that adds is the one too many within a minute."""
-    wrong, recent = [], deque()
+    wrong, before = [], []
     for row in rows.all(
-        "SELECT client_id, created_ms, purpose FROM orders WHERE type != 'guard' ORDER BY created_ms, decision"
+        "SELECT client_id, created_ms, purpose FROM orders WHERE type != 'guard' AND decision > 0 ORDER BY decision"
     ):
-        while recent and recent[0] <= row["created_ms"] - 60_000:
-            recent.popleft()
-        if row["purpose"] in {"entry", "slot"} and len(recent) >= bounds.max_orders_per_minute:
-            wrong.append(f"max_orders_per_minute: {row['client_id']} is number {len(recent) + 1} within a minute")
-        recent.append(row["created_ms"])
+        recent = sum(row["created_ms"] - 60_000 < one <= row["created_ms"] for one in before[-100:])
+        if row["purpose"] in {"entry", "slot"} and recent >= bounds.max_orders_per_minute:
+            wrong.append(f"max_orders_per_minute: {row['client_id']} is number {recent + 1} within a minute")
+        before.append(row["created_ms"])
     return wrong

@@ -41,7 +41,7 @@ RESTART_S = 10.0
 """How long the service manager waits, as `systemd/autotrader.service` says."""
 
 MIN_ORDERS, MIN_FAULTS = 50, 20
-LEAST_S, MOST_S = 2_400.0, 14_400.0
+LEAST_S, MOST_S = 2_400.0, 28_800.0
 SETTLE_S = 420.0
 EXCHANGES = ("binance", "okx", "gateio")
 """Whose ways of finding an order the account uses: by our id, and by searching."""

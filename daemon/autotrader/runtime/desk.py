@@ -37,7 +37,10 @@ log = structlog.get_logger("desk")
 
 @dataclass(slots=True)
 class Draft:
-    """One leg's next step: what to cancel, what to send, and the decision it comes from."""
+    """One leg's next step: what to cancel, what to send, and the decision it comes from.
+
+    `filled` is how far each order to cancel had filled when that was decided: what filled since is not counted in it.
+    """
 
     leg: Leg
     kind: str
@@ -47,6 +50,7 @@ class Draft:
     guard_order: Order | None = None
     post_only: bool = False
     after: str = ""
+    filled: dict[str, Decimal] = field(default_factory=dict)
 
 
 class Applied(NamedTuple):
@@ -106,6 +110,7 @@ class Desk:
     def draft(self, leg: Leg, steps: Steps, now_ms: int, kind: str, detail: dict[str, Any]) -> Draft:
         """Stage a leg's next steps; they are written and sent with the turn."""
         staged = Draft(leg, kind, detail, steps.cancel)
+        staged.filled = {one: leg.orders[one].filled for one in steps.cancel if one in leg.orders}
         place = steps.place
         if place is not None:
             if place.purpose in ADDING and not leg.position.amount and not leg.orders:
