@@ -15,7 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import structlog
 
 from simulation.invariants import Broken
+from simulation.planted import PLANTED, planted
 from simulation.world import simulate
+
+MOST_PLANTED = 100
+"""How many seeds may be tried against one planted bug."""
 
 
 def drop(*_: object) -> None:
@@ -33,6 +37,26 @@ def one(seed: int) -> tuple[int, str, int, int, int]:
     except Exception as error:  # noqa: BLE001 - whatever a seed does to the daemon, the others run on
         return seed, f"seed {seed}: {type(error).__name__}: {error}", 0, 0, 0
     return seed, "", result.orders, result.faults, len(result.deaths)
+
+
+def caught(name: str) -> tuple[str, int, str]:
+    """Return the first seed that catches a planted bug, and what it says; -1 where none does."""
+    with planted(name):
+        for seed in range(MOST_PLANTED):
+            error = one(seed)[1]
+            if error:
+                return name, seed, error.splitlines()[0].partition(": ")[2]
+    return name, -1, f"none of {MOST_PLANTED} seeds"
+
+
+def table(jobs: int) -> int:
+    """Print which seed catches which planted bug; return how many are caught by none."""
+    missed = 0
+    with multiprocessing.Pool(jobs) as pool:
+        for name, seed, error in pool.imap(caught, PLANTED, 1):
+            missed += seed < 0
+            print(f"| {name} | {seed} | {error[:110]} |", flush=True)
+    return missed
 
 
 def many(first: int, count: int, jobs: int) -> int:
@@ -62,7 +86,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=0, help="run so many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    parser.add_argument("--planted", action="store_true", help="find the seeds that catch the planted bugs")
     asked = parser.parse_args()
+    if asked.planted:
+        return 1 if table(asked.jobs) else 0
     if asked.seeds:
         return 1 if many(asked.first, asked.seeds, asked.jobs) else 0
     if asked.seed is None:

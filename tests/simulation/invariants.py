@@ -89,7 +89,8 @@ class Watch:
             if value > bound * (1 + DRIFT):
                 self.wrong(f"{name}: {order.client_id} makes it {value:f}, more than {bound}")
         if len(symbols | {order.symbol}) > bounds.max_open_positions:
-            self.wrong(f"max_open_positions: {order.client_id} makes it {sorted(symbols | {order.symbol})}")
+            held = ", ".join(f"{one} {value:.0f}" for one, value in sorted(position.items()))
+            self.wrong(f"max_open_positions: {order.client_id} adds {order.symbol} to {held}")
         if len(self._arrived_us) > 2 * bounds.max_orders_per_minute + self._exits():
             self.wrong(f"max_orders_per_minute: {len(self._arrived_us)} arrived within a minute")
         if abs(price / market - 1) > bounds.price_collar + DRIFT:

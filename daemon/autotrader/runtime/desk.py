@@ -161,8 +161,15 @@ class Desk:
 
     @contextmanager
     def taken_back(self) -> Iterator[None]:
-        """Count without the orders by slot, of all legs, that this turn has decided to cancel: they take no money."""
-        before = {id(draft.leg): (draft.leg, draft.leg.orders) for draft in self.drafts if draft.cancel}
+        """Count without the orders by slot, of all legs, that this turn has decided to cancel: they take no money.
+
+        On a real exchange they do until it took the cancel: other legs' orders are sent beside it, not after it.
+        """
+        before = {
+            id(draft.leg): (draft.leg, draft.leg.orders)
+            for draft in self.drafts
+            if draft.cancel and not self.venues[draft.leg.exchange].remote
+        }
         for leg, orders in before.values():
             ending = self.ending(leg)
             leg.orders = {

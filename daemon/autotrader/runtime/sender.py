@@ -174,6 +174,8 @@ class Sender:
         else:
             async with turn:
                 desk.conclude(leg, order._replace(venue_id=answer.venue_id), OrderEvent.ACK, order.reason)
+                if answer.status not in {"open", "filled"} and desk.venues[order.exchange].remote:
+                    desk.unsettled[order.client_id] = order  # it ended at once: its fills come first, then that
         self.under_way.discard(order.client_id)
 
     async def _cancel(self, leg: Leg, identity: str, turn: Turn, counted: Decimal | None) -> bool:
