@@ -246,10 +246,10 @@ class Client:
 
         return await self._ask("create_order", act, f"{name} {side} {amount} {symbol} at {price}")
 
-    async def cancel_order(self, number: str, symbol: str) -> Any:
+    async def cancel_order(self, number: str, symbol: str) -> Any:  # noqa: ARG002 - a client's own signature
         return await self._ask("cancel_order", lambda: dict(self._exchange.cancel(number).told[-1][1]), number)
 
-    async def fetch_order(self, number: str | None, symbol: str, params: Any = None) -> Any:
+    async def fetch_order(self, number: str | None, symbol: str, params: Any = None) -> Any:  # noqa: ARG002 - a client's own signature
         params = params or {}
         name = params.get("origClientOrderId") or params.get("clientOrderId")
 
@@ -264,7 +264,10 @@ class Client:
         return await self._ask("fetch_order", act, str(number or name))
 
     async def fetch_open_orders(
-        self, symbol: str | None = None, since: int | None = None, limit: int | None = None
+        self,
+        symbol: str | None = None,
+        since: int | None = None,  # noqa: ARG002 - a client's own signature
+        limit: int | None = None,  # noqa: ARG002 - a client's own signature
     ) -> Any:
         return await self._ask("fetch_open_orders", lambda: self._rows(symbol, 0, open_=True))
 
@@ -284,7 +287,11 @@ class Client:
         return await self._ask("fetch_my_trades", lambda: act(symbol, since, params["until"], limit), symbol)
 
     async def fetch_ohlcv(
-        self, symbol: str, timeframe: str = "1m", since: int | None = None, limit: int | None = None
+        self,
+        symbol: str,
+        timeframe: str = "1m",  # noqa: ARG002 - a client's own signature
+        since: int | None = None,
+        limit: int | None = None,
     ) -> Any:
         def act() -> Any:
             bars = self._exchange.coins[symbol].bars
@@ -297,11 +304,11 @@ class Client:
     def channel(self, symbol: str) -> Channel:
         return self.channels.setdefault(symbol, Channel())
 
-    async def watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:
+    async def watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:  # noqa: ARG002 - a client's own signature
         self._mortal.alive()
         return await self.channel(symbol).next()
 
-    async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> None:
+    async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> None:  # noqa: ARG002 - a client's own signature
         self.channel(symbol).up = False
 
     async def watch_my_trades(self) -> Any:

@@ -56,11 +56,13 @@ def strategies(rng: Random) -> dict[str, str]:
             f"kind: rules\n{COMMON}symbols: [ETH/USDT, SOL/USDT]\ncapital: 30%\n"
             f"enter_long: close < prev(close, 1)\nexit_long: close > prev(close, {rng.randint(2, 4)})\n"
             f"size: {{kind: notional, amount: {rng.randint(100, 700)} USDT}}\n"
-            f"execution: {{kind: limit, timeout: {rng.randint(2, 5)}m}}\nexits: {{max_holding: {rng.randint(4, 12)}m}}\n"
+            f"execution: {{kind: limit, timeout: {rng.randint(2, 5)}m}}\n"
+            f"exits: {{max_holding: {rng.randint(4, 12)}m}}\n"
         ),
         "grid": (
             f"kind: grid\n{COMMON}symbols: [SOL/USDT]\ncapital: {rng.randint(5, 12)}%\n"
-            f"params: {{levels: {rng.randint(4, 8)}, range: {rng.choice(['0.8%', '1.5%', '2.5%'])}, stop_outside: true}}\n"
+            f"params: {{levels: {rng.randint(4, 8)}, range: {rng.choice(['0.8%', '1.5%', '2.5%'])}, "
+            "stop_outside: true}\n"
         ),
         "swing": crosses(3, rng.randint(6, 9), "BTC/USDT", "capital: 8%\n"),
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ D = Decimal
 ZERO = D(0)
 DRIFT = D("0.02")
 WAY_S = 15.0
-LATE_S = 240.0
+LATE_S = 60.0
 DUST = D(12)
 """Rests of coins that were too little to be traded and given up are together worth less than this."""
 MINUTE_US = 60_000_000
@@ -145,7 +146,22 @@ class Rows:
         self._db.close()
 
 
-def at_end(watch: Watch, journal: Path) -> list[str]:
+def unprotected_s(
+    path: Sequence[tuple[float, Decimal]], entered_s: float, entry: Decimal, stop: Decimal, ended_s: float | None
+) -> float:
+    """Return how many seconds a long position stood after its stop was touched; 0 where it never was.
+
+    `path` is the market as (second, price). As on paper: measured from the entry's price, not rounded, from the fill
+    on, touched where the price is at the stop or below. What has not ended stands to the end of the path.
+    """
+    level = entry * (1 - stop)
+    touched_s = next((at for at, price in path if at >= entered_s and price <= level), None)
+    if touched_s is None or (ended_s is not None and ended_s <= touched_s):
+        return 0.0
+    return (path[-1][0] if ended_s is None else ended_s) - touched_s
+
+
+def at_end(watch: Watch, journal: Path, cash: Decimal) -> list[str]:
     """Return everything that differs between the exchange and the journal once all has come to rest."""
     rows = Rows(journal)
     try:
@@ -153,7 +169,7 @@ def at_end(watch: Watch, journal: Path) -> list[str]:
             *watch.broken,
             *_orders(watch.exchange, rows),
             *_fills(watch.exchange, rows),
-            *_money(watch, rows),
+            *_money(watch, rows, cash),
             *_entries(watch.exchange, rows),
             *_rate(watch.bounds, rows),
         ]
@@ -163,7 +179,8 @@ def at_end(watch: Watch, journal: Path) -> list[str]:
 
 def _orders(exchange: Exchange, rows: Rows) -> list[str]:
     wrong = [f"{name} was sent {count} times" for name, count in sorted(exchange.attempts.items()) if count > 1]
-    known = {row["client_id"]: row for row in rows.all("SELECT * FROM orders WHERE type != 'guard'")}
+    query = "SELECT o.*, d.at_ms FROM orders o LEFT JOIN decisions d ON d.id = o.decision WHERE o.type != 'guard'"
+    known = {row["client_id"]: row for row in rows.all(query)}
     for name, order in exchange.by_client.items():
         if not order.ours:
             continue
@@ -174,10 +191,9 @@ def _orders(exchange: Exchange, rows: Rows) -> list[str]:
             wrong.append(f"{name} is {order.status} at the exchange and {row['state']} in the journal")
         elif D(row["filled"]) != order.filled:
             wrong.append(f"{name} filled {order.filled} at the exchange and {row['filled']} in the journal")
-        elif order.status == "open":
-            continue
-        if row is not None and order.ts_ms - row["created_ms"] > LATE_S * 1000 and order.side > 0:
-            wrong.append(f"{name} was decided at {row['created_ms']} and arrived at {order.ts_ms}")
+        late_ms = order.ts_ms - row["at_ms"] if row is not None and row["at_ms"] is not None else 0
+        if order.side > 0 and late_ms > LATE_S * 1000:
+            wrong.append(f"{name} was decided at {row['at_ms']} and arrived at {order.ts_ms}")
     wrong += [
         f"{name} is {row['state']} in the journal and was never at the exchange"
         for name, row in known.items()
@@ -187,20 +203,18 @@ def _orders(exchange: Exchange, rows: Rows) -> list[str]:
 
 
 def _fills(exchange: Exchange, rows: Rows) -> list[str]:
-    true = sorted((one.client_id, str(one.price), f"{one.amount:f}") for one in exchange.fills if exchange.by_client[one.client_id].ours)
-    booked = sorted(
-        (row["client_id"], str(D(row["price"])), row["amount"])
-        for row in rows.all("SELECT * FROM fills WHERE client_id LIKE 'at%'")
-    )
-    same = lambda found: sorted((name, D(price), D(amount)) for name, price, amount in found)
-    if same(true) == same(booked):
+    ours = [one for one in exchange.fills if exchange.by_client[one.client_id].ours]
+    told = rows.all("SELECT * FROM fills WHERE client_id LIKE 'at%'")
+    true = sorted((one.client_id, one.price, one.amount) for one in ours)
+    booked = sorted((row["client_id"], D(row["price"]), D(row["amount"])) for row in told)
+    if true == booked:
         return []
-    missing = [one for one in same(true) if one not in same(booked)]
-    more = [one for one in same(booked) if one not in same(true)]
+    missing = [one for one in true if one not in booked]
+    more = [one for one in booked if one not in true]
     return [f"fills differ: {len(true)} at the exchange, {len(booked)} booked; missing {missing[:3]}, more {more[:3]}"]
 
 
-def _money(watch: Watch, rows: Rows) -> list[str]:
+def _money(watch: Watch, rows: Rows, cash: Decimal) -> list[str]:
     exchange, wrong = watch.exchange, []
     owned: dict[str, Decimal] = defaultdict(lambda: ZERO)
     for row in rows.all("SELECT * FROM legs"):
@@ -214,16 +228,14 @@ def _money(watch: Watch, rows: Rows) -> list[str]:
             wrong.append(f"strategies own {owned[symbol]} {coin.base}, the exchange holds {theirs} of theirs")
         if theirs != watch.held[symbol]:
             wrong.append(f"the exchange itself is wrong about {coin.base}: {theirs}, {watch.held[symbol]}")
-    (row,) = rows.all("SELECT * FROM progress")
-    if D(row["cash"]) != exchange.total["USDT"]:
-        wrong.append(f"cash is {row['cash']}, the exchange holds {exchange.total['USDT']} USDT")
+    if cash != exchange.total["USDT"]:
+        wrong.append(f"cash is {cash}, the exchange holds {exchange.total['USDT']} USDT")
     return wrong
 
 
 def _entries(exchange: Exchange, rows: Rows) -> list[str]:
     """Compare what filled for each entry with the most that any of its orders asked for."""
-    asked: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    got: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    got: dict[tuple[str, int], Decimal] = defaultdict(lambda: ZERO)
     targets: dict[tuple[str, int], Decimal] = {}
     for row in rows.all(
         "SELECT o.client_id, o.amount, o.group_id, d.entry_id FROM orders o JOIN decisions d ON d.id = o.decision "
@@ -232,13 +244,12 @@ def _entries(exchange: Exchange, rows: Rows) -> list[str]:
         key = (row["group_id"], row["entry_id"])
         targets.setdefault(key, D(row["amount"]))
         order = exchange.by_client.get(row["client_id"])
-        asked[row["client_id"]] = D(row["amount"])
         if order is not None:
-            got[key] += order.filled  # type: ignore[index]
+            got[key] += order.filled
     return [
-        f"entry {key[1]} of {key[0]} bought {amount}, wanted {targets[key]}"  # type: ignore[index]
+        f"entry {key[1]} of {key[0]} bought {amount}, wanted {targets[key]}"
         for key, amount in got.items()
-        if amount > targets[key]  # type: ignore[index]
+        if amount > targets[key]
     ]
 
 

@@ -45,7 +45,8 @@ def blind_resend(stack: contextlib.ExitStack) -> None:
 
 
 def late_fill_forgotten(stack: contextlib.ExitStack) -> None:
-    """A fill of an order that is over is passed over."""
+    """An order is over with its cancel, and a fill that comes later is passed over."""
+    cancel_believed(stack)
 
     def make(real: Any) -> Any:
         def on_fill(self: Any, fill: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import sqlite3
 import threading
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
@@ -63,7 +65,7 @@ class Mortal:
         self._left: dict[str, int] = {}
 
     def doom(self, kind: str, steps: int) -> None:
-        """Let it die at the nth step of a kind from now on: `await`, `statement`, or `order` (steps after a request)."""
+        """Let it die at the nth step of a kind from now: `await`, `statement`, or `order`, awaits after a request."""
         self._left[kind] = steps
 
     def ordered(self) -> None:
@@ -118,7 +120,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """No thread ever wakes it."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, _executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Do at once what a thread would do: its order among the rest is then the same in every run."""
         future = self.create_future()
         try:
@@ -170,12 +172,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def bury(self) -> None:
         """Throw away what is left of a process: its tasks get no chance to do anything, its files are closed."""
         self.mortal.dead = True
-        for task in asyncio.all_tasks(self):
-            task._log_destroy_pending = False
-            try:
-                task.get_coro().close()
-            except (Death, RuntimeError):
-                continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what never began is never awaited
+            for task in asyncio.all_tasks(self):
+                task._log_destroy_pending = False
+                with contextlib.suppress(Death, RuntimeError):
+                    task.get_coro().close()
         for file in self.mortal.files:
             file.close()
         self.close()

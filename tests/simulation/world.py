@@ -33,7 +33,16 @@ from simulation.client import Client, Faults
 from simulation.declarations import BOUNDS, changed, write_folder
 from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
-from simulation.virtual import Circle, Death, Mortal, MortalConnection, Universe, VirtualClock, VirtualLoop, virtual_datetime
+from simulation.virtual import (
+    Circle,
+    Death,
+    Mortal,
+    MortalConnection,
+    Universe,
+    VirtualClock,
+    VirtualLoop,
+    virtual_datetime,
+)
 
 D = Decimal
 VENUE = "sim"
@@ -77,9 +86,7 @@ class World:
         self.universe = Universe()
         self.faults = Faults(Random(f"faults {seed}"))
         base_fees = BASE_FEES
-        self.exchange = Exchange(
-            self.universe, Random(f"exchange {seed}"), base_fees=base_fees, lag=self.faults.lag
-        )
+        self.exchange = Exchange(self.universe, Random(f"exchange {seed}"), base_fees=base_fees, lag=self.faults.lag)
         self.id = self.rng.choice(EXCHANGES)
         self.streams = self.rng.random() < 0.6
         self.watch = Watch(self.exchange, BOUNDS)
@@ -89,6 +96,7 @@ class World:
         self.lines: list[str] = []
         self.deaths: list[str] = []
         self.starts = 0
+        self.cash = D(0)
         self.mortal = Mortal(lambda: None)
         self.loop: VirtualLoop | None = None
         self.daemon: Daemon | None = None
@@ -112,7 +120,7 @@ class World:
                 raise self._broken([f"{type(error).__name__}: {error}"]) from error
             finally:
                 self._bury()
-        wrong = at_end(self.watch, self.root / "var" / "autotrader.db")
+        wrong = at_end(self.watch, self.root / "var" / "autotrader.db", self.cash)
         if wrong:
             raise self._broken(wrong)
         result = Result(self)
@@ -210,7 +218,8 @@ class World:
         if self.daemon is None:
             self._wait(RESTART_S if self.starts else 0.0)
             self._born()
-        assert self.loop is not None and self.daemon is not None
+        assert self.loop is not None
+        assert self.daemon is not None
         daemon, loop = self.daemon, self.loop
         try:
             if not self.ready:
@@ -242,9 +251,11 @@ class World:
         raise self._broken([f"the daemon stopped by itself: {why}"]) from failure
 
     def _stop(self) -> None:
-        assert self.loop is not None and self.daemon is not None
+        assert self.loop is not None
+        assert self.daemon is not None
         if self.loop.errors:
             raise self._broken(self.loop.errors)
+        self.cash = self.daemon.loop.accounts[VENUE].cash
         stopping = self.loop.create_task(self.daemon.stop())
         self.loop.run_until(stopping.done)
         stopping.result()
@@ -275,9 +286,7 @@ class World:
             account = CcxtAccount(client, self.root / "var" / f"account-{name}.db")
             clock = ExchangeClock(self.clock, lambda: client.now_ms() - self.clock.now_ms())
             ticks = {symbol: coin.tick for symbol, coin in self.exchange.coins.items()}
-            market = LiveMarket(
-                lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random
-            )
+            market = LiveMarket(lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random)
             return CcxtVenue(account, market)
 
         async def quiet() -> AsyncIterator[None]:
