@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.config.exchange import Generate, SimulatedExchange
 from autotrader.config.exchanges import currency_of, fees_of, generated, is_live, least_of, recorded
 from autotrader.config.load import Declarations
 from autotrader.core.clock import DAY_MS, Clock
-from autotrader.core.errors import AutotraderError, BrokenInvariant
+from autotrader.core.errors import BrokenInvariant
 
 if TYPE_CHECKING:
     from autotrader.backtest.run import Source
     from autotrader.market.bars import BarSource
     from autotrader.market.metrics import Metrics
+    from autotrader.venues.ccxt_client import CcxtClient
     from autotrader.venues.live_feed import LiveSettings
+    from autotrader.venues.live_market import LiveMarket
 
 GENERATED_MS = 90 * DAY_MS
 """How much of a generated market a backtest takes unless it is told: the market itself never ends."""
@@ -27,7 +30,8 @@ def make_venue(root: Path, clock: Clock, name: str, declarations: Declarations) 
     """Return an exchange's venue, not yet open. Raises AutotraderError where it cannot be made."""
     declared = declarations.exchanges[name]
     if isinstance(declared, CcxtExchange):
-        return make_live(root, clock, name, declared) if is_live(declared) else make_live_paper(name)
+        make = make_live if is_live(declared) else make_live_paper
+        return make(root, clock, name, declared)
     from autotrader.venues.paper import PaperVenue
 
     return PaperVenue(paper_settings(root, name, declarations), root / "var" / f"paper-{name}.db", clock)
@@ -35,38 +39,65 @@ def make_venue(root: Path, clock: Clock, name: str, declarations: Declarations) 
 
 def make_live(root: Path, clock: Clock, name: str, declared: CcxtExchange) -> Any:
     """Return a real account with its live market, not yet open; ccxt itself is imported when it opens."""
+    from autotrader.venues.ccxt_account import CcxtAccount
+    from autotrader.venues.ccxt_venue import CcxtVenue
+
+    client, data = _live_market(clock, name, declared)
+    return CcxtVenue(CcxtAccount(client, root / "var" / f"ccxt-{name}.db"), data)
+
+
+def make_live_paper(root: Path, clock: Clock, name: str, declared: CcxtExchange) -> Any:
+    """Return a simulated account on a real exchange's live market, not yet open; its client has no credentials."""
+    from autotrader.venues.paper_live import LivePaperVenue
+    from autotrader.venues.paper_state import LivePaperSettings
+
+    client, data = _live_market(clock, name, declared)
+    fees = fees_of(declared)
+    settings = LivePaperSettings(
+        name=name,
+        market="swap" if declared.market == "swap" else "spot",
+        exchange=declared.id,
+        balances=dict(declared.balances),
+        maker_fee=fees.maker,
+        taker_fee=fees.taker,
+        slippage=declared.slippage,
+        latency_ms=declared.latency,
+        leverage=declared.leverage,
+    )
+    return LivePaperVenue(settings, root / "var" / f"paper-{name}.db", clock, client, data, data.heard_ms)
+
+
+def _live_market(clock: Clock, name: str, declared: CcxtExchange) -> tuple[CcxtClient, LiveMarket]:
+    """Return an exchange's client, and the market that is read through it. Only live orders are given credentials."""
     from random import Random
 
-    from autotrader.venues.ccxt_account import CcxtAccount
     from autotrader.venues.ccxt_client import CcxtClient
+    from autotrader.venues.ccxt_feed import OwnNames
     from autotrader.venues.ccxt_make import make_exchange, settings_of
-    from autotrader.venues.ccxt_venue import CcxtVenue
     from autotrader.venues.live_feed import Connection, ExchangeClock
     from autotrader.venues.live_market import LiveMarket
 
+    settings = settings_of(name, declared)
+    if not is_live(declared):
+        settings = replace(settings, credentials={})
     spread = Random()  # noqa: S311 - it spreads the pauses between tries
-    client = CcxtClient(settings_of(name, declared), clock, make_exchange, spread)
+    client = CcxtClient(settings, clock, make_exchange, spread)
     market = LiveMarket(
-        lambda: Connection(client.exchange, client.ticks()),
+        lambda: Connection(OwnNames(client), client.ticks()),
         live_settings(name, declared),
         ExchangeClock(clock, lambda: client.now_ms() - clock.now_ms()),
     )
-    return CcxtVenue(CcxtAccount(client, root / "var" / f"ccxt-{name}.db"), market)
-
-
-def make_live_paper(name: str) -> Any:
-    """Return a simulated account on a real exchange's live market, not yet open."""
-    raise AutotraderError(f"exchanges.d/{name}.yaml: orders: paper on a real exchange comes next")
+    return client, market
 
 
 def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:
     """Return what is known of an exchange's live market data."""
     from autotrader.venues.live_feed import LiveSettings
 
-    if declared.id == "binance" and declared.market == "spot":
-        asked = {"fetchTradesMethod": "publicGetHistoricalTrades"}
-        return LiveSettings(name, ids_count=True, from_id="fromId", trade_params=asked)
-    return LiveSettings(name, market="swap" if declared.market == "swap" else "spot")
+    market: Literal["spot", "swap"] = "swap" if declared.market == "swap" else "spot"
+    if declared.id == "binance":
+        return LiveSettings(name, market=market, ids_count=True, from_id="fromId")
+    return LiveSettings(name, market=market)
 
 
 def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:

@@ -12,7 +12,7 @@ from autotrader.app import Loader, make_account, make_metrics, make_venue
 from autotrader.app_venues import live_settings
 from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.core.clock import SystemClock
-from autotrader.core.errors import AutotraderError, VenueError
+from autotrader.core.errors import VenueError
 from autotrader.core.events import Series
 from support.exchange import SERIES, stage, write_history
 from support.folders import write
@@ -55,9 +55,20 @@ async def test_a_live_exchange_is_an_account_and_its_market(tmp_path, declared):
     assert (tmp_path / "var" / "ccxt-real.db").is_file()
 
 
-def test_paper_orders_on_a_real_exchange_are_refused_until_they_are_built(tmp_path, declared):
-    with pytest.raises(AutotraderError, match=r"exchanges\.d/real\.yaml: orders: paper"):
-        make_venue(tmp_path, SystemClock(), "real", declared("kind: ccxt\nid: upbit\n"))
+async def test_paper_orders_on_a_real_exchange_need_no_account_and_meet_its_quotes(tmp_path, declared):
+    data = write_history(tmp_path / "data", SERIES)
+    (tmp_path / "var").mkdir()
+    text = "kind: ccxt\nid: binance\nbalances: {USDT: 500}\n"
+    async with stage(data) as one:
+        venue = make_venue(tmp_path, SystemClock(), "real", declared(f"{text}url: http://127.0.0.1:{one.port}\n"))
+        await venue.open()
+        try:
+            assert venue.remote
+            assert (await venue.instrument("BTC/USDT")).lot == Decimal("0.00001")
+            assert {name: held.total for name, held in (await venue.balances()).items()} == {"USDT": 500}
+        finally:
+            await venue.close()
+    assert (tmp_path / "var" / "paper-real.db").is_file()
 
 
 def test_the_account_reckons_with_what_is_declared(tmp_path, declared):
@@ -72,13 +83,13 @@ def test_metrics_lie_in_the_daemons_history(tmp_path, declared):
     assert make_metrics(tmp_path, "real", declared(LIVE)).__reduce__()[1] == (tmp_path / "var/data",)
 
 
-def test_trades_are_counted_by_their_ids_on_binance_spot():
+def test_trades_are_counted_by_their_ids_on_binance():
     spot, swap, okx = (
         live_settings("x", CcxtExchange(id=name, market=market))
         for name, market in (("binance", "spot"), ("binance", "swap"), ("okx", "swap"))
     )
     assert (spot.market, spot.ids_count, spot.from_id) == ("spot", True, "fromId")
-    assert (swap.market, swap.ids_count, swap.from_id) == ("swap", False, "")
+    assert (swap.market, swap.ids_count, swap.from_id) == ("swap", True, "fromId")
     assert (okx.market, okx.ids_count, okx.from_id) == ("swap", False, "")
 
 

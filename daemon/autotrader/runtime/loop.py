@@ -233,26 +233,34 @@ class TradingLoop:
             self.trader.look_after(leg, now_ms)
 
     async def tend(self, exchange: str) -> None:
-        """Go on with an exchange's exits, and with orders whose answer never came. Called outside `turn`.
+        """Go on with what a real exchange's legs have under way, each second. Called outside `turn`.
 
-        An exit that was refused or could not be sent is tried again, after pauses that double.
+        Orders whose answer never came are asked for. An exit that was refused or could not be sent is tried again,
+        after pauses that double.
         """
         if self.desk.unsettled:
             await self.sender.settle(exchange, self.turn)
-        now_s = self.clock.monotonic_s()
-        leaving = {leg.key: leg for leg in self.accounts[exchange].legs.values() if leg.exit_reason}
-        self._exits = {key: one for key, one in self._exits.items() if key[1] != exchange or key in leaving}
-        due = [leg for key, leg in leaving.items() if self._exits.get(key, (0, 0.0))[1] <= now_s]
+        account, now_s = self.accounts[exchange], self.clock.monotonic_s()
+        legs = [
+            leg
+            for leg in account.legs.values()
+            if leg.position.amount or leg.orders or leg.exit_reason or leg.owner.startswith(REMOVED)
+        ]
+        self._exits = {key: one for key, one in self._exits.items() if key in self.desk.legs}
+        due = [leg for leg in legs if self._exits.get(leg.key, (0, 0.0))[1] <= now_s and not self.sender.waits(leg)]
         if not due:
             return
         async with self.turn:
-            account = self.accounts[exchange]
+            self.trader.equities.clear()
             for leg in due:
-                if leg.exit_reason and not leg.working("exit") and not self.sender.waits(leg):
-                    tries = self._exits.get(leg.key, (0, 0.0))[0]
+                stuck = bool(leg.exit_reason) and not leg.working("exit")
+                tries = self._exits.pop(leg.key, (0, 0.0))[0]
+                if stuck:
                     self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, MAX_EXIT_PAUSE_S)
+                if self.desk.legs.get(leg.key) is leg:
                     self._look_after(leg, account.market_ms)
-            await self.finish(account.market_ms, account)
+            if self.desk.drafts:
+                await self.finish(account.market_ms, account)
 
     def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
         """Yield the parts whose wake-up time has come, and take it from them."""
@@ -281,8 +289,9 @@ class TradingLoop:
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
             self._step(strategy, part, TIMER if leg == NO_LEG else WAKES[feed], max(leg, 0), now_ms)
-        for one in list(self.upkeep.get((event.exchange, event.symbol, feed), ())):
-            self._look_after(one, now_ms)
+        if not self.desk.venues[account.name].remote:  # a real exchange is asked for something once a second at most
+            for one in list(self.upkeep.get((event.exchange, event.symbol, feed), ())):
+                self._look_after(one, now_ms)
         self.trader.watch_equity(now_ms)
         await self.finish(now_ms, account)
 

@@ -49,6 +49,7 @@ class Sender:
         self._desk, self._turn, self._clock = desk, turn, clock
         self._lines: dict[tuple[str, str, str], deque[Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: set[tuple[str, str, str]] = set()
         self.under_way: set[str] = set()
         self.failed: Callable[[BaseException], None] | None = None
 
@@ -140,11 +141,14 @@ class Sender:
         except VenueUnavailable as error:
             standing.update(staged.cancel)
             # What is wanted stays wanted: the leg is looked after again.
-            log.warning("a cancel was not answered", strategy=leg.owner, error=str(error))
+            if leg.key not in self._unanswered:
+                self._unanswered.add(leg.key)
+                log.warning("a cancel was not answered; it is asked again", strategy=leg.owner, error=str(error))
             if order is not None:
                 await self._not_sent(leg, order, f"not sent: {error}", turn)
             return
         standing.update(raced)
+        self._unanswered.discard(leg.key)
         if order is None:
             return
         if raced or staged.after in standing:

@@ -92,6 +92,8 @@ class LivePaperVenue(PaperAccount):
     `heard_ms` tells when the exchange last said something about a series of quotes; without it that is the last quote.
     """
 
+    remote = True
+
     def __init__(
         self,
         settings: LivePaperSettings,
