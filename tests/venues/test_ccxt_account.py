@@ -168,6 +168,15 @@ async def test_a_cancel_that_came_too_late_tells_the_fill(fake, venue):
     assert (order.status, order.filled) == ("filled", Decimal(1))
 
 
+async def test_an_answer_that_is_older_than_a_cancel_is_not_believed(fake, venue):
+    await venue.submit(request())
+    before = dict(fake.orders["1"])
+    fake.late["fetch_order"].append(lambda _: before)
+    with pytest.raises(VenueUnavailable, match="asked for again"):
+        await venue.cancel("ours1")
+    assert (await venue.cancel("ours1")).status == "canceled"
+
+
 async def test_a_cancel_of_nothing_is_an_unknown_order(venue):
     with pytest.raises(UnknownOrder):
         await venue.cancel("other")

@@ -200,6 +200,7 @@ class Daemon:
                 continue
             instrument = await desk.venues[row.exchange].instrument(row.symbol)
             desk.add(Leg.restore(row.owner, row.exchange, row.symbol, instrument, row.position, row.rest))
+        desk.recall()
 
     async def _begin(self, declarations: Declarations, last: Generation | None) -> None:
         """Run the declarations as the journal left them: states restored, what happened meanwhile made good."""

@@ -209,8 +209,9 @@ class CcxtAccount:
         after = await self.order(client_id)
         if after is None:
             raise UnknownOrder(f"{self.name} has no order {client_id}")
-        if after.status == "open" and refused:
-            raise VenueUnavailable(f"{refused}; the order still stands and the cancel is asked for again")
+        if after.status == "open":  # an answer may be older than the cancel, and what filled since is not in it
+            why = refused or f"{self.name} took the cancel of {client_id} and still tells it as open"
+            raise VenueUnavailable(f"{why}; the order may stand and the cancel is asked for again")
         return after
 
     async def guard(self, group: str, guard: Guard | None) -> None:
