@@ -265,3 +265,9 @@ async def test_precision_and_minimums_are_the_exchanges(venue):
     assert (told.tick, told.lot, told.min_notional) == (Decimal("0.01"), Decimal("0.00001"), Decimal(5))
     with pytest.raises(VenueError, match="does not list XRP/USDT"):
         await venue.instrument("XRP/USDT")
+
+
+async def test_a_balance_below_zero_is_not_believed(fake, venue):
+    fake.balance = {"free": {"USDT": -5.0}, "total": {"USDT": -5.0}}
+    with pytest.raises(VenueUnavailable, match="less than 0"):
+        await venue.balances()

@@ -105,11 +105,16 @@ class Daemon:
             raise ConfigError(loaded.problems)
         desk = Desk(self.journal, {}, {}, seams.clock)
         self.loop = loop = TradingLoop(self.journal, desk, seams.clock)
-        self._flags(exits_only)
-        for name in declarations.exchanges:
-            await self._open(name, declarations)
-        await self._legs(desk)
-        await self._begin(declarations, last)
+        unready = self._flags(exits_only)
+        try:
+            for name in declarations.exchanges:
+                await self._open(name, declarations)
+            await self._legs(desk)
+            await self._begin(declarations, last)
+        except VenueUnavailable:  # which says nothing about this program: it is no failed start
+            with self.journal.write():
+                self.journal.flag("starts", unready or None)
+            raise
         loop.sender.failed = self.fatal
         for name in loop.accounts:
             self._attend(name)
@@ -160,7 +165,8 @@ class Daemon:
         generations = self.journal.generations()
         return generations[0] if generations else None
 
-    def _flags(self, exits_only: str) -> None:
+    def _flags(self, exits_only: str) -> int:
+        """Take over what outlives a process, and count this start; return how many before it never got ready."""
         flags = self.journal.flags()
         self.loop.trader.paused = dict(flags.get("paused", {}))
         self.loop.trader.killed = flags.get("killed", "")
@@ -172,6 +178,7 @@ class Daemon:
         self.loop.trader.exits_only = exits_only
         with self.journal.write():
             self.journal.flag("starts", unready + 1)
+        return unready
 
     async def _open(self, name: str, declarations: Declarations) -> None:
         self._same_ledger(name, ledger_of(declarations.exchanges[name]))

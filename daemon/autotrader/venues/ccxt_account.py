@@ -91,7 +91,8 @@ class CcxtAccount:
             free, total = mapping(told.get("free"), f"{place} free"), mapping(told.get("total"), f"{place} total")
             found = {}
             for currency in total:
-                whole = maybe(total, currency, f"{place} total") or ZERO
+                least = ZERO if self.market == "spot" else None
+                whole = maybe(total, currency, f"{place} total", least=least) or ZERO
                 if whole:
                     found[currency] = Balance(whole, maybe(free, currency, f"{place} free") or ZERO)
             return found
