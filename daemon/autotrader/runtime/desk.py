@@ -146,6 +146,14 @@ class Desk:
         self.drafts.append(staged)
         return staged
 
+    def withdraw(self, leg: Leg, identity: str) -> None:
+        """Take back an order that this turn has drafted, as if it had not been wanted."""
+        self.drafts = [staged for staged in self.drafts if staged.order is None or staged.order.client_id != identity]
+        leg.orders.pop(identity, None)
+        leg.slots.pop(identity, None)
+        if times := self.recent.get(leg.exchange):
+            times.pop()
+
     def _name_group(self, leg: Leg, number: int) -> None:
         """Begin a leg's next position. Where that has the name of the last one, its orders are counted on."""
         name = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, number)

@@ -30,6 +30,7 @@ from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
 from autotrader.risk import breakers as brk
+from autotrader.runtime import together
 from autotrader.runtime.account import Account
 from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
@@ -250,10 +251,14 @@ class TradingLoop:
         ]
         self._exits = {key: one for key, one in self._exits.items() if key in self.desk.legs}
         due = [leg for leg in legs if self._exits.get(leg.key, (0, 0.0))[1] <= now_s and not self.sender.waits(leg)]
-        if not due:
+        trades = [(strategy, part) for strategy in self.strategies.values() for part in strategy.parts if part.trades]
+        if not due and not trades:
             return
         async with self.turn:
             self.trader.equities.clear()
+            for strategy, part in trades:
+                if together.tend(self.trader, part, strategy.terms, max(account.market_ms, part.ts_ms)):
+                    self.remember(strategy, part)
             for leg in due:
                 stuck = bool(leg.exit_reason) and not leg.working("exit")
                 tries = self._exits.pop(leg.key, (0, 0.0))[0]
@@ -261,7 +266,7 @@ class TradingLoop:
                     self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, MAX_EXIT_PAUSE_S)
                 if self.desk.legs.get(leg.key) is leg:
                     self._look_after(leg, account.market_ms)
-            if self.desk.drafts:
+            if self.desk.drafts or self._dirty:
                 await self.finish(account.market_ms, account)
 
     def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
@@ -385,6 +390,10 @@ class TradingLoop:
             state, out = part.plain()
             own = (strategy.name, part.number, strategy.spec)
             self.journal.state(StateRow(*own, state, out, part.ts_ms, part.anchor_ms, part.asked_for(), part.stepped))
+            if part.trades or part.trades_kept:
+                kept = {str(group): trade.plain() for group, trade in part.trades.items()}
+                self.journal.flag(f"together {strategy.name} {part.number}", kept or None)
+                part.trades_kept = bool(kept)
 
     def _sample(self, now_ms: int) -> None:
         wall_s = self.clock.monotonic_s()
