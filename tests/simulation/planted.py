@@ -138,9 +138,10 @@ def locks_forgotten(stack: contextlib.ExitStack) -> None:
     """A restart lifts pauses and the kill switch."""
 
     def make(real: Any) -> Any:
-        def flags(self: Any, exits_only: str) -> None:
-            real(self, exits_only)
+        def flags(self: Any, exits_only: str) -> Any:
+            unready = real(self, exits_only)
             self.loop.trader.paused, self.loop.trader.killed = {}, ""
+            return unready
 
         return flags
 
