@@ -41,6 +41,12 @@ run: $(VENV)/.run  ## trade on the embedded paper market, with the page on http:
 test: $(VENV)/.dev  ## run the tests; no browser, no network
 	$(BIN)/python -m pytest -m 'not browser' -n $(JOBS) $(ARGS)
 
+.PHONY: coverage
+coverage: $(VENV)/.dev  ## statements and branches of execution/ and risk/ that their tests reach; less than 95 % fails
+	$(BIN)/python -m coverage run --branch --data-file=.coverage --source=autotrader.execution,autotrader.risk \
+	  -m pytest -q -p no:xdist tests/execution tests/risk tests/runtime $(ARGS)
+	$(BIN)/python -m coverage report --data-file=.coverage --show-missing --skip-covered --fail-under=95
+
 .PHONY: sim
 sim: $(VENV)/.dev  ## run the simulation over SEEDS=100 seeds, or replay one with its trace: SEED=7
 	@$(BIN)/python -m tests.simulation $(if $(SEED),$(SEED),--seeds $(SEEDS) --jobs $(JOBS))
