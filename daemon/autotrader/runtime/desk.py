@@ -21,7 +21,7 @@ from autotrader.execution.ledger import Position, Trade, apply_fill, cash_flow, 
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
 from autotrader.execution.orders import ADDING, Fill, Guard, Order, Reason, VenueOrder
-from autotrader.execution.reconcile import Steps
+from autotrader.execution.reconcile import PROTECTIVE, Steps
 from autotrader.runtime.account import Account
 from autotrader.store.journal import Journal, LegRow
 from autotrader.venues.protocol import Venue
@@ -30,7 +30,7 @@ ZERO = Decimal(0)
 NO_GUARD = Guard()
 MINUTE_MS = 60_000
 MAX_RECENT = 10_000
-_LETTERS = {"entry": "e", "exit": "x", "slot": "s", "slot_exit": "s"}
+_LETTERS = {"entry": "e", "exit": "x", "slot": "s", "slot_exit": "s", "stop": "p"}
 
 log = structlog.get_logger("desk")
 
@@ -108,7 +108,7 @@ class Desk:
         staged = Draft(leg, kind, detail, steps.cancel)
         place = steps.place
         if place is not None:
-            if place.purpose in ADDING and not leg.position.amount and not leg.orders:
+            if place.purpose in ADDING and not leg.position.amount and len(leg.orders) == len(leg.working("stop")):
                 # a slot's position has no entry id: it is named by its moment, which lies on the other side of zero
                 self._name_group(leg, leg.entry_id if place.purpose == "entry" else -now_ms)
                 if place.purpose == "entry":
@@ -122,7 +122,7 @@ class Desk:
                 leg.exchange,
                 leg.symbol,
                 place.side,
-                "market" if place.price is None else "limit",
+                "stop" if place.purpose == "stop" else "market" if place.price is None else "limit",
                 place.price,
                 place.amount,
                 ZERO,
@@ -210,7 +210,7 @@ class Desk:
             self.save(leg)
 
     async def move_guard(self, leg: Leg, guard: Guard) -> None:
-        """Tell the venue of new protective exits for a position that is open."""
+        """Journal new protective exits of a position that is open, and tell its venue where that keeps them."""
         with self.journal.write():
             row = self.journal.find_order(guard_id(leg.group))
             side = 1 if leg.position.amount > 0 else -1
@@ -221,6 +221,8 @@ class Desk:
                 row = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
                 if row is not None:
                     self.journal.order(row)
+        if not self.venues[leg.exchange].keeps_guards:
+            return
         try:
             await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
         except OrderRejected as error:  # the position is the slots', which carry no guard
@@ -281,8 +283,13 @@ class Desk:
             if not self.journal.fill(fill, leg.owner):
                 return Applied(None, None)
             reason = fill.reason or order.reason
+            before = leg.position.amount
             leg.position, trade = apply_fill(leg.position, fill._replace(reason=reason))
             leg.filled = fill.fill_id
+            if leg.position.amount and before * leg.position.amount <= 0:
+                leg.best, leg.watched_ms = float(fill.price / leg.instrument.tick), fill.ts_ms
+            if order.purpose == "stop" and order.group == leg.group:
+                leg.exit_reason = leg.exit_reason or reason
             self._record(leg, order, fill)
             self._rearm(leg, order)
             if trade is None and leg.position.out_amount and not leg.instrument.lots(abs(leg.position.amount)):
@@ -298,7 +305,7 @@ class Desk:
         """Write a closed trade, and end what is left of its entry."""
         self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
         leg.last_exit = exit_code(trade.reason)
-        if rest := tuple(order.client_id for order in leg.working("entry")):
+        if rest := tuple(order.client_id for order in (*leg.working("entry"), *leg.working("stop"))):
             self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {trade.reason}"}, rest))
 
     def _swept(self, leg: Leg, ts_ms: int, reason: str) -> tuple[Position, Trade | None]:
@@ -355,10 +362,11 @@ class Desk:
         """Bring a leg to rest where it is flat: the entry is over, and so is its guard."""
         if leg.position.amount or leg.working("entry"):
             return
-        leg.target, leg.exposure, leg.exit_reason = ZERO, 0.0, ""
+        ended, (leg.target, leg.exposure, leg.exit_reason) = leg.exit_reason, (ZERO, 0.0, "")
         row = self.journal.find_order(guard_id(leg.group)) if leg.group else None
         if row is not None and row.state not in DONE:
-            self.journal.order(row._replace(state=OrderState.CANCELED))
+            reason = ended if ended in PROTECTIVE else row.reason
+            self.journal.order(row._replace(state=OrderState.CANCELED, reason=reason))
 
     def conclude(self, leg: Leg, order: Order, event: OrderEvent, reason: str) -> None:
         """Take in what a venue answered to an order; what became known of it meanwhile stays."""

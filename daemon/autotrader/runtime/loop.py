@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from autotrader.core.clock import Clock, iso
+from autotrader.core.errors import VenueError
 from autotrader.core.events import (
     BarClosed,
     BarsComplete,
@@ -25,6 +26,7 @@ from autotrader.core.events import (
 )
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
+from autotrader.execution.reconcile import PROTECTIVE
 from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
@@ -35,6 +37,7 @@ from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
+from autotrader.runtime.protect import PROTECT_S, Protector
 from autotrader.runtime.sender import Sender
 from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
@@ -77,6 +80,7 @@ class TradingLoop:
         self.failed: dict[str, str] = {}
         self.trader = Trader(journal, desk)
         self.sender = Sender(desk, self.turn, clock)
+        self.protector = Protector(self.trader, self.sender, clock)
         self.metrics: dict[str, Metrics] = {}
         self.outside = Outside(desk.venues, self.metrics)
         self.routes: dict[Series, list[Route]] = {}
@@ -90,6 +94,7 @@ class TradingLoop:
         self._arrived: dict[str, dict[Part, None]] = {}
         self._elsewhere: dict[str, set[Series]] = {}
         self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
+        self._subscribed: dict[str, set[Series]] = {}
         self._moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
@@ -131,6 +136,8 @@ class TradingLoop:
             if leg.position.amount or leg.orders:
                 wanted[leg.exchange].add(Series(leg.exchange, leg.symbol, leg.timeframe))
                 wanted[leg.exchange].add(Series(leg.exchange, leg.symbol, leg.resolution))
+        for name, series in wanted.items():
+            series.update(self.protector.series(name))
         return wanted
 
     # events
@@ -192,6 +199,7 @@ class TradingLoop:
         """Hand a bar to whoever reads it; it is shown, and decided on, when the moment is complete."""
         account.prices[event.symbol] = Decimal(repr(event.bar.close))
         account.due_ms[event.symbol, event.timeframe] = event.ts_ms + timeframe_ms(event.timeframe)
+        self.protector.on_bar(account, event)
         for route in self.routes.get(event.series, ()):
             part = route.part
             self._arrived.setdefault(account.name, {})[part] = None
@@ -250,9 +258,29 @@ class TradingLoop:
             for leg in due:
                 if leg.exit_reason and not leg.working("exit") and not self.sender.waits(leg):
                     tries = self._exits.get(leg.key, (0, 0.0))[0]
-                    self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, MAX_EXIT_PAUSE_S)
+                    longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
+                    self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, longest_s)
                     self._look_after(leg, account.market_ms)
             await self.finish(account.market_ms, account)
+
+    async def protect(self, exchange: str) -> None:
+        """Go on guarding the positions of an exchange that keeps no guards, once a second. Called outside `turn`."""
+        venue = self.desk.venues[exchange]
+        if venue.keeps_guards:
+            return
+        async with self.turn:
+            account = self.accounts[exchange]
+            self.protector.tend(account)
+            if self.desk.drafts:
+                await self.finish(account.market_ms, account)
+        wanted = self.wanted_series()[exchange]
+        if wanted != self._subscribed.get(exchange):
+            try:
+                await venue.subscribe(wanted)
+            except VenueError as error:
+                log.warning("what open positions need is not streamed", exchange=exchange, error=str(error))
+            else:
+                self._subscribed[exchange] = wanted
 
     def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
         """Yield the parts whose wake-up time has come, and take it from them."""
@@ -266,12 +294,17 @@ class TradingLoop:
         if self.desk.unsettled and not self.desk.venues[account.name].remote:
             await self.sender.settle(account.name)
         feed, now_ms = _feed_of(event), event.ts_ms
+        guarding, key = self.protector.on_event(account, event), (event.exchange, event.symbol, feed)
+        if key not in self.ticks and not self.desk.venues[account.name].keeps_guards:
+            if guarding:  # nobody decides on it, it is streamed for the positions that are guarded here
+                await self.finish(now_ms, account)
+            return
         if (price := self._price_of(account, event)) is not None:
             account.prices[event.symbol] = price
         account.due_ms[event.symbol, feed] = now_ms
         self.trader.equities.clear()
         due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
-        for strategy, part, leg in self.ticks.get((event.exchange, event.symbol, feed), ()):
+        for strategy, part, leg in self.ticks.get(key, ()):
             part.tell(leg, event)
             if part.asked:
                 await self.outside.bring(part, account.name, now_ms)
@@ -281,7 +314,7 @@ class TradingLoop:
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
             self._step(strategy, part, TIMER if leg == NO_LEG else WAKES[feed], max(leg, 0), now_ms)
-        for one in list(self.upkeep.get((event.exchange, event.symbol, feed), ())):
+        for one in list(self.upkeep.get(key, ())):
             self._look_after(one, now_ms)
         self.trader.watch_equity(now_ms)
         await self.finish(now_ms, account)
@@ -335,6 +368,9 @@ class TradingLoop:
 
     async def _on_fill(self, event: FillHappened) -> None:
         self.trader.book(event.fill)
+        leg = self.desk.leg_of(event.fill.group, None)
+        if leg is not None:
+            self.protector.follow(leg, event.ts_ms)
         await self.finish(event.ts_ms, self.accounts[event.fill.exchange])
 
     async def finish(self, now_ms: int, account: Account | None) -> None:
@@ -343,9 +379,9 @@ class TradingLoop:
         if durable or account is not None or self._dirty:
             with self.journal.write(durable=durable):
                 self.desk.write(now_ms)
-                for leg in self._woken:
+                for leg in (*self._woken, *self.protector.moved.values()):
                     self.desk.save(leg)
-                self._woken = []
+                self._woken, self.protector.moved = [], {}
                 self._write_states()
                 if account is not None:
                     self.journal.progress(account.name, now_ms, account.cash)
