@@ -101,6 +101,10 @@ class World:
         self.venue.money["USDT"] -= order.side * size * price + D("0.1")
         self.venue.money[base] = self.venue.money.get(base, D(0)) + order.side * size
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path)) as db:
+            return db.execute(query).fetchall()
+
     def events(self, kind: str) -> list[str]:
         with closing(sqlite3.connect(self.path)) as db:
             return [row[0] for row in db.execute("SELECT message FROM events WHERE kind = ? ORDER BY id", (kind,))]

@@ -48,7 +48,8 @@ def moment(ticks: int) -> Seen:
 def held_of(leg: Leg, best: float | None = None) -> fills.Held | None:
     """Return a leg's position as the matcher guards it; None where nothing is held or nothing guards it.
 
-    `best` is the best price before what is looked at, in ticks; the leg's own where it is left out.
+    `best` is the best price before what is looked at, in ticks: the leg's own where it is left out, the entry's where
+    nothing was seen.
     """
     entry = leg.position.entry_price
     if entry is None or leg.guard == NO_GUARD:
@@ -56,7 +57,7 @@ def held_of(leg: Leg, best: float | None = None) -> fills.Held | None:
     ticks = float(entry / leg.instrument.tick)
     stop, take, trail = (fills.scaled(fraction) for fraction in leg.guard)
     side = 1 if leg.position.amount > 0 else -1
-    return fills.Held(side, ticks, best or leg.best or ticks, stop, take, trail)
+    return fills.Held(side, ticks, (leg.best if best is None else best) or ticks, stop, take, trail)
 
 
 def touched(held: fills.Held, seen: Seen) -> Reason | None:

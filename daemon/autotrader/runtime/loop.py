@@ -136,8 +136,8 @@ class TradingLoop:
             if leg.position.amount or leg.orders:
                 wanted[leg.exchange].add(Series(leg.exchange, leg.symbol, leg.timeframe))
                 wanted[leg.exchange].add(Series(leg.exchange, leg.symbol, leg.resolution))
-        for name, series in wanted.items():
-            series.update(self.protector.series(name))
+        for name, own in wanted.items():
+            own.update(self.protector.series(name))
         return wanted
 
     # events
