@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from random import Random
 
 import pytest
@@ -17,26 +16,9 @@ from autotrader.venues.paper_live import LivePaperVenue
 from autotrader.venues.paper_state import LivePaperSettings
 from autotrader.venues.protocol import FillHappened
 from support.exchange import SERIES, stage, write_history
+from support.following import FollowingClock
 from support.live_paper import BTC, D
 from support.tapes import order
-
-
-class FollowingClock:
-    """The exchange's time, which passes when the test says so; who sleeps looks again and again."""
-
-    def __init__(self, clock):
-        self._clock = clock
-
-    def now_ms(self):
-        return self._clock.now_ms()
-
-    def monotonic_s(self):
-        return self._clock.monotonic_s()
-
-    async def sleep(self, seconds):
-        until_s = self.monotonic_s() + seconds
-        while self.monotonic_s() < until_s:  # noqa: ASYNC110 - a clock that is moved tells nobody
-            await asyncio.sleep(0.001)
 
 
 def paper(it, folder):

@@ -370,7 +370,7 @@ class TradingLoop:
         self.trader.book(event.fill)
         leg = self.desk.leg_of(event.fill.group, None)
         if leg is not None:
-            self.protector.follow(leg, event.ts_ms)
+            self.protector.on_fill(leg, event.ts_ms)
         await self.finish(event.ts_ms, self.accounts[event.fill.exchange])
 
     async def finish(self, now_ms: int, account: Account | None) -> None:

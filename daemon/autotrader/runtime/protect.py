@@ -194,8 +194,13 @@ class Protector:
         log.info("a guard was touched", strategy=leg.owner, symbol=leg.symbol, reason=str(reason))
         self._trader.leave(leg, reason, now_ms)
 
+    def on_fill(self, leg: Leg, now_ms: int) -> None:
+        """Have a stop rest at the exchange for what a fill brought; what else a market order brings is waited for."""
+        if not any(order.type == "market" for order in leg.working("entry")):
+            self.follow(leg, now_ms)
+
     def follow(self, leg: Leg, now_ms: int) -> None:
-        """Draft what brings a leg's stop at the exchange to where it should be. Called once a fill was booked, too."""
+        """Draft what brings a leg's stop at the exchange to where it should be."""
         venue = self._desk.venues[leg.exchange]
         if venue.keeps_guards or not venue.keeps_stops or self._sender.waits(leg):
             return
