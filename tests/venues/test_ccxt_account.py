@@ -9,11 +9,13 @@ from random import Random
 import pytest
 from ccxt.base import errors
 
+from autotrader.config.ccxt_exchange import STOPS_AT_VENUE
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
 from autotrader.execution.orders import OrderRequest
 from autotrader.venues.ccxt_account import SETTLE_MS, CcxtAccount
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt_quirks import STOP_PARAMETER
 from support.fake_ccxt import HANG, FakeCcxt
 
 
@@ -215,6 +217,10 @@ async def test_a_stop_says_where_it_waits_and_is_as_every_order(fake, venue):
     name, kind, side, amount, price, params = fake.calls[-1][1]
     assert (name, kind, side, amount, price) == ("BTC/USDT", "market", "sell", 1.0, None)
     assert params == {"clientOrderId": "atgp1", "stopLossPrice": 95.5}
+
+
+def test_what_is_declared_to_protect_while_the_daemon_is_away_is_what_is_placed():
+    assert set(STOP_PARAMETER) == STOPS_AT_VENUE
 
 
 @pytest.mark.parametrize("settings", [{"id": "upbit"}, {"market": "swap"}])
