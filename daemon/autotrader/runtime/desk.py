@@ -137,7 +137,8 @@ class Desk:
                 now_ms,
             )
             leg.keep(staged.order)
-            self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
+            if place.purpose != "stop":  # it guards, as what a venue keeps itself does
+                self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
         self.drafts.append(staged)
         return staged
 

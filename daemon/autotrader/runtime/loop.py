@@ -295,7 +295,7 @@ class TradingLoop:
             await self.sender.settle(account.name)
         feed, now_ms = _feed_of(event), event.ts_ms
         guarding, key = self.protector.on_event(account, event), (event.exchange, event.symbol, feed)
-        if key not in self.ticks and not self.desk.venues[account.name].keeps_guards:
+        if key not in self.ticks and key not in self.upkeep and not self.desk.venues[account.name].keeps_guards:
             if guarding:  # nobody decides on it, it is streamed for the positions that are guarded here
                 await self.finish(now_ms, account)
             return

@@ -150,7 +150,7 @@ class Protector:
     def _look(self, leg: Leg, seen: Seen, best: float | None, now_ms: int) -> None:
         """End a position whose guard was touched; else remember how far it came."""
         held = held_of(leg, best)
-        if held is None or leg.exit_reason in URGENT:
+        if held is None or _on_its_way(leg):
             return
         reason = touched(held if best is not None else held._replace(trail=0), seen)
         if reason is not None:
@@ -241,7 +241,7 @@ class Protector:
                 self._watched.pop(leg.key, None)
                 continue
             if memory is not None and memory.waits is not None and now_s - memory.waits.since_s >= GRACE_S:
-                if leg.position.amount and leg.exit_reason not in URGENT:
+                if leg.position.amount and not _on_its_way(leg):
                     self._leave(leg, memory.waits.reason, now_ms)
                 memory.waits = None
             if memory is not None and memory.left is not None:
@@ -269,3 +269,9 @@ class Protector:
         if memory is None or memory.group != leg.group:
             memory = self._watched[leg.key] = Watched(leg.group)
         return memory
+
+
+def _on_its_way(leg: Leg) -> bool:
+    """Tell whether a leg leaves at the market already: nothing ends it sooner."""
+    at_market = any(order.price is None for order in leg.working("exit"))
+    return leg.exit_reason in URGENT or (bool(leg.exit_reason) and at_market)
