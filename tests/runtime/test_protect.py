@@ -10,6 +10,7 @@ import pytest
 from autotrader.core.errors import OrderRejected, VenueUnavailable
 from autotrader.core.events import Bar, BarClosed, BarsComplete, QuoteChanged, Series, TradePrinted
 from autotrader.execution.ids import guard_id
+from autotrader.execution.leg import Policy
 from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import BUY, SELL, Guard, Reason
 from autotrader.execution.reconcile import Place, Steps
@@ -176,6 +177,30 @@ async def test_other_levels_are_the_daemons_business(real) -> None:
     assert one.journal.find_order(guard_id(leg.group)).state is OrderState.ARMED
     await quote(one, 99)
     assert len(sent(one)) == 1
+
+
+async def test_a_limit_exit_that_rests_gives_way_to_the_market_and_one_at_the_market_goes_on(real) -> None:
+    one = real()
+    leg = held(one, policy=Policy("limit"))
+    one.account.prices[BTC] = D(100)
+    async with one.loop.turn:
+        one.loop.trader.leave(leg, Reason.EXIT, BEGIN)
+        await one.loop.finish(BEGIN, one.account)
+    await calm()
+    await quote(one, 95)
+    assert sent(one) == [(SELL, "limit", None, D(1)), (SELL, "market", None, D(1))]
+    assert one.venue.asked == ["submit", "cancel", "submit"]
+    leg.exit_reason = Reason.EXIT
+    await quote(one, 94, ms=10)
+    assert (len(sent(one)), leg.exit_reason) == (2, Reason.EXIT)
+
+
+async def test_a_stop_counts_under_no_limit_of_orders(real) -> None:
+    one = real(stops=True)
+    held(one)
+    await second(one)
+    assert len(sent(one)) == 1
+    assert one.loop.desk.recent_orders(one.account.market_ms) == 0
 
 
 # bars

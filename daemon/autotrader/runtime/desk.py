@@ -306,7 +306,7 @@ class Desk:
         """Write a closed trade, and end what is left of its entry."""
         self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
         leg.last_exit = exit_code(trade.reason)
-        if rest := tuple(order.client_id for order in (*leg.working("entry"), *leg.working("stop"))):
+        if rest := tuple(order.client_id for order in leg.working("entry")):
             self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {trade.reason}"}, rest))
 
     def _swept(self, leg: Leg, ts_ms: int, reason: str) -> tuple[Position, Trade | None]:
