@@ -27,7 +27,20 @@ NONE = Guard()
 def leg(held="1", entry="100", guard=NONE, best=0.0, rules=RULES, **changes) -> Leg:
     amount, price = D(held), D(entry)
     position = Position(amount, abs(amount), abs(amount) * price, in_value=abs(amount) * price)
-    return Leg("a", "real", "BTC/USDT", "5m", "5m", rules, guard, position=position, group="g", best=best, **changes)
+    return Leg(
+        "a",
+        "real",
+        "BTC/USDT",
+        "5m",
+        "5m",
+        rules,
+        guard,
+        position=position,
+        group="g",
+        best=best,
+        entry_id=1,
+        **changes,
+    )
 
 
 def stop(one: Leg, price: str, amount: str, name="atgp1", created_ms=0, **changes) -> Order:
@@ -89,6 +102,12 @@ def test_a_position_without_a_stop_gets_one_once() -> None:
     assert stop_steps(one, NOW) == Steps(place=PLACED)
     stop(one, "95", "1")
     assert stop_steps(one, NOW) == NOTHING
+
+
+def test_what_slots_built_is_not_guarded() -> None:
+    one = leg(guard=STOP)
+    one.entry_id = 0
+    assert held_of(one) is None
 
 
 @pytest.mark.parametrize("guard", [NONE, Guard(take_profit=D("0.05"))])

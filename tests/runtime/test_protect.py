@@ -203,6 +203,17 @@ async def test_a_stop_counts_under_no_limit_of_orders(real) -> None:
     assert one.loop.desk.recent_orders(one.account.market_ms) == 0
 
 
+async def test_levels_of_what_slots_built_are_told_to_guard_nothing(real) -> None:
+    one = real()
+    leg = held(one)
+    leg.entry_id = 0
+    async with one.loop.turn:
+        await one.loop.desk.move_guard(leg, STOP)
+    await quote(one, 90)
+    assert sent(one) == []
+    assert one.events("unprotected") == ["the position is the slots', which carry no guard"]
+
+
 # bars
 
 

@@ -88,6 +88,11 @@ class Leg:
             return HELD
         return ENDED if self.entry_id else NO_ENTRY
 
+    @property
+    def guarded(self) -> bool:
+        """Whether a position is held that protective exits guard: what slots built has none."""
+        return bool(self.position.amount and self.entry_id and self.guard != Guard())
+
     def working(self, purpose: str) -> list[Order]:
         """Return the orders of a purpose that may still fill."""
         return [order for order in self.orders.values() if order.purpose == purpose]

@@ -11,11 +11,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.execution.leg import Leg
-from autotrader.execution.orders import BUY, SELL, Guard, Order, Reason
+from autotrader.execution.orders import BUY, SELL, Order, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps
 from autotrader.market import fills
-
-NO_GUARD = Guard()
 
 REASONS = {
     fills.STOP_LOSS: Reason.STOP_LOSS,
@@ -52,7 +50,7 @@ def held_of(leg: Leg, best: float | None = None) -> fills.Held | None:
     nothing was seen.
     """
     entry = leg.position.entry_price
-    if entry is None or leg.guard == NO_GUARD:
+    if entry is None or not leg.guarded:
         return None
     ticks = float(entry / leg.instrument.tick)
     stop, take, trail = (fills.scaled(fraction) for fraction in leg.guard)

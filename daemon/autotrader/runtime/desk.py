@@ -222,15 +222,22 @@ class Desk:
                 row = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
                 if row is not None:
                     self.journal.order(row)
-        if not self.venues[leg.exchange].keeps_guards:
-            return
-        try:
-            await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
-        except OrderRejected as error:  # the position is the slots', which carry no guard
+        if refused := await self._tell_guard(leg, guard):
             with self.journal.write():
                 if row is not None:
                     self.journal.order(row._replace(state=OrderState.CANCELED))
-                self.journal.event(row.updated_ms if row else 0, "warning", "unprotected", leg.owner, error.reason)
+                self.journal.event(row.updated_ms if row else 0, "warning", "unprotected", leg.owner, refused)
+
+    async def _tell_guard(self, leg: Leg, guard: Guard) -> str:
+        """Tell a venue that keeps guards of a new one; return why a position has none: it is the slots'."""
+        venue = self.venues[leg.exchange]
+        if not venue.keeps_guards:
+            return "" if leg.entry_id or guard == NO_GUARD else "the position is the slots', which carry no guard"
+        try:
+            await venue.guard(leg.group, None if guard == NO_GUARD else guard)
+        except OrderRejected as error:
+            return error.reason
+        return ""
 
     # what venues tell
 

@@ -19,7 +19,7 @@ from autotrader.core.units import FEEDS, timeframe_ms
 from autotrader.execution.leg import Leg
 from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import Reason
-from autotrader.execution.protect import NO_GUARD, Seen, covered, held_of, moment, stop_steps, touched
+from autotrader.execution.protect import Seen, covered, held_of, moment, stop_steps, touched
 from autotrader.execution.reconcile import NOTHING, PROTECTIVE, URGENT
 from autotrader.market import fills
 from autotrader.market.bars import opening
@@ -92,7 +92,7 @@ class Protector:
         if self._desk.venues[exchange].keeps_guards:
             return []
         legs = self._desk.accounts[exchange].legs.values()
-        return [leg for leg in legs if leg.position.amount and leg.guard != NO_GUARD]
+        return [leg for leg in legs if leg.guarded]
 
     def series(self, exchange: str) -> Iterator[Series]:
         """Yield what must be streamed so that every guarded position sees the price that would end it."""
