@@ -2,12 +2,14 @@
 #
 # PYTHON       the interpreter that the environment is made from (default: the first of 3.11, 3.12 that is found)
 # TORCH_INDEX  a package index with a CPU build of torch, for machines without an NVIDIA GPU
+# SEEDS, SEED  how many seeds `make sim` runs, or the one that it replays with its trace
 # ARGS         more arguments for the program that the target runs: make test ARGS='-k reload'
 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
+SEEDS ?= 100
 MADE_FROM := pyproject.toml constraints.txt tools/make-venv
 
 export PYTHON
@@ -38,6 +40,10 @@ run: $(VENV)/.run  ## trade on the embedded paper market, with the page on http:
 .PHONY: test
 test: $(VENV)/.dev  ## run the tests; no browser, no network
 	$(BIN)/python -m pytest -m 'not browser' -n $(JOBS) $(ARGS)
+
+.PHONY: sim
+sim: $(VENV)/.dev  ## run the simulation over SEEDS=100 seeds, or replay one with its trace: SEED=7
+	@$(BIN)/python -m tests.simulation $(if $(SEED),$(SEED),--seeds $(SEEDS) --jobs $(JOBS))
 
 .PHONY: test-browser
 test-browser: $(VENV)/.browser  ## run the tests that drive the page in Chromium

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.config.exchange import Generate, SimulatedExchange
@@ -72,6 +72,7 @@ def _live_market(clock: Clock, name: str, declared: CcxtExchange) -> tuple[CcxtC
     from random import Random
 
     from autotrader.venues.ccxt_client import CcxtClient
+    from autotrader.venues.ccxt_feed import OwnNames
     from autotrader.venues.ccxt_make import make_exchange, settings_of
     from autotrader.venues.live_feed import Connection, ExchangeClock
     from autotrader.venues.live_market import LiveMarket
@@ -82,7 +83,7 @@ def _live_market(clock: Clock, name: str, declared: CcxtExchange) -> tuple[CcxtC
     spread = Random()  # noqa: S311 - it spreads the pauses between tries
     client = CcxtClient(settings, clock, make_exchange, spread)
     market = LiveMarket(
-        lambda: Connection(client.exchange, client.ticks()),
+        lambda: Connection(OwnNames(client), client.ticks()),
         live_settings(name, declared),
         ExchangeClock(clock, lambda: client.now_ms() - clock.now_ms()),
     )
@@ -93,10 +94,10 @@ def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:
     """Return what is known of an exchange's live market data."""
     from autotrader.venues.live_feed import LiveSettings
 
-    if declared.id == "binance" and declared.market == "spot":
-        asked = {"fetchTradesMethod": "publicGetHistoricalTrades"}
-        return LiveSettings(name, ids_count=True, from_id="fromId", trade_params=asked)
-    return LiveSettings(name, market="swap" if declared.market == "swap" else "spot")
+    market: Literal["spot", "swap"] = "swap" if declared.market == "swap" else "spot"
+    if declared.id == "binance":
+        return LiveSettings(name, market=market, ids_count=True, from_id="fromId")
+    return LiveSettings(name, market=market)
 
 
 def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:

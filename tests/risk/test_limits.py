@@ -250,3 +250,9 @@ def test_money_and_shares_are_compared_at_the_equity_of_now() -> None:
 def test_the_same_limits_are_never_looser_than_themselves() -> None:
     assert loosened(EVERY, EVERY, D(123)) == ()
     assert set(LOOSER_WHEN_LARGER) | {"cooldown", "on_breach"} == set(Limits._fields)
+
+
+def test_a_collar_refuses_where_no_price_is_known_yet() -> None:
+    answer = check(Limits(price_collar=D("0.02")), entry(100), ACCOUNT._replace(last_price=D(0)))
+    assert answer is not None
+    assert (answer.limit, answer.value) == ("price_collar", "no price is known yet")

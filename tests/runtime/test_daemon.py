@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from autotrader.core.errors import StoreError
+from autotrader.core.errors import StoreError, VenueUnavailable
 from autotrader.runtime.balances import take_balances
+from autotrader.runtime.daemon import MAX_UNREADY_STARTS
 from autotrader.runtime.status import status
+from autotrader.venues.paper import PaperVenue
 from support.books import disagreements
 from support.folders import rules, write
-from support.harness import Harness
+from support.harness import Fuse, Harness
 
 ALWAYS = {"enter_long": "close > 0", "exit_long": "close < 0", "exits": "{stop_loss: 40%}"}
 NEVER = {"enter_long": "close < 0", "exit_long": "close < 0", "exits": ""}
@@ -326,3 +328,21 @@ async def test_a_strategy_that_never_decided_keeps_its_features_to_the_last_bit_
     await one.die()
     await one.start()
     assert one.daemon.loop.strategies["a"].parts[0].live[0].values() == values
+
+
+async def test_an_exchange_that_is_down_at_the_start_does_not_add_up_to_exits_only(harness, monkeypatch) -> None:
+    one = await harness({"a": rules()})
+    await one.stop()
+
+    async def down(_self: PaperVenue) -> None:
+        raise VenueUnavailable("nobody answers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PaperVenue, "open", down)
+        for _ in range(MAX_UNREADY_STARTS + 1):
+            with pytest.raises(VenueUnavailable):
+                await one.start()
+            await one.die()
+    one.fuse = Fuse()
+    await one.start()
+    assert one.daemon.loop.trader.exits_only == ""

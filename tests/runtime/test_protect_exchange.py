@@ -10,9 +10,8 @@ from decimal import Decimal
 import pytest
 
 from autotrader.venues import ccxt_make
-from support.exchange import BEGIN_MS, NOW_MS, SERIES, SHIFT_MS, stage, write_history
+from support.exchange import BEGIN_MS, NOW_MS, SERIES, SHIFT_MS, FollowingClock, stage, write_history
 from support.folders import rules, write
-from support.following import FollowingClock
 from support.harness import Harness
 
 SETTINGS = {"autotrader.yaml": "mode: live\ndashboard: {port: 0}\n", "risk.d/default.yaml": "max_open_positions: 8\n"}

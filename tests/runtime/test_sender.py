@@ -234,3 +234,51 @@ async def test_a_cancel_that_is_not_answered_sends_nothing_in_its_place(remote) 
     await draft(remote, leg, Steps((first.client_id,), entry("2")))
     await calm()
     assert [order.client_id for order in remote.venue.told_orders.values()] == [first.client_id]
+
+
+async def test_what_an_order_filled_after_it_was_to_be_replaced_is_not_bought_again(remote) -> None:
+    leg = remote.leg(entry_id=1)
+    await draft(remote, leg, Steps(place=entry()))
+    await calm()
+    (order,) = orders(remote)
+    remote.venue.gate.clear()
+    await draft(remote, leg, Steps((order.client_id,), entry()))
+    await calm()
+    async with remote.loop.turn:
+        remote.loop.trader.book(remote.fill(order, "0.4"))
+    told = remote.venue.told_orders[order.client_id]
+    remote.venue.told_orders[order.client_id] = told._replace(filled=D("0.4"))
+    remote.venue.gate.set()
+    await calm()
+    assert len(remote.venue.told_orders) == 1
+    assert states(remote) == [OrderState.CANCELED, OrderState.CANCELED]
+
+
+async def test_an_order_that_ended_with_fills_to_come_is_asked_for_until_they_are_booked(remote) -> None:
+    leg = remote.leg(entry_id=1)
+    await draft(remote, leg, Steps(place=entry()))
+    await calm()
+    (order,) = orders(remote)
+    told = remote.venue.told_orders[order.client_id]
+    remote.venue.told_orders[order.client_id] = told._replace(filled=D("0.4"))
+    await draft(remote, leg, Steps((order.client_id,)))
+    await calm()
+    assert order.client_id in remote.loop.desk.unsettled
+    await remote.loop.sender.settle("paper", remote.loop.turn)
+    assert states(remote) == [OrderState.OPEN]
+    async with remote.loop.turn:
+        remote.loop.trader.book(remote.fill(order, "0.4"))
+    await remote.loop.sender.settle("paper", remote.loop.turn)
+    assert states(remote) == [OrderState.CANCELED]
+    assert not remote.loop.desk.unsettled
+
+
+async def test_a_restart_counts_the_orders_of_the_last_minute(remote) -> None:
+    leg = remote.leg(entry_id=1)
+    await draft(remote, leg, Steps(place=entry("1")), Steps(place=entry("2")))
+    await calm()
+    remote.restart()
+    assert remote.loop.desk.recent_orders(remote.venue.now_ms) == 0
+    remote.loop.desk.recall()
+    assert remote.loop.desk.recent_orders(remote.venue.now_ms) == 2
+    assert remote.loop.desk.recent_orders(remote.venue.now_ms + 60_000) == 0

@@ -83,6 +83,28 @@ class Stage:
         raise AssertionError("nothing came")
 
 
+class FollowingClock:
+    """The exchange's time, which passes when the test says so; who sleeps looks again and again."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    async def sleep(self, seconds: float) -> None:
+        until_s = self.monotonic_s() + seconds
+        while self.monotonic_s() < until_s:  # noqa: ASYNC110 - a clock that is moved tells nobody
+            await asyncio.sleep(0.001)
+
+    async def settle(self) -> None:
+        """Let others have their turn; time passes by itself."""
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def stage(
     data: Path, faults: dict[str, Any] | None = None, *, balances: dict[str, Decimal] | None = None

@@ -170,6 +170,15 @@ async def test_a_cancel_that_came_too_late_tells_the_fill(fake, venue):
     assert (order.status, order.filled) == ("filled", Decimal(1))
 
 
+async def test_an_answer_that_is_older_than_a_cancel_is_not_believed(fake, venue):
+    await venue.submit(request())
+    before = dict(fake.orders["1"])
+    fake.late["fetch_order"].append(lambda _: before)
+    with pytest.raises(VenueUnavailable, match="asked for again"):
+        await venue.cancel("ours1")
+    assert (await venue.cancel("ours1")).status == "canceled"
+
+
 async def test_a_cancel_of_nothing_is_an_unknown_order(venue):
     with pytest.raises(UnknownOrder):
         await venue.cancel("other")
@@ -269,3 +278,9 @@ async def test_precision_and_minimums_are_the_exchanges(venue):
     assert (told.tick, told.lot, told.min_notional) == (Decimal("0.01"), Decimal("0.00001"), Decimal(5))
     with pytest.raises(VenueError, match="does not list XRP/USDT"):
         await venue.instrument("XRP/USDT")
+
+
+async def test_a_balance_below_zero_is_not_believed(fake, venue):
+    fake.balance = {"free": {"USDT": -5.0}, "total": {"USDT": -5.0}}
+    with pytest.raises(VenueUnavailable, match="less than 0"):
+        await venue.balances()

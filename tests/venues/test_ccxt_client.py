@@ -108,7 +108,7 @@ async def test_the_offset_of_the_clock_is_kept_and_measured_again_where_it_is_wr
     assert fake.options["timeDifference"] == -5000
 
 
-@pytest.mark.parametrize("told", [None, "soon", float("inf"), -5, {}, True])
+@pytest.mark.parametrize("told", [None, "soon", float("inf"), -5, 7, {}, True])
 async def test_a_time_that_makes_no_sense_names_its_place(fake, client, told):
     fake.late["fetch_time"].extend([lambda _: told] * 4)
     with pytest.raises(VenueError, match="binance fetch_time"):

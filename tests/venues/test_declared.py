@@ -83,13 +83,13 @@ def test_metrics_lie_in_the_daemons_history(tmp_path, declared):
     assert make_metrics(tmp_path, "real", declared(LIVE)).__reduce__()[1] == (tmp_path / "var/data",)
 
 
-def test_trades_are_counted_by_their_ids_on_binance_spot():
+def test_trades_are_counted_by_their_ids_on_binance():
     spot, swap, okx = (
         live_settings("x", CcxtExchange(id=name, market=market))
         for name, market in (("binance", "spot"), ("binance", "swap"), ("okx", "swap"))
     )
     assert (spot.market, spot.ids_count, spot.from_id) == ("spot", True, "fromId")
-    assert (swap.market, swap.ids_count, swap.from_id) == ("swap", False, "")
+    assert (swap.market, swap.ids_count, swap.from_id) == ("swap", True, "fromId")
     assert (okx.market, okx.ids_count, okx.from_id) == ("swap", False, "")
 
 

@@ -15,8 +15,7 @@ from autotrader.venues.live_market import LiveMarket
 from autotrader.venues.paper_live import LivePaperVenue
 from autotrader.venues.paper_state import LivePaperSettings
 from autotrader.venues.protocol import FillHappened
-from support.exchange import SERIES, stage, write_history
-from support.following import FollowingClock
+from support.exchange import SERIES, FollowingClock, stage, write_history
 from support.live_paper import BTC, D
 from support.tapes import order
 

@@ -119,6 +119,19 @@ Execution = Annotated[
 ]
 
 
+class Legs(Declared):
+    """What becomes of a trade of several legs of which one fails or fills in part."""
+
+    on_failure: Literal["complete_or_unwind", "unwind"] = Field(
+        default="complete_or_unwind",
+        description="complete_or_unwind: the missing leg within its bound, else the others back. unwind: back at once.",
+    )
+    bound: FractionBelowOne = Field(
+        default=Decimal("0.003"), description="How much worse than decided a missing leg may be, as 30bps."
+    )
+    deadline: DurationMs = Field(default=5_000, description="When giving back begins at the latest, as 5s.")
+
+
 class Read(NamedTuple):
     """Something outside a strategy's own market that one of its expressions names.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
-from autotrader.config.strategy import StrategyParams
+from autotrader.config.strategy import Legs, StrategyParams
 from autotrader.core.units import Money
 from autotrader.execution.leg import Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Kelly, Size
+from autotrader.execution.together import Terms
 from autotrader.risk.limits import Cap, Cooldown, Limits
 
 ATR = "size:atr"
@@ -75,3 +76,9 @@ def declared_size(params: StrategyParams) -> tuple[Size, int]:
             return Size("volatility", size.risk), size.atr
         case "kelly":
             return Size("kelly", Decimal(0), Kelly(size.fraction, size.cap, size.start, size.min_trades)), 0
+
+
+def declared_terms(params: StrategyParams) -> Terms:
+    """Return what becomes of a trade of several legs of which one fails; where nothing is declared, the defaults."""
+    legs = getattr(params, "legs", None) or Legs()
+    return Terms(legs.on_failure == "complete_or_unwind", legs.bound, legs.deadline)

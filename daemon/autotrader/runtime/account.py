@@ -50,7 +50,11 @@ class Account:
 
     def equity(self) -> Decimal:
         """Return cash plus the value of everything that is owned here."""
-        return self.cash + sum((self.value(leg) for leg in self.legs.values()), ZERO)
+        total = self.cash
+        for leg in self.legs.values():
+            if leg.position.amount:
+                total += self.value(leg)
+        return total
 
     def reserved(self) -> Decimal:
         """Return the quote money that working orders which add may still take, to the step of cash above each."""

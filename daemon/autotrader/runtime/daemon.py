@@ -44,6 +44,8 @@ from autotrader.venues.protocol import Venue
 
 MAX_BACKOFF_S = 60.0
 TEND_S = 1.0
+BREATH_S = 0.002
+"""How long events that wait already are taken one after another before everybody else has a turn."""
 STOP_TIMEOUT_S = 10.0
 MAX_UNREADY_STARTS = 3
 
@@ -103,11 +105,16 @@ class Daemon:
             raise ConfigError(loaded.problems)
         desk = Desk(self.journal, {}, {}, seams.clock)
         self.loop = loop = TradingLoop(self.journal, desk, seams.clock)
-        self._flags(exits_only)
-        for name in declarations.exchanges:
-            await self._open(name, declarations)
-        await self._legs(desk)
-        await self._begin(declarations, last)
+        unready = self._flags(exits_only)
+        try:
+            for name in declarations.exchanges:
+                await self._open(name, declarations)
+            await self._legs(desk)
+            await self._begin(declarations, last)
+        except VenueUnavailable:  # which says nothing about this program: it is no failed start
+            with self.journal.write():
+                self.journal.flag("starts", unready or None)
+            raise
         loop.sender.failed = self.fatal
         for name in loop.accounts:
             self._attend(name)
@@ -158,7 +165,8 @@ class Daemon:
         generations = self.journal.generations()
         return generations[0] if generations else None
 
-    def _flags(self, exits_only: str) -> None:
+    def _flags(self, exits_only: str) -> int:
+        """Take over what outlives a process, and count this start; return how many before it never got ready."""
         flags = self.journal.flags()
         self.loop.trader.paused = dict(flags.get("paused", {}))
         self.loop.trader.killed = flags.get("killed", "")
@@ -170,6 +178,7 @@ class Daemon:
         self.loop.trader.exits_only = exits_only
         with self.journal.write():
             self.journal.flag("starts", unready + 1)
+        return unready
 
     async def _open(self, name: str, declarations: Declarations) -> None:
         self._same_ledger(name, ledger_of(declarations.exchanges[name]))
@@ -198,6 +207,7 @@ class Daemon:
                 continue
             instrument = await desk.venues[row.exchange].instrument(row.symbol)
             desk.add(Leg.restore(row.owner, row.exchange, row.symbol, instrument, row.position, row.rest))
+        desk.recall()
 
     async def _begin(self, declarations: Declarations, last: Generation | None) -> None:
         """Run the declarations as the journal left them: states restored, what happened meanwhile made good."""
@@ -301,11 +311,16 @@ class Daemon:
     async def _follow(self, name: str) -> None:
         """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""
         wait_s = 1.0
+        clock = self.seams.clock
         while not self.stopping.is_set():
+            breath_s = clock.monotonic_s()
             try:
                 async for event in self.loop.desk.venues[name].events():
                     await self.loop.handle(name, event)
                     wait_s = 1.0
+                    if clock.monotonic_s() - breath_s > BREATH_S:
+                        await asyncio.sleep(0)
+                        breath_s = clock.monotonic_s()
             except VenueUnavailable as error:
                 log.warning("an exchange cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
                 wait_s = await self._recover(name, wait_s)

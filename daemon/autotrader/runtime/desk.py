@@ -37,7 +37,10 @@ log = structlog.get_logger("desk")
 
 @dataclass(slots=True)
 class Draft:
-    """One leg's next step: what to cancel, what to send, and the decision it comes from."""
+    """One leg's next step: what to cancel, what to send, and the decision it comes from.
+
+    `filled` is how far each order to cancel had filled when that was decided: what filled since is not counted in it.
+    """
 
     leg: Leg
     kind: str
@@ -47,6 +50,7 @@ class Draft:
     guard_order: Order | None = None
     post_only: bool = False
     after: str = ""
+    filled: dict[str, Decimal] = field(default_factory=dict)
 
 
 class Applied(NamedTuple):
@@ -106,6 +110,7 @@ class Desk:
     def draft(self, leg: Leg, steps: Steps, now_ms: int, kind: str, detail: dict[str, Any]) -> Draft:
         """Stage a leg's next steps; they are written and sent with the turn."""
         staged = Draft(leg, kind, detail, steps.cancel)
+        staged.filled = {one: leg.orders[one].filled for one in steps.cancel if one in leg.orders}
         place = steps.place
         if place is not None:
             if place.purpose in ADDING and not leg.position.amount and len(leg.orders) == len(leg.working("stop")):
@@ -142,6 +147,14 @@ class Desk:
         self.drafts.append(staged)
         return staged
 
+    def withdraw(self, leg: Leg, identity: str) -> None:
+        """Take back an order that this turn has drafted, as if it had not been wanted."""
+        self.drafts = [staged for staged in self.drafts if staged.order is None or staged.order.client_id != identity]
+        leg.orders.pop(identity, None)
+        leg.slots.pop(identity, None)
+        if times := self.recent.get(leg.exchange):
+            times.pop()
+
     def _name_group(self, leg: Leg, number: int) -> None:
         """Begin a leg's next position. Where that has the name of the last one, its orders are counted on."""
         name = group_id(self.journal.run, leg.owner, leg.exchange, leg.symbol, number)
@@ -157,8 +170,15 @@ class Desk:
 
     @contextmanager
     def taken_back(self) -> Iterator[None]:
-        """Count without the orders by slot, of all legs, that this turn has decided to cancel: they take no money."""
-        before = {id(draft.leg): (draft.leg, draft.leg.orders) for draft in self.drafts if draft.cancel}
+        """Count without the orders by slot, of all legs, that this turn has decided to cancel: they take no money.
+
+        On a real exchange they do until it took the cancel: other legs' orders are sent beside it, not after it.
+        """
+        before = {
+            id(draft.leg): (draft.leg, draft.leg.orders)
+            for draft in self.drafts
+            if draft.cancel and not self.venues[draft.leg.exchange].remote
+        }
         for leg, orders in before.values():
             ending = self.ending(leg)
             leg.orders = {
@@ -185,6 +205,12 @@ class Desk:
             fill.client_id, "", leg.owner, leg.exchange, leg.symbol, fill.side, "market", None, fill.amount, ZERO, None,
             OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
         )  # fmt: skip
+
+    def recall(self) -> None:
+        """Count the orders of the last minute again that the journal knows: a restart lifts no limit."""
+        self.recent.clear()
+        for exchange, created_ms in self.journal.newest_orders(MINUTE_MS):
+            self.recent.setdefault(exchange, deque(maxlen=MAX_RECENT)).append(created_ms)
 
     def recent_orders(self, now_ms: int) -> int:
         """Return how many orders were sent in the last minute of market time."""

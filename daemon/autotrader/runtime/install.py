@@ -15,6 +15,7 @@ from autotrader.execution.orders import Guard, Reason
 from autotrader.execution.reconcile import Steps
 from autotrader.execution.slots import Slot, Wish
 from autotrader.risk.limits import Limits
+from autotrader.runtime import together
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
@@ -152,6 +153,9 @@ def _restore_slots(loop: TradingLoop, part: Part, row: StateRow) -> None:
         order = loop.journal.find_order(identity) if identity else None
         if order is not None:
             part.legs[part.slots[slot].wish.leg].slots[identity] = order
+    kept = loop.journal.flags().get(f"together {part.strategy} {part.number}", {})
+    part.trades_kept = bool(kept)
+    together.restore(loop.trader, part, kept)
 
 
 def _fits(row: StateRow | None, strategy: Strategy) -> bool:

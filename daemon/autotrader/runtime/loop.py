@@ -32,6 +32,7 @@ from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
 from autotrader.risk import breakers as brk
+from autotrader.runtime import together
 from autotrader.runtime.account import Account
 from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
@@ -51,6 +52,7 @@ SAMPLE_MARKET_MS = 60_000
 SAMPLE_WALL_S = 0.2
 ABREAST_S = 2.0
 """How long a decision that reads another exchange waits for that one's bar of the same close."""
+PROGRESS_S = 1.0
 MAX_EXIT_PAUSE_S = 60.0
 """The longest pause before an exit that came to nothing is tried again."""
 NO_LEG = -1
@@ -97,6 +99,7 @@ class TradingLoop:
         self._subscribed: dict[str, set[Series]] = {}
         self._moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
+        self._progress_s: dict[str, float] = {}
         self._sampled_ms = 0
         self._sampled_s = 0.0
         self._breakers_written = self.trader.breakers
@@ -241,27 +244,39 @@ class TradingLoop:
             self.trader.look_after(leg, now_ms)
 
     async def tend(self, exchange: str) -> None:
-        """Go on with an exchange's exits, and with orders whose answer never came. Called outside `turn`.
+        """Go on with what a real exchange's legs have under way, each second. Called outside `turn`.
 
-        An exit that was refused or could not be sent is tried again, after pauses that double.
+        Orders whose answer never came are asked for. An exit that was refused or could not be sent is tried again,
+        after pauses that double.
         """
         if self.desk.unsettled:
             await self.sender.settle(exchange, self.turn)
-        now_s = self.clock.monotonic_s()
-        leaving = {leg.key: leg for leg in self.accounts[exchange].legs.values() if leg.exit_reason}
-        self._exits = {key: one for key, one in self._exits.items() if key[1] != exchange or key in leaving}
-        due = [leg for key, leg in leaving.items() if self._exits.get(key, (0, 0.0))[1] <= now_s]
-        if not due:
+        account, now_s = self.accounts[exchange], self.clock.monotonic_s()
+        legs = [
+            leg
+            for leg in account.legs.values()
+            if leg.position.amount or leg.orders or leg.exit_reason or leg.owner.startswith(REMOVED)
+        ]
+        self._exits = {key: one for key, one in self._exits.items() if key in self.desk.legs}
+        due = [leg for leg in legs if self._exits.get(leg.key, (0, 0.0))[1] <= now_s and not self.sender.waits(leg)]
+        trades = [(strategy, part) for strategy in self.strategies.values() for part in strategy.parts if part.trades]
+        if not due and not trades:
             return
         async with self.turn:
-            account = self.accounts[exchange]
+            self.trader.equities.clear()
+            for strategy, part in trades:
+                if together.tend(self.trader, part, strategy.terms, max(account.market_ms, part.ts_ms)):
+                    self.remember(strategy, part)
             for leg in due:
-                if leg.exit_reason and not leg.working("exit") and not self.sender.waits(leg):
-                    tries = self._exits.get(leg.key, (0, 0.0))[0]
+                stuck = bool(leg.exit_reason) and not leg.working("exit")
+                tries = self._exits.pop(leg.key, (0, 0.0))[0]
+                if stuck:
                     longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
                     self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, longest_s)
+                if self.desk.legs.get(leg.key) is leg:
                     self._look_after(leg, account.market_ms)
-            await self.finish(account.market_ms, account)
+            if self.desk.drafts or self._dirty:
+                await self.finish(account.market_ms, account)
 
     async def protect(self, exchange: str) -> None:
         """Go on guarding the positions of an exchange that keeps no guards, once a second. Called outside `turn`."""
@@ -314,8 +329,9 @@ class TradingLoop:
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
             self._step(strategy, part, TIMER if leg == NO_LEG else WAKES[feed], max(leg, 0), now_ms)
-        for one in list(self.upkeep.get(key, ())):
-            self._look_after(one, now_ms)
+        if not self.desk.venues[account.name].remote:  # a real exchange is asked for something once a second at most
+            for one in list(self.upkeep.get(key, ())):
+                self._look_after(one, now_ms)
         self.trader.watch_equity(now_ms)
         await self.finish(now_ms, account)
 
@@ -344,7 +360,7 @@ class TradingLoop:
         if strategy.error or self.strategies.get(strategy.name) is not strategy:
             return  # a reload came between the bar and the end of its moment
         try:
-            changed = part.step(event, leg, now_ms, [float(self.trader.share(strategy, one)) for one in part.legs])
+            changed = part.step(event, leg, now_ms, [self.trader.budget(strategy, one) for one in part.legs])
         except Exception as error:  # noqa: BLE001 - one strategy's fault must not stop the others
             self._fail(strategy, f"{type(error).__name__}: {error}", now_ms)
             return
@@ -376,7 +392,8 @@ class TradingLoop:
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
         durable = bool(self.desk.drafts) or brk.locks(self.trader.breakers) != brk.locks(self._breakers_written)
-        if durable or account is not None or self._dirty:
+        told = bool(self._dirty or self._woken or self.protector.moved)
+        if durable or told or (account is not None and self._behind_journal(account)):
             with self.journal.write(durable=durable):
                 self.desk.write(now_ms)
                 for leg in (*self._woken, *self.protector.moved.values()):
@@ -391,12 +408,29 @@ class TradingLoop:
                     self._breakers_written = self.trader.breakers
         await self.sender.send()
 
+    def _behind_journal(self, account: Account) -> bool:
+        """Tell whether the journal must learn how far an account is: of a real exchange once a second is enough.
+
+        Its events come by themselves and are not asked for again from where the journal stands.
+        """
+        if not self.desk.venues[account.name].remote:
+            return True
+        now_s = self.clock.monotonic_s()
+        if now_s - self._progress_s.get(account.name, -PROGRESS_S) < PROGRESS_S:
+            return False
+        self._progress_s[account.name] = now_s
+        return True
+
     def _write_states(self) -> None:
         dirty, self._dirty = self._dirty, []
         for strategy, part in dirty:
             state, out = part.plain()
             own = (strategy.name, part.number, strategy.spec)
             self.journal.state(StateRow(*own, state, out, part.ts_ms, part.anchor_ms, part.asked_for(), part.stepped))
+            if part.trades or part.trades_kept:
+                kept = {str(group): trade.plain() for group, trade in part.trades.items()}
+                self.journal.flag(f"together {strategy.name} {part.number}", kept or None)
+                part.trades_kept = bool(kept)
 
     def _sample(self, now_ms: int) -> None:
         wall_s = self.clock.monotonic_s()

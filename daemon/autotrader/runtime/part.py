@@ -38,6 +38,8 @@ class Part:
         self.state: Any = kind.State()
         self.out: Out = fresh_out(len(self.declared), kind.slots(params))
         self.slots: list[Slot] = [Slot()] * len(self.out.slot_leg)
+        self.trades: dict[int, Any] = {}  # of several legs, under way: see `runtime.together`
+        self.trades_kept = False  # whether the journal has some
         self.wanted: list[Wish] = [slot.wish for slot in self.slots]
         self.ts_ms = 0
         self.anchor_ms = 0

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from decimal import Decimal
 from typing import NamedTuple
 
 import structlog
@@ -48,6 +49,7 @@ class Sender:
         self._desk, self._turn, self._clock = desk, turn, clock
         self._lines: dict[tuple[str, str, str], deque[Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: set[tuple[str, str, str]] = set()
         self.under_way: set[str] = set()
         self.failed: Callable[[BaseException], None] | None = None
 
@@ -88,7 +90,11 @@ class Sender:
                 if answer is None and leg is not None:
                     desk.absent(leg, order)
                 elif answer is not None:
-                    desk.on_order(answer)
+                    known = desk.journal.find_order(order.client_id)
+                    if known is not None and answer.status != "open" and answer.filled > known.filled:
+                        desk.unsettled[order.client_id] = order  # its fills come first
+                    else:
+                        desk.on_order(answer)
 
     # one leg after another's orders, side by side
 
@@ -131,15 +137,18 @@ class Sender:
         """Cancel, then send; `standing` collects orders whose cancel came too late, or was not answered."""
         leg, order = staged.leg, staged.order
         try:
-            raced = [one for one in staged.cancel if await self._cancel(leg, one, turn)]
+            raced = [one for one in staged.cancel if await self._cancel(leg, one, turn, staged.filled.get(one))]
         except VenueUnavailable as error:
             standing.update(staged.cancel)
             # What is wanted stays wanted: the leg is looked after again.
-            log.warning("a cancel was not answered", strategy=leg.owner, error=str(error))
+            if leg.key not in self._unanswered:
+                self._unanswered.add(leg.key)
+                log.warning("a cancel was not answered; it is asked again", strategy=leg.owner, error=str(error))
             if order is not None:
                 await self._not_sent(leg, order, f"not sent: {error}", turn)
             return
         standing.update(raced)
+        self._unanswered.discard(leg.key)
         if order is None:
             return
         if raced or staged.after in standing:
@@ -169,28 +178,35 @@ class Sender:
         else:
             async with turn:
                 desk.conclude(leg, order._replace(venue_id=answer.venue_id), OrderEvent.ACK, order.reason)
+                if answer.status not in {"open", "filled"} and desk.venues[order.exchange].remote:
+                    desk.unsettled[order.client_id] = order  # it ended at once: its fills come first, then that
         self.under_way.discard(order.client_id)
 
-    async def _cancel(self, leg: Leg, identity: str, turn: Turn) -> bool:
-        """Cancel an order; True when it filled further than we knew, so that its fills must come first."""
+    async def _cancel(self, leg: Leg, identity: str, turn: Turn, counted: Decimal | None) -> bool:
+        """Cancel an order; True when it filled further than was `counted`, so that what follows would be too much."""
+        desk = self._desk
         order = leg.orders.get(identity)
         if order is None:
-            return False
-        desk = self._desk
+            return _beyond(desk.journal.find_order(identity), counted)
         try:
             answer = await desk.venues[order.exchange].cancel(identity)
         except UnknownOrder:
             async with turn:
                 desk.absent(leg, order)
-            return False
-        known = leg.orders.get(identity)
-        if known is None:
-            return answer.filled > order.filled  # it ended meanwhile, by its fills or by what the exchange told
-        if answer.filled > known.filled:
-            return True
+            return _beyond(desk.journal.find_order(identity), counted)
         async with turn:
-            desk.on_order(answer)
-        return False
+            known = leg.orders.get(identity)
+            if known is not None and answer.filled > known.filled:
+                if desk.venues[order.exchange].remote:
+                    desk.unsettled[identity] = known  # its fills come first, then that it ended
+            elif known is not None:
+                desk.on_order(answer)
+        return answer.filled > (order.filled if counted is None else counted)
+
+
+def _beyond(order: Order | None, counted: Decimal | None) -> bool:
+    """Tell whether an order that works no more filled further than was counted."""
+    return order is not None and counted is not None and order.filled > counted
 
 
 def _request(staged: Draft, leg: Leg, order: Order, *, keeps_guards: bool) -> OrderRequest:

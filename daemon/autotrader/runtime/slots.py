@@ -17,6 +17,7 @@ from autotrader.execution.reconcile import NOTHING, Place, Steps
 from autotrader.execution.slots import NO_WISH, Slot, Wish, less_fee, reduces
 from autotrader.market.instrument import STEP
 from autotrader.risk.limits import Refusal
+from autotrader.runtime import together
 from autotrader.runtime.part import Part
 from autotrader.runtime.trader import Trader
 
@@ -29,6 +30,7 @@ def order_slots(trader: Trader, part: Part, now_ms: int) -> bool:
     changed = [slot for slot, wish in enumerate(part.wanted) if wish != part.slots[slot].wish]
     if not changed:
         return False
+    together.leave(part, changed)
     before = {slot: part.slots[slot].client_id for slot in changed}
     going = []
     for slot in changed:
@@ -46,6 +48,7 @@ def order_slots(trader: Trader, part: Part, now_ms: int) -> bool:
         if wish != NO_WISH:
             placed = _place(trader, part.legs[wish.leg], slot, wish, before[slot], now_ms)
             part.slots[slot] = Slot(wish, placed)
+    together.begin(trader, part, changed, now_ms)
     return True
 
 

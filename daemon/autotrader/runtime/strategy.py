@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from autotrader.config.canonical import canonical
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.events import Series
-from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size
+from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size, declared_terms
 from autotrader.execution.leg import Leg, Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Size
+from autotrader.execution.together import Terms
 from autotrader.features.program import compile_program
 from autotrader.runtime.part import Part
 from autotrader.strategies.contract import Kind
@@ -30,6 +31,7 @@ class Strategy:
     max_holding_ms: int
     policy: Policy
     resolution: str
+    terms: Terms
     generation: int
     parts: list[Part] = field(default_factory=list)
     error: str = ""
@@ -68,6 +70,7 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
         params.exits.max_holding or 0,
         declared_policy(params),
         getattr(params, "resolution", None) or "",
+        declared_terms(params),
         generation,
     )
     columns = dict(kind.features(params))

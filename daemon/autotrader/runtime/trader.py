@@ -11,7 +11,7 @@ from functools import reduce
 
 import structlog
 
-from autotrader.core.clock import iso
+from autotrader.core.clock import day_of, iso
 from autotrader.execution.ledger import Trade
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
@@ -43,6 +43,8 @@ class Trader:
         self.killed = ""
         self.exits_only = ""
         self._records: dict[str, Record] = {}
+        self._budgets: dict[tuple[str, str], tuple[Strategy, Decimal, float]] = {}
+        self._watched: tuple[Decimal, int, lim.Limits, brk.Breakers] | None = None
         self.equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
 
     # from wants to orders
@@ -142,6 +144,18 @@ class Trader:
         if equity is None:
             equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
         return share_of(steps(equity), steps(strategy.params.capital), strategy.width) * STEP
+
+    def budget(self, strategy: Strategy, leg: Leg) -> float:
+        """Return `share` as a step takes it; computed anew where the equity, or what is declared, changed."""
+        key, equity = (strategy.name, leg.exchange), self.equities.get(leg.exchange)
+        if equity is None:
+            equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
+        kept = self._budgets.get(key)
+        if kept is not None and kept[0] is strategy and kept[1] == equity:
+            return kept[2]
+        value = float(self.share(strategy, leg))
+        self._budgets[key] = strategy, equity, value
+        return value
 
     def _reduce_to(self, leg: Leg, wanted: Decimal, cancel: tuple[str, ...], now_ms: int) -> None:
         """Shrink a position to a smaller target, or leave it where the new target is on the other side."""
@@ -278,8 +292,13 @@ class Trader:
             )
 
     def watch_equity(self, now_ms: int) -> None:
-        """Show the breakers the equity as it is now."""
-        self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, self.equity())
+        """Show the breakers the equity as it is now; where nothing moved since the last time they say nothing new."""
+        equity, day = self.equity(), day_of(now_ms)
+        seen = self._watched
+        if seen and seen[0] == equity and seen[1] == day and seen[2] is self.limits and seen[3] is self.breakers:
+            return
+        self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, equity)
+        self._watched = equity, day, self.limits, self.breakers
         self._tripped(breaches, now_ms)
 
     def _tripped(self, breaches: Iterable[brk.Breach], now_ms: int) -> None:

@@ -222,6 +222,18 @@ class Journal:
         )
         return [_order(row) for row in rows]
 
+    def newest_orders(self, within_ms: int) -> list[tuple[str, int]]:
+        """Return exchange and time of the orders that were decided last, oldest first: the newest, and those so near.
+
+        Guards are left out: they are kept by their venue and are no orders yet.
+        """
+        rows = self._db.execute(
+            "SELECT exchange, created_ms FROM orders WHERE type != 'guard' "
+            "AND created_ms > (SELECT MAX(created_ms) FROM orders) - ? ORDER BY created_ms",
+            (within_ms,),
+        )
+        return [(row[0], row[1]) for row in rows]
+
     # fills, trades, positions
 
     def fill(self, fill: Fill, owner: str) -> bool:

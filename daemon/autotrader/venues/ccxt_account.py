@@ -92,7 +92,8 @@ class CcxtAccount:
             free, total = mapping(told.get("free"), f"{place} free"), mapping(told.get("total"), f"{place} total")
             found = {}
             for currency in total:
-                whole = maybe(total, currency, f"{place} total") or ZERO
+                least = ZERO if self.market == "spot" else None
+                whole = maybe(total, currency, f"{place} total", least=least) or ZERO
                 if whole:
                     found[currency] = Balance(whole, maybe(free, currency, f"{place} free") or ZERO)
             return found
@@ -212,8 +213,9 @@ class CcxtAccount:
         after = await self.order(client_id)
         if after is None:
             raise UnknownOrder(f"{self.name} has no order {client_id}")
-        if after.status == "open" and refused:
-            raise VenueUnavailable(f"{refused}; the order still stands and the cancel is asked for again")
+        if after.status == "open":  # an answer may be older than the cancel, and what filled since is not in it
+            why = refused or f"{self.name} took the cancel of {client_id} and still tells it as open"
+            raise VenueUnavailable(f"{why}; the order may stand and the cancel is asked for again")
         return after
 
     def _admit(self, request: OrderRequest) -> None:

@@ -27,6 +27,9 @@ MAX_RATE_WAIT_S = 600.0
 MAX_WAITING = 256
 """Bound of the questions that are under way or wait for their turn."""
 
+FIRST_MS = Decimal(1_000_000_000_000)
+"""2001: an exchange that tells an earlier time tells none, and what is read by its clock would be read from there."""
+
 TICK_SIZE, DECIMAL_PLACES = 4, 2
 """How ccxt says precision: as the step itself, or as digits after the point."""
 
@@ -73,7 +76,7 @@ class CcxtClient:
         """Make the client, measure the clock, learn the markets. Raises VenueUnavailable."""
         self._exchange = self._make(self.settings)
         await self.measure_clock()
-        self._learn(await self.read("load_markets"))
+        await self.read("load_markets", check=self._learn)
 
     async def close(self) -> None:
         """Close the connections. What still waits for an answer gets an error."""
@@ -100,11 +103,14 @@ class CcxtClient:
         """Measure how far the exchange's clock is from ours, taking half of the way there and back off."""
         if not self.exchange.has.get("fetchTime"):
             return
-        before_ms = self.clock.now_ms()
-        told = await self.read("fetch_time")
-        after_ms = self.clock.now_ms()
         place = f"{self.settings.name} fetch_time"
-        server_ms = int(number({"time": told}, "time", place, above=ZERO))
+
+        def check(answer: object) -> int:
+            return int(number({"time": answer}, "time", place, above=FIRST_MS))
+
+        before_ms = self.clock.now_ms()
+        server_ms: int = await self.read("fetch_time", check=check)
+        after_ms = self.clock.now_ms()
         self._offset_ms = server_ms - (before_ms + after_ms) // 2
         self._measured_s = self.clock.monotonic_s()
         self.exchange.options["timeDifference"] = -self._offset_ms

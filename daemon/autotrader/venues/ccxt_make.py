@@ -65,6 +65,9 @@ def make_exchange(settings: CcxtSettings) -> Any:
     if settings.id == "binance":
         made.options["fetchMarkets"] = {"types": ["spot"] if settings.market == "spot" else ["linear"]}
         made.options["fetchMargins"] = False
+        # By REST ccxt asks for aggregate trades, which have ids of their own: the stream must be of the same ones.
+        for stream in ("watchTrades", "watchTradesForSymbols", "unWatchTrades", "unWatchTradesForSymbols"):
+            made.options[stream] = {"name": "aggTrade"}
     unmark(made)
     if settings.url:
         point_at(made, settings.url)

@@ -87,9 +87,9 @@ class LiveSettings:
     `wait_ms` bounds how long the bars of one close wait for those of other series; `grace_ms` is how long after its
     end a bar is left to the stream before REST is asked; `future_ms` how far ahead of the exchange's clock a time may
     lie; `stale_ms` how long each kind of stream (bars, trades, quotes, book) may be silent before REST is polled every
-    `poll_ms`. `book_limit` is the depth to ask for, None where the exchange takes no wish. `trade_params` go with
-    requests for missed trades; `from_id` names the parameter that takes the id to begin with, empty where there is
-    none and time must do. `ids_count` says that trade ids count without holes, so that a hole is a gap.
+    `poll_ms`. `book_limit` is the depth to ask for, None where the exchange takes no wish. `from_id` names
+    the parameter of a request for missed trades that takes the id to begin with, empty where there is none and time
+    must do. `ids_count` says that trade ids count without holes, so that a hole is a gap.
     """
 
     name: str
@@ -104,7 +104,6 @@ class LiveSettings:
     max_backoff_s: float = 30.0
     max_queue: int = 10_000
     book_limit: int | None = None
-    trade_params: Mapping[str, Any] = field(default_factory=dict)
     from_id: str = ""
     ids_count: bool = False
 

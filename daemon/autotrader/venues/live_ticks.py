@@ -125,7 +125,7 @@ class TradeReader(_Ticks):
 
     async def _page(self, *, by_id: bool) -> list[Trade]:
         settings, symbol = self._settings, self.series.symbol
-        params = dict(settings.trade_params)
+        params: dict[str, Any] = {}
         since_ms: int | None = self._last_ms or self._begin_ms
         if by_id and settings.from_id and self._last_id is not None:
             params[settings.from_id] = self._last_id + 1

@@ -1,0 +1,354 @@
+"""The exchange as ccxt's asynchronous client shows it to one process, over a network that loses, delays and lies."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import Counter, deque
+from collections.abc import Callable
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from ccxt.base import errors
+
+from simulation.exchange import Exchange, Made, Placed
+from simulation.virtual import Mortal, Universe
+
+ABILITIES = (
+    "fetchTime", "fetchBalance", "fetchMyTrades", "fetchOpenOrders", "fetchClosedOrders", "fetchOrder", "cancelOrder",
+    "createOrder",
+)  # fmt: skip
+
+KINDS = {
+    "lost": 4, "hang": 2, "lost answer": 4, "hang after": 2, "slow": 2, "rate": 2, "server": 3, "nonce": 1,
+    "nonsense": 2,
+}  # fmt: skip
+"""What may befall a request, each with its weight."""
+
+MAX_WAY_S = 14.0
+"""The longest that a request is on its way; with MAX_LAG_S it stays below what the account waits for an order."""
+
+MAX_LAG_S = 9.0
+"""How late an exchange may tell of what happened."""
+
+
+class Faults:
+    """Everything that goes wrong, drawn from one seed; `on` says whether anything does. Counts what happened."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self.on = True
+        self.rate = rng.uniform(0.01, 0.05)
+        self.order_rate = rng.uniform(0.1, 0.35)
+        self.stream_rate = rng.uniform(0.002, 0.02)
+        self.lag_rate = rng.uniform(0.0, 0.25)
+        self.counts: Counter[str] = Counter()
+
+    def draw(self, method: str) -> str:
+        """Return what befalls a request; empty for nothing."""
+        rate = self.order_rate if method in {"create_order", "cancel_order"} else self.rate
+        if not self.on or self._rng.random() >= rate:
+            return ""
+        kind = self._rng.choices(list(KINDS), list(KINDS.values()))[0]
+        self.counts[kind] += 1
+        return kind
+
+    def lag(self) -> float:
+        """Return how many seconds late something is told: mostly none."""
+        if not self.on or self._rng.random() >= self.lag_rate:
+            return 0.0
+        self.counts["late"] += 1
+        return self._rng.uniform(0.1, MAX_LAG_S)
+
+    def way(self, kind: str) -> float:
+        """Return how many seconds a request, or its answer, is on its way."""
+        if kind == "slow":
+            return self._rng.uniform(1.0, MAX_WAY_S)
+        return self._rng.uniform(0.005, 0.15)
+
+    def chance(self, share: float) -> bool:
+        return self._rng.random() < share
+
+    def stream(self) -> str:
+        """Return what befalls a message of a stream; empty for nothing."""
+        if not self.on or self._rng.random() >= self.stream_rate:
+            return ""
+        kind = self._rng.choice(["drop", "dropped", "doubled", "late message", "stale", "bad message"])
+        self.counts[kind] += 1
+        return kind
+
+    def nonsense(self, answer: Any) -> Any:
+        """Return an answer that cannot be: of a wrong type, without what must be there, or with impossible numbers."""
+        wrong = copy.deepcopy(answer)
+        row = wrong
+        while isinstance(row, list) and row:
+            row = row[self._rng.randrange(len(row))]
+        numbers = []
+        if isinstance(row, dict):
+            numbers = [key for key in ("price", "amount", "filled", "cost", "timestamp") if row.get(key) is not None]
+        if numbers and self._rng.random() < 0.6:
+            row[self._rng.choice(numbers)] = self._rng.choice([float("nan"), -1.0, "many", [1]])
+            return wrong
+        if isinstance(row, dict) and "id" in row and self._rng.random() < 0.5:
+            del row["id"]
+            return wrong
+        return self._rng.choice([None, "oops", 7, {"code": -1}])
+
+
+class Channel:
+    """One subscription: what is said while nobody is subscribed is lost."""
+
+    def __init__(self) -> None:
+        self.up = False
+        self.quiet_until_us = 0
+        self._said: deque[Any] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def next(self) -> Any:
+        self.up = True
+        while not self._said:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        said = self._said.popleft()
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def say(self, message: Any) -> None:
+        if self.up:
+            self._said.append(message)
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+
+    def drop(self) -> None:
+        """End the connection: what was not heard yet is lost with it."""
+        if self.up:
+            self._said.clear()
+            self.say(errors.NetworkError("the connection was closed"))
+            self.up = False
+
+
+class Client:
+    """What one process holds of the exchange. Requests that it made go on when it is dead; answers do not."""
+
+    precisionMode = 4  # noqa: N815 - ccxt's own name
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        faults: Faults,
+        mortal: Mortal,
+        trace: Callable[[str], None],
+        *,
+        account_streams: bool,
+    ) -> None:
+        self._exchange, self._faults, self._mortal, self._trace = exchange, faults, mortal, trace
+        self._universe: Universe = exchange.universe
+        self.has = dict.fromkeys(ABILITIES, True) | {"watchMyTrades": account_streams, "watchOrders": account_streams}
+        self.options: dict[str, Any] = {}
+        self.markets = exchange.markets()
+        self.last_response_headers: dict[str, str] = {}
+        self.channels: dict[str, Channel] = {}
+        self._numbers = 0
+        self.closed = False
+
+    # requests
+
+    async def _ask(self, method: str, act: Callable[[], Any], what: str = "") -> Any:
+        self._mortal.alive()
+        if method in {"create_order", "cancel_order"}:
+            self._mortal.ordered()
+        self._numbers += 1
+        name = f"{method} {what}".strip()
+        kind = self._faults.draw(method)
+        if kind:
+            self._trace(f"fault {kind}: {name}")
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if kind == "lost":
+            self._reply(answer, errors.NetworkError("connection reset"), self._faults.way(kind))
+        elif kind != "hang":
+            self._universe.after(self._faults.way(kind), lambda: self._arrive(name, act, kind, answer))
+        return await answer
+
+    def _arrive(self, name: str, act: Callable[[], Any], kind: str, answer: asyncio.Future[Any]) -> None:
+        """Let a request reach the exchange, whoever sent it and whether that one still lives."""
+        result: Any
+        if self._exchange.down:
+            result = errors.ExchangeNotAvailable("503 the exchange restarts")
+        elif kind == "rate":
+            self.last_response_headers = {"Retry-After": str(self._universe.now_us % 7)}
+            limited = self._faults.chance(0.7)
+            result = errors.RateLimitExceeded("429") if limited else errors.DDoSProtection("418 banned for a while")
+        elif kind == "nonce":
+            result = errors.InvalidNonce("-1021 timestamp for this request is outside of the recvWindow")
+        elif kind == "server" and self._faults.chance(0.5):
+            result = errors.ExchangeNotAvailable("502 bad gateway")
+        else:
+            try:
+                result = act()
+            except errors.BaseError as error:
+                result = error
+            word = f"{type(result).__name__}: {result}" if isinstance(result, Exception) else "done"
+            if name.startswith(("create", "cancel")):
+                self._trace(f"{name}: {word}")
+            if kind == "server":
+                result = errors.ExchangeNotAvailable("504 gateway timeout; it may have executed")
+            elif kind == "lost answer":
+                result = errors.RequestTimeout("no answer")
+            elif kind == "nonsense" and not isinstance(result, Exception):
+                result = self._faults.nonsense(result)
+        if kind != "hang after":
+            self._reply(answer, result, self._faults.way(""))
+
+    def _reply(self, answer: asyncio.Future[Any], result: Any, seconds: float) -> None:
+        def tell() -> None:
+            if self._mortal.dead or answer.done():
+                return
+            if isinstance(result, Exception):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+
+        self._universe.after(seconds, tell)
+
+    async def load_markets(self) -> Any:
+        return await self._ask("load_markets", self._exchange.markets)
+
+    async def fetch_time(self) -> Any:
+        return await self._ask("fetch_time", self._universe.now_ms)
+
+    async def fetch_balance(self) -> Any:
+        def act() -> Any:
+            free, total = self._exchange.free(), self._exchange.total
+            return {
+                "free": {name: float(amount) for name, amount in free.items()},
+                "total": {name: float(amount) for name, amount in total.items()},
+            }
+
+        return await self._ask("fetch_balance", act)
+
+    async def create_order(
+        self, symbol: str, kind: str, side: str, amount: float, price: float | None = None, params: Any = None
+    ) -> Any:
+        name = params["clientOrderId"]
+
+        def act() -> Any:
+            order = self._exchange.create(
+                symbol,
+                kind,
+                1 if side == "buy" else -1,
+                Decimal(repr(amount)),
+                None if price is None else Decimal(repr(price)),
+                name,
+            )
+            return dict(order.told[0 if self._faults.chance(0.3) else -1][1])
+
+        return await self._ask("create_order", act, f"{name} {side} {amount} {symbol} at {price}")
+
+    async def cancel_order(self, number: str, symbol: str) -> Any:  # noqa: ARG002 - a client's own signature
+        return await self._ask("cancel_order", lambda: dict(self._exchange.cancel(number).told[-1][1]), number)
+
+    async def fetch_order(self, number: str | None, symbol: str, params: Any = None) -> Any:  # noqa: ARG002 - a client's own signature
+        params = params or {}
+        name = params.get("origClientOrderId") or params.get("clientOrderId")
+
+        def act() -> Any:
+            orders = self._exchange
+            order = orders.orders.get(number or "") or (orders.by_client.get(name) if name else None)
+            row = orders.seen(order, self._faults.lag()) if order is not None else None
+            if row is None:
+                raise errors.OrderNotFound(f"no order {number or name}")
+            return row
+
+        return await self._ask("fetch_order", act, str(number or name))
+
+    async def fetch_open_orders(
+        self,
+        symbol: str | None = None,
+        since: int | None = None,  # noqa: ARG002 - a client's own signature
+        limit: int | None = None,  # noqa: ARG002 - a client's own signature
+    ) -> Any:
+        return await self._ask("fetch_open_orders", lambda: self._rows(symbol, 0, open_=True))
+
+    async def fetch_closed_orders(
+        self, symbol: str | None = None, since: int | None = None, limit: int | None = None
+    ) -> Any:
+        return await self._ask("fetch_closed_orders", lambda: self._rows(symbol, since or 0, open_=False)[:limit])
+
+    def _rows(self, symbol: str | None, since_ms: int, *, open_: bool) -> list[dict[str, Any]]:
+        lag_s = self._faults.lag()
+        found = [self._exchange.seen(one, lag_s) for one in self._exchange.orders.values()]
+        rows = [one for one in found if one is not None and symbol in {None, one["symbol"]}]
+        return [one for one in rows if (one["status"] == "open") is open_ and one["timestamp"] >= since_ms]
+
+    async def fetch_my_trades(self, symbol: str, since: int, limit: int, params: Any) -> Any:
+        act = self._exchange.listed
+        return await self._ask("fetch_my_trades", lambda: act(symbol, since, params["until"], limit), symbol)
+
+    async def fetch_ohlcv(
+        self,
+        symbol: str,
+        timeframe: str = "1m",  # noqa: ARG002 - a client's own signature
+        since: int | None = None,
+        limit: int | None = None,
+    ) -> Any:
+        def act() -> Any:
+            bars = self._exchange.coins[symbol].bars
+            return [list(bar) for bar in bars if bar[0] >= (since or 0)][:limit]
+
+        return await self._ask("fetch_ohlcv", act, symbol)
+
+    # streams
+
+    def channel(self, symbol: str) -> Channel:
+        return self.channels.setdefault(symbol, Channel())
+
+    async def watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:  # noqa: ARG002 - a client's own signature
+        self._mortal.alive()
+        return await self.channel(symbol).next()
+
+    async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> None:  # noqa: ARG002 - a client's own signature
+        self.channel(symbol).up = False
+
+    async def watch_my_trades(self) -> Any:
+        self._mortal.alive()
+        return await self.channel("trades").next()
+
+    async def watch_orders(self) -> Any:
+        self._mortal.alive()
+        return await self.channel("orders").next()
+
+    def hear_account(self, order: Placed, made: Made | None) -> None:
+        """Let the account's streams tell of a fill or of an order's end."""
+        if made is not None:
+            self.hear("trades", [made.row()])
+        self.hear("orders", [dict(order.told[-1][1])])
+
+    def hear(self, symbol: str, rows: list[Any]) -> None:
+        """Let a message come of a symbol's candles, or of the account, or what becomes of it."""
+        channel = self.channels.get(symbol)
+        if channel is None or not channel.up or self._mortal.dead:
+            return
+        if self._universe.now_us < channel.quiet_until_us:
+            return
+        kind = self._faults.stream()
+        if kind:
+            self._trace(f"fault {kind}: stream of {symbol}")
+        if kind == "drop":
+            channel.drop()
+        elif kind == "stale":
+            channel.quiet_until_us = self._universe.now_us + 90_000_000
+        elif kind == "late message":
+            self._universe.after(7.0, lambda: None if self._mortal.dead else channel.say(rows))
+        elif kind == "bad message":
+            channel.say(self._faults.nonsense(rows))
+        elif kind != "dropped":
+            channel.say(rows)
+            if kind == "doubled":
+                channel.say(rows)
+
+    async def close(self) -> None:
+        self.closed = True
+        for channel in self.channels.values():
+            channel.drop()

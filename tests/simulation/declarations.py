@@ -1,0 +1,84 @@
+"""What the simulated daemon is told to do: strategies that trade often, under limits that bind."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+from simulation.invariants import Bounds
+
+D = Decimal
+BOUNDS = Bounds(D(900), D(1500), D("0.25"), 2, 6, D("0.02"))
+
+DAEMON = "risk: default\n"
+
+EXCHANGE = """\
+kind: simulated
+market: spot
+generate: {seed: 1, symbols: [BTC/USDT, ETH/USDT, SOL/USDT], speed: 1x}
+balances: {USDT: 10000}
+fees: {maker: 0.1%, taker: 0.1%}
+slippage: 5bps
+min_notional: 5 USDT
+"""
+
+RISK = f"""\
+max_order: {BOUNDS.max_order} USDT
+max_position: {BOUNDS.max_position} USDT
+max_exposure: {BOUNDS.max_exposure * 100:.0f}%
+max_open_positions: {BOUNDS.max_open_positions}
+max_orders_per_minute: {BOUNDS.max_orders_per_minute}
+price_collar: 2%
+stale_data: 30s
+"""
+
+COMMON = "exchange: sim\ntimeframe: 1m\non_remove: close\n"
+
+
+def crosses(fast: int, slow: int, symbols: str, more: str) -> str:
+    """Return rules that enter and leave where two averages cross."""
+    return (
+        f"kind: rules\n{COMMON}symbols: [{symbols}]\n"
+        f"enter_long: crosses_above(ema(close, {fast}), ema(close, {slow}))\n"
+        f"exit_long: crosses_below(ema(close, {fast}), ema(close, {slow}))\n{more}"
+    )
+
+
+def strategies(rng: Random) -> dict[str, str]:
+    """Return the strategies' files by name."""
+    size = rng.randint(300, 1_000)
+    return {
+        "trend": crosses(
+            2, rng.randint(3, 5), "BTC/USDT, ETH/USDT", f"capital: 40%\nsize: {{kind: notional, amount: {size} USDT}}\n"
+        ),
+        "dip": (
+            f"kind: rules\n{COMMON}symbols: [ETH/USDT, SOL/USDT]\ncapital: 30%\n"
+            f"enter_long: close < prev(close, 1)\nexit_long: close > prev(close, {rng.randint(2, 4)})\n"
+            f"size: {{kind: notional, amount: {rng.randint(100, 700)} USDT}}\n"
+            f"execution: {{kind: limit, timeout: {rng.randint(2, 5)}m}}\n"
+            f"exits: {{max_holding: {rng.randint(4, 12)}m}}\n"
+        ),
+        "grid": (
+            f"kind: grid\n{COMMON}symbols: [SOL/USDT]\ncapital: {rng.randint(5, 12)}%\n"
+            f"params: {{levels: {rng.randint(4, 8)}, range: {rng.choice(['0.8%', '1.5%', '2.5%'])}, "
+            "stop_outside: true}\n"
+        ),
+        "swing": crosses(3, rng.randint(6, 9), "BTC/USDT", "capital: 8%\n"),
+    }
+
+
+def write_folder(root: Path, rng: Random) -> None:
+    """Write a whole configuration."""
+    files = {"autotrader.yaml": DAEMON, "exchanges.d/sim.yaml": EXCHANGE, "risk.d/default.yaml": RISK}
+    files |= {f"strategies.d/{name}.yaml": text for name, text in strategies(rng).items()}
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def changed(root: Path, rng: Random) -> None:
+    """Write one strategy's file anew, with other numbers."""
+    name = rng.choice(["trend", "dip", "grid", "swing"])
+    (root / "strategies.d" / f"{name}.yaml").write_text(strategies(rng)[name], encoding="utf-8")

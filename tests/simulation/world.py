@@ -1,0 +1,458 @@
+"""One run: the whole daemon on virtual time against a faulty exchange, with deaths and a person who meddles."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest import mock
+
+from apscheduler.schedulers import base as scheduler
+from apscheduler.triggers import interval
+
+from autotrader.app import Loader, make_account, make_metrics
+from autotrader.core.errors import AutotraderError, ConfigError
+from autotrader.runtime.daemon import Daemon, Seams
+from autotrader.runtime.notify import Notifier
+from autotrader.store.journal import Journal
+from autotrader.strategies import registry
+from autotrader.venues.ccxt_account import CcxtAccount
+from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt_venue import CcxtVenue
+from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
+from autotrader.venues.live_market import LiveMarket
+from simulation.client import Client, Faults
+from simulation.declarations import BOUNDS, changed, write_folder
+from simulation.exchange import Exchange, Made, Placed
+from simulation.invariants import Broken, Watch, at_end
+from simulation.virtual import (
+    Circle,
+    Death,
+    Mortal,
+    MortalConnection,
+    Universe,
+    VirtualClock,
+    VirtualLoop,
+    virtual_datetime,
+)
+
+D = Decimal
+VENUE = "sim"
+RESTART_S = 10.0
+"""How long the service manager waits, as `systemd/autotrader.service` says."""
+
+MIN_ORDERS, MIN_FAULTS = 50, 20
+LEAST_S, MOST_S = 2_400.0, 28_800.0
+SETTLE_S = 420.0
+EXCHANGES = ("binance", "okx", "gateio")
+"""Whose ways of finding an order the account uses: by our id, and by searching."""
+
+TRACE_LINES = 50
+
+BASE_FEES = 0.3
+"""The share of buys whose fee is taken in the coin that is bought."""
+
+
+class Result:
+    """What a run came to."""
+
+    def __init__(self, world: World) -> None:
+        exchange = world.exchange
+        self.seed = world.seed
+        self.orders = sum(one.ours for one in exchange.orders.values())
+        self.fills = len(exchange.fills)
+        self.faults = sum(world.faults.counts.values())
+        self.kinds = dict(world.faults.counts)
+        self.deaths = list(world.deaths)
+        self.starts = world.starts
+        self.virtual_s = world.universe.now_us / 1e6
+        self.digest = world.digest.hexdigest()
+
+
+class World:
+    """Everything of one seed. `run` raises Broken, with the seed, the deaths and the end of the trace."""
+
+    def __init__(self, seed: int, folder: Path, *, verbose: bool = False) -> None:
+        self.seed, self.root, self.verbose = seed, folder / "root", verbose
+        self.rng = Random(f"world {seed}")
+        self.universe = Universe()
+        self.faults = Faults(Random(f"faults {seed}"))
+        base_fees = BASE_FEES
+        self.exchange = Exchange(self.universe, Random(f"exchange {seed}"), base_fees=base_fees, lag=self.faults.lag)
+        self.id = self.rng.choice(EXCHANGES)
+        self.streams = self.rng.random() < 0.6
+        self.watch = Watch(self.exchange, BOUNDS)
+        self.watch.owner_of = self._owner_of
+        self.clock = VirtualClock(self.universe)
+        self.digest = hashlib.blake2b(digest_size=16)
+        self.lines: list[str] = []
+        self.deaths: list[str] = []
+        self.starts = 0
+        self.cash = D(0)
+        self.mortal = Mortal(lambda: None)
+        self.loop: VirtualLoop | None = None
+        self.daemon: Daemon | None = None
+        self.client: Client | None = None
+        self.ready = False
+        self._mean = True
+        self._snapshot = folder / "snapshot"
+        self._owners: dict[str, str] = {}
+        write_folder(self.root, self.rng)
+
+    # one run
+
+    def run(self) -> Result:
+        """Live through one seed, then compare. Raises Broken."""
+        with self._seams():
+            try:
+                self._live()
+            except Broken:
+                raise
+            except (AutotraderError, Circle) as error:
+                raise self._broken([f"{type(error).__name__}: {error}"]) from error
+            finally:
+                self._bury()
+        wrong = at_end(self.watch, self.root / "var" / "autotrader.db", self.cash)
+        if wrong:
+            raise self._broken(wrong)
+        result = Result(self)
+        if result.orders < MIN_ORDERS or result.faults < MIN_FAULTS:
+            raise self._broken([f"a run of {result.orders} orders and {result.faults} faults proves little"])
+        return result
+
+    def trace(self, line: str) -> None:
+        """Note something that happened."""
+        text = f"{self.universe.now_us / 1e6:12.6f} {line}"
+        self.digest.update(text.encode())
+        self.lines.append(text)
+        if self.verbose:
+            print(text)
+
+    def _broken(self, wrong: list[str]) -> Broken:
+        told = "\n  ".join(wrong[:12])
+        deaths = "; ".join(self.deaths) or "none"
+        tail = "\n".join(self.lines[-TRACE_LINES:])
+        return Broken(
+            f"seed {self.seed}: {told}\ndeaths: {deaths}\nthe last of its trace:\n{tail}\n"
+            f"replay it: python -m tests.simulation {self.seed}"
+        )
+
+    @contextlib.contextmanager
+    def _seams(self) -> Iterator[None]:
+        """Put time, chance and files of third parties under the run's control."""
+        moment = virtual_datetime(self.universe)
+        numbers = Random(f"names {self.seed}")
+        world = self
+
+        def connect(path: Any, **options: Any) -> sqlite3.Connection:
+            if options.get("uri"):
+                return real(path, **options)
+            made = real(path, factory=MortalConnection, **options)
+            made.mortal = world.mortal
+            world.mortal.files.append(made)
+            return made
+
+        real = sqlite3.connect
+        with (
+            mock.patch.object(scheduler, "datetime", moment),
+            mock.patch.object(interval, "datetime", moment),
+            mock.patch.object(secrets, "token_hex", lambda size: numbers.randbytes(size).hex()),
+            mock.patch.object(sqlite3, "connect", connect),
+        ):
+            yield
+
+    def _live(self) -> None:
+        universe = self.universe
+        self.exchange.second = self._second
+        self.exchange.told = self._told
+        self._meddle()
+        while not self._lived():
+            self._incarnation(self._lived)
+        self._mean = self.faults.on = False
+        self.exchange.down = False
+        self.trace("faults end")
+        end_us = universe.now_us + round(SETTLE_S * 1e6)
+        universe.after(120.0, lambda: self._command("unlock"))
+        universe.after(180.0, lambda: self._command("pause"))
+        universe.after(240.0, self._hold)
+        while universe.now_us < end_us:
+            self._incarnation(lambda: universe.now_us >= end_us)
+        self._stop()
+
+    def _hold(self) -> None:
+        self.exchange.still = True
+
+    def _lived(self) -> bool:
+        now_s = self.universe.now_us / 1e6
+        if now_s < LEAST_S:
+            return False
+        enough = sum(one.ours for one in self.exchange.orders.values()) >= MIN_ORDERS
+        return now_s >= MOST_S or (enough and sum(self.faults.counts.values()) >= MIN_FAULTS and len(self.deaths) >= 2)
+
+    def _second(self) -> None:
+        """Show the living what moved; every some seconds, and where a bar begins."""
+        if self.client is None or self.exchange.still or self.exchange.down:
+            return
+        second = self.universe.now_us // 1_000_000 % 60
+        if second in {0, 1} or second % 12 == 5:
+            for symbol, coin in self.exchange.coins.items():
+                self.client.hear(symbol, [list(bar) for bar in coin.bars[-2:]])
+
+    def _told(self, order: Placed, made: Made | None) -> None:
+        """Show the living what became of an order, by the account's streams."""
+        if self.client is not None and not self.exchange.down:
+            self.client.hear_account(order, made)
+
+    # lives
+
+    def _incarnation(self, done: Any) -> None:
+        """Start a process and let it live until it ends, or until something is so."""
+        if self.daemon is None:
+            self._wait(RESTART_S if self.starts else 0.0)
+            self._born()
+        assert self.loop is not None
+        assert self.daemon is not None
+        daemon, loop = self.daemon, self.loop
+        try:
+            if not self.ready:
+                starting = loop.create_task(daemon.start())
+                loop.run_until(starting.done)
+                starting.result()
+                self.ready = True
+                self.trace(f"ready, generation {daemon.reloader.generation}")
+                if daemon.loop.trader.exits_only:
+                    self.trace(f"exits only: {daemon.loop.trader.exits_only}")
+                    self._command("resume")
+            loop.run_until(lambda: daemon.stopping.is_set() or done())
+            if daemon.stopping.is_set():
+                self._ended(repr(daemon.failure), daemon.failure)
+        except Death:
+            self.deaths.append(f"{self.universe.now_us / 1e6:.3f} s {self.mortal.died_of}")
+            self.trace(f"dies at a step of kind {self.mortal.died_of}")
+            self._bury()
+            shutil.rmtree(self.root)
+            self._snapshot.rename(self.root)
+        except ConfigError:
+            raise
+        except AutotraderError as error:
+            self.trace(f"cannot start: {type(error).__name__}: {error}")
+            self._bury()
+
+    def _ended(self, why: str, failure: BaseException | None) -> None:
+        self.trace(f"the daemon stops by itself: {why}")
+        raise self._broken([f"the daemon stopped by itself: {why}"]) from failure
+
+    def _stop(self) -> None:
+        assert self.loop is not None
+        assert self.daemon is not None
+        if self.loop.errors:
+            raise self._broken(self.loop.errors)
+        self.cash = self.daemon.loop.accounts[VENUE].cash
+        stopping = self.loop.create_task(self.daemon.stop())
+        self.loop.run_until(stopping.done)
+        stopping.result()
+
+    def _wait(self, seconds: float) -> None:
+        until_us = self.universe.now_us + round(seconds * 1e6)
+        while self.universe.next_us() < until_us:
+            self.universe.happen()
+        self.universe.now_us = until_us
+
+    def _born(self) -> None:
+        self.starts += 1
+        self.mortal = mortal = Mortal(self._copy)
+        self.loop = VirtualLoop(self.universe, mortal)
+        self.clock.skew_ms = self.rng.randint(-1_500, 1_500)
+        self.client = client = Client(self.exchange, self.faults, mortal, self.trace, account_streams=self.streams)
+        self.ready = False
+        self.daemon = Daemon(self._of_daemon(client), Notifier({}))
+        self.trace(f"start {self.starts}")
+
+    def _of_daemon(self, made: Client) -> Seams:
+        loader = Loader(self.root)
+        random = Random(f"jitter {self.seed} {self.starts}")
+        settings = CcxtSettings(VENUE, self.id, unprotected=True)
+
+        def venue(name: str, _: Any) -> Any:
+            client = CcxtClient(settings, self.clock, lambda _: made, random)
+            account = CcxtAccount(client, self.root / "var" / f"account-{name}.db")
+            clock = ExchangeClock(self.clock, lambda: client.now_ms() - self.clock.now_ms())
+            ticks = {symbol: coin.tick for symbol, coin in self.exchange.coins.items()}
+            market = LiveMarket(lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random)
+            return CcxtVenue(account, market)
+
+        async def quiet() -> AsyncIterator[None]:
+            return
+            yield None
+
+        return Seams(
+            root=self.root,
+            kinds=registry.kinds(),
+            load=loader,
+            load_texts=loader.texts,
+            venue=venue,
+            account=make_account,
+            metrics=lambda name, declared: make_metrics(self.root, name, declared),
+            adjust=lambda *_: None,
+            watch=quiet,
+            journal=Journal,
+            page=None,
+            clock=self.clock,
+        )
+
+    def _copy(self) -> None:
+        """Keep the files as they are on the disk now: what a dead process leaves."""
+        shutil.rmtree(self._snapshot, ignore_errors=True)
+        shutil.copytree(self.root, self._snapshot)
+
+    def _bury(self) -> None:
+        """End a process as the kernel does: nothing more is written, its locks are let go."""
+        daemon, loop = self.daemon, self.loop
+        self.daemon = self.loop = self.client = None
+        self.ready = False
+        self.mortal.dead = True
+        if daemon is not None:
+            for lock in daemon._locks:
+                with contextlib.suppress(OSError):
+                    lock.release()
+            if daemon.jobs is not None:
+                with contextlib.suppress(Exception):
+                    daemon.jobs._scheduler._stop_timer()
+        if loop is not None:
+            loop.bury()
+
+    # what is done to it
+
+    def _meddle(self) -> None:
+        """Plan what goes wrong and what people do, up to the longest time that a run may take."""
+        rng, after = self.rng, self.universe.after
+        at = 60.0
+        while at < MOST_S:
+            after(at, self._person)
+            at += rng.uniform(60.0, 300.0)
+        at = 30.0
+        while at < MOST_S:
+            after(at, self._doom)
+            at += rng.uniform(300.0, 1_500.0)
+        at = rng.uniform(200.0, 1_000.0)
+        while at < MOST_S:
+            after(at, lambda: self._outage(rng.uniform(5.0, 100.0)))
+            at += rng.uniform(900.0, 3_000.0)
+        at = rng.uniform(100.0, 400.0)
+        while at < MOST_S:
+            after(at, self._order_about)
+            at += rng.uniform(100.0, 700.0)
+
+    def _doom(self) -> None:
+        if not self._mean or self.loop is None:
+            return
+        kind = self.rng.choice(["await", "statement", "order"])
+        steps = self.rng.randint(1, {"await": 400, "statement": 80, "order": 40}[kind])
+        self.mortal.doom(kind, steps)
+
+    def _outage(self, seconds: float) -> None:
+        if not self._mean:
+            return
+        self.trace(f"fault outage of {seconds:.0f} s")
+        self.faults.counts["outage"] += 1
+        self.exchange.down = True
+        if self.client is not None:
+            for channel in self.client.channels.values():
+                channel.drop()
+        self.universe.after(seconds, self._back)
+
+    def _back(self) -> None:
+        self.exchange.down = False
+
+    def _person(self) -> None:
+        """Let a person trade on the same account, pay in, or out."""
+        rng, exchange = self.rng, self.exchange
+        what, symbol = rng.choice(["pay", "buy", "sell", "rest", "dust"]), rng.choice(sorted(exchange.coins))
+        coin = exchange.coins[symbol]
+        if not self._mean or exchange.down:
+            return
+        if what == "pay":
+            exchange.move("USDT", D(rng.randint(-300, 400)))
+        elif what == "dust":
+            exchange.move(coin.base, coin.lot * rng.randint(1, 9) / 10)
+        else:
+            side = 1 if what != "sell" else -1
+            amount = coin.up(D(rng.randint(10, 80)) / coin.price)
+            if side < 0 and exchange.foreign.get(coin.base, D(0)) < amount * 2:
+                return
+            price = None if what != "rest" else coin.ticks * coin.tick - 20 * coin.tick
+            exchange.create(symbol, "market" if price is None else "limit", side, amount, price, f"web_{rng.random()}")
+        self.trace(f"a person: {what} {symbol}")
+
+    def _order_about(self) -> None:
+        rng = self.rng
+        what = rng.choice(["pause", "pause one", "close", "kill", "reload", "reload"])
+        name = rng.choice(["trend", "dip", "grid", "swing"])
+        back_s = rng.uniform(60.0, 400.0)
+        if not self._mean:
+            return
+        if what == "reload":
+            changed(self.root, rng)
+            self._command("reload")
+        elif what == "close":
+            self._command("close", name=name)
+        elif what == "kill":
+            self._command("kill")
+            self.universe.after(back_s, lambda: self._command("unlock"))
+        else:
+            one = {"name": name} if what == "pause one" else {}
+            self._command("pause", **one)
+            self.universe.after(back_s, lambda: self._command("resume", **one))
+
+    def _command(self, command: str, **arguments: str) -> None:
+        """Give a command; what it promises holds from its answer on, until the next one is given."""
+        watch, name = self.watch, arguments.get("name", "")
+        if command == "unlock":
+            watch.killed_us = None
+        if command == "resume":
+            watch.paused_us.pop(name, None)
+            if not name:
+                watch.paused_us.clear()
+        if not self.ready or self.loop is None or self.daemon is None:
+            return
+        self.trace(f"command {command} {name}")
+        daemon = self.daemon
+
+        async def carry_out() -> None:
+            try:
+                await daemon.commands.handle(command, dict(arguments))
+            except AutotraderError as error:
+                self.trace(f"{command} refused: {error}")
+                return
+            self.trace(f"{command} done")
+            if command == "kill":
+                watch.killed_us = self.universe.now_us
+            elif command == "pause":
+                watch.paused_us[name] = self.universe.now_us
+
+        self.loop.create_task(carry_out())
+
+    def _owner_of(self, client_id: str) -> str:
+        """Return whose order it is, as the living journal says."""
+        if client_id not in self._owners and self.daemon is not None and hasattr(self.daemon, "journal"):
+            db = self.daemon.journal._db
+            row = sqlite3.Connection.execute(
+                db, "SELECT strategy FROM orders WHERE client_id = ?", (client_id,)
+            ).fetchone()
+            self._owners[client_id] = row[0] if row else ""
+        return self._owners.get(client_id, "")
+
+
+def simulate(seed: int, *, verbose: bool = False) -> Result:
+    """Run one seed in a folder of its own. Raises Broken."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="sim-", dir=memory if memory.is_dir() else None) as folder:
+        return World(seed, Path(folder), verbose=verbose).run()
