@@ -53,6 +53,7 @@ def living(root, monkeypatch):
             def on_its_clock(settings):
                 made = make(settings)
                 made.milliseconds = it.clock.now_ms
+                made.enableRateLimit = False  # it waits in real time, of which there is a tenth here
                 return made
 
             monkeypatch.setattr(ccxt_make, "make_exchange", on_its_clock)
