@@ -201,6 +201,9 @@ async def test_a_stop_counts_under_no_limit_of_orders(real) -> None:
     await second(one)
     assert len(sent(one)) == 1
     assert one.loop.desk.recent_orders(one.account.market_ms) == 0
+    one.restart()
+    one.loop.desk.recall()
+    assert one.loop.desk.recent_orders(one.account.market_ms) == 0
 
 
 async def test_levels_of_what_slots_built_are_told_to_guard_nothing(real) -> None:
