@@ -66,4 +66,4 @@ def test_an_example_is_accepted_with_every_line_switched_on(alone, path):
     assert declared.budget is not None
     assert declared.fees is not None
     if live:
-        assert (declared.unprotected == "accept") == (declared.id not in STOPS_AT_VENUE)
+        assert (declared.unprotected == "accept") == ((declared.id, declared.market) not in STOPS_AT_VENUE)

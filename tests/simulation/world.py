@@ -279,7 +279,7 @@ class World:
     def _of_daemon(self, made: Client) -> Seams:
         loader = Loader(self.root)
         random = Random(f"jitter {self.seed} {self.starts}")
-        settings = CcxtSettings(VENUE, self.id, unprotected=True)
+        settings = CcxtSettings(VENUE, self.id)
 
         def venue(name: str, _: Any) -> Any:
             client = CcxtClient(settings, self.clock, lambda _: made, random)

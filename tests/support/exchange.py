@@ -100,6 +100,10 @@ class FollowingClock:
         while self.monotonic_s() < until_s:  # noqa: ASYNC110 - a clock that is moved tells nobody
             await asyncio.sleep(0.001)
 
+    async def settle(self) -> None:
+        """Let others have their turn; time passes by itself."""
+        await asyncio.sleep(0)
+
 
 @asynccontextmanager
 async def stage(

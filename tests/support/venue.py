@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from autotrader.core.errors import OrderUntold, UnknownOrder, VenueUnavailable
+from autotrader.core.events import Bar, Series
+from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.protocol import Balance, VenuePosition
@@ -18,6 +20,8 @@ class ToldVenue:
     """The part of a venue that recovery asks; `down` makes every question fail."""
 
     remote = False
+    keeps_guards = True
+    keeps_stops = False
 
     def __init__(self, name: str = "paper", market: str = "spot") -> None:
         self.name, self.market = name, market
@@ -33,6 +37,9 @@ class ToldVenue:
         self.asked: list[str] = []
         self.answers: list[Exception] = []
         self.untold = False
+        self.streamed: set[Series] = set()
+        self.past: list[Bar] = []
+        self.requests: list[OrderRequest] = []
 
     def _ask(self) -> None:
         if self.down:
@@ -74,6 +81,7 @@ class ToldVenue:
         self._ask()
         if self.answers:
             raise self.answers.pop(0)
+        self.requests.append(request)
         number = f"v{len(self.told_orders) + 1}"
         order = VenueOrder(
             request.client_id, number, request.symbol, request.side, request.type, request.price, request.amount,
@@ -92,6 +100,15 @@ class ToldVenue:
             raise UnknownOrder(client_id)
         self.told_orders[client_id] = self.told_orders[client_id]._replace(status="canceled")
         return self.told_orders[client_id]
+
+    async def subscribe(self, series: Collection[Series]) -> None:
+        self._ask()
+        self.streamed = set(series)
+
+    async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]:
+        self._ask()
+        length_ms = timeframe_ms(series.timeframe)
+        return [bar for bar in self.past if bar.ts_ms + length_ms <= end_ms][-limit:]
 
     async def guard(self, group: str, guard: Guard | None) -> None:
         self._ask()

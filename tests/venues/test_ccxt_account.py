@@ -9,11 +9,13 @@ from random import Random
 import pytest
 from ccxt.base import errors
 
+from autotrader.config.ccxt_exchange import STOPS_AT_VENUE
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
-from autotrader.execution.orders import Guard, OrderRequest
+from autotrader.execution.orders import OrderRequest
 from autotrader.venues.ccxt_account import SETTLE_MS, CcxtAccount
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt_quirks import STOP_PARAMETER
 from support.fake_ccxt import HANG, FakeCcxt
 
 
@@ -217,17 +219,28 @@ async def test_positions_are_signed(fake, tmp_path):
     await venue.close()
 
 
-async def test_an_entry_with_protective_exits_is_refused_unless_that_is_accepted(fake, venue, tmp_path):
-    guarded = request(guard=Guard(stop_loss=Decimal("0.02")))
-    with pytest.raises(OrderRejected, match="unprotected: accept"):
-        await venue.submit(guarded)
-    open_eyed = account(fake, tmp_path / "c.db", unprotected=True)
-    await open_eyed.open()
-    assert (await open_eyed.submit(guarded)).status == "open"
-    with pytest.raises(OrderRejected, match="unprotected"):
-        await open_eyed.guard("g", guarded.guard)
-    await open_eyed.guard("g", None)
-    await open_eyed.close()
+async def test_a_stop_says_where_it_waits_and_is_as_every_order(fake, venue):
+    assert venue.keeps_stops
+    order = await venue.submit(request("atgp1", price=None, side=-1, stop_price=Decimal("95.5")))
+    assert (order.client_id, order.status) == ("atgp1", "open")
+    name, kind, side, amount, price, params = fake.calls[-1][1]
+    assert (name, kind, side, amount, price) == ("BTC/USDT", "market", "sell", 1.0, None)
+    assert params == {"clientOrderId": "atgp1", "stopLossPrice": 95.5}
+
+
+def test_what_is_declared_to_protect_while_the_daemon_is_away_is_what_is_placed():
+    assert set(STOP_PARAMETER) == STOPS_AT_VENUE
+
+
+@pytest.mark.parametrize("settings", [{"id": "upbit"}, {"market": "swap"}])
+async def test_where_stops_are_not_placed_none_leaves(fake, tmp_path, settings):
+    venue = account(fake, tmp_path / "c.db", **settings)
+    await venue.open()
+    assert not venue.keeps_stops
+    with pytest.raises(OrderRejected, match="stop orders are not placed"):
+        await venue.submit(request(price=None, side=-1, stop_price=Decimal(95)))
+    assert fake.count("create_order") == 0
+    await venue.close()
 
 
 async def test_a_key_that_may_withdraw_is_refused(fake, tmp_path):

@@ -109,10 +109,9 @@ def test_a_declaration_becomes_the_clients_settings_and_its_secrets_stay_out_of_
         "market": "swap",
         "orders": "live",
         "credentials": {"key": "${env:KEY}", "secret": "${env:SECRET}", "password": "${env:PHRASE}"},
-        "unprotected": "accept",
     }
     settings = settings_of("mine", CcxtExchange.model_validate(text, context={"secrets": secrets}))
-    assert (settings.name, settings.id, settings.market, settings.unprotected) == ("mine", "okx", "swap", True)
+    assert (settings.name, settings.id, settings.market) == ("mine", "okx", "swap")
     expected = {"key": "the-key-itself", "secret": "the-secret-itself", "password": "the-phrase-itself"}
     assert settings.credentials == expected
     assert "itself" not in repr(settings)

@@ -15,8 +15,8 @@ from autotrader.config.secrets import Secret
 from autotrader.config.types import DurationOrZeroMs, FractionOrZero, MoneyAmount
 from autotrader.config.wording import did_you_mean, shown
 
-STOPS_AT_VENUE = frozenset({"binance"})
-"""Exchanges where protective exits rest at the exchange itself, spot and swap: they work while the daemon is away."""
+STOPS_AT_VENUE = frozenset({("binance", "spot")})
+"""Exchanges and their markets where stops rest at the exchange itself: they work while the daemon is away."""
 
 PAPER_MONEY = Decimal(10000)
 """The USDT that `orders: paper` starts with where no balances are declared."""

@@ -208,7 +208,7 @@ def _unprotected(accepted: Accepted, path: str, strategy: StrategyParams, name: 
     exchange = accepted.exchanges[name]
     if not isinstance(exchange, CcxtExchange) or exchange.orders != "live":
         return
-    if exchange.id in STOPS_AT_VENUE or exchange.unprotected == "accept":
+    if (exchange.id, exchange.market) in STOPS_AT_VENUE or exchange.unprotected == "accept":
         return
     for key in STOPS:
         if getattr(strategy.exits, key) is not None:

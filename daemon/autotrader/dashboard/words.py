@@ -151,6 +151,7 @@ TEXTS: Final[Mapping[str, Both]] = {
     "type.market": Both("market", "시장가"),
     "type.limit": Both("limit", "지정가"),
     "type.guard": Both("guard", "보호"),
+    "type.stop": Both("stop", "스톱"),
     "level.info": Both("info", "정보"),
     "level.warning": Both("warning", "경고"),
     "level.error": Both("error", "오류"),

@@ -20,7 +20,7 @@ def group_id(run: str, owner: str, exchange: str, symbol: str, entry_id: int) ->
 
 
 def client_id(group: str, purpose: str, attempt: int) -> str:
-    """Return the id of the nth order of a purpose (`e` entry, `x` exit, `s` slot) in a group."""
+    """Return the id of the nth order of a purpose (`e` entry, `x` exit, `s` slot, `p` stop) in a group."""
     identity = f"at{group}{purpose}{attempt}"
     if len(identity) > MAX_CLIENT_ID:
         raise ValueError(f"client id '{identity}' is longer than {MAX_CLIENT_ID} characters")

@@ -44,7 +44,8 @@ class Leg:
     names the entry, or the slots' position, from flat to flat, `sent` counts its orders. `first_sent_ms` is when the
     entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `slots` holds the
     orders that slots asked for, working or not, as they were last told. `filled` is the newest fill that no step has
-    been woken by, 0 for none.
+    been woken by, 0 for none. `best` is the best price, in ticks, that the position has seen up to `watched_ms`, the
+    market's time: kept where the daemon itself guards it, 0 before anything was seen.
     """
 
     owner: str
@@ -68,6 +69,8 @@ class Leg:
     last_exit: int = NOT_LEFT
     locked: str = ""
     filled: int = 0
+    best: float = 0.0
+    watched_ms: int = 0
     orders: dict[str, Order] = field(default_factory=dict)
     slots: dict[str, Order] = field(default_factory=dict)
 
@@ -84,6 +87,11 @@ class Leg:
         if self.position.amount:
             return HELD
         return ENDED if self.entry_id else NO_ENTRY
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a position is held that protective exits guard: what slots built has none."""
+        return bool(self.position.amount and self.entry_id and self.guard != Guard())
 
     def working(self, purpose: str) -> list[Order]:
         """Return the orders of a purpose that may still fill."""
@@ -121,6 +129,8 @@ class Leg:
             "last_exit": self.last_exit,
             "locked": self.locked,
             "filled": self.filled,
+            "best": self.best,
+            "watched_ms": self.watched_ms,
         }
 
     @classmethod

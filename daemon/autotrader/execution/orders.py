@@ -47,7 +47,7 @@ class OrderRequest(NamedTuple):
     group's position from its first fill on and reports the guard's exit under the client id `guard_id`.
     `decided_ms` is the market time of the decision; `resolution` the timeframe of the bars, or the feed, that decides
     the fill where the venue simulates. `price` is None for a market order. A `post_only` order is refused where it
-    would take.
+    would take. One with a `stop_price` waits at the venue until the market touches that, and is sent to it only then.
     """
 
     client_id: str
@@ -63,6 +63,7 @@ class OrderRequest(NamedTuple):
     post_only: bool = False
     guard: Guard | None = None
     guard_id: str = ""
+    stop_price: Decimal | None = None
 
 
 VenueStatus = Literal["open", "filled", "canceled", "rejected", "expired"]
@@ -124,8 +125,9 @@ class Fill(NamedTuple):
 class Order(NamedTuple):
     """An order as the journal knows it: the request, what caused it, and how it fares.
 
-    `purpose` is entry, exit, guard, slot or slot_exit (a slot's order that only reduces); `reason` why it was sent, or
-    what a venue said when it refused.
+    `purpose` is entry, exit, guard, stop (one that rests at a real exchange), slot or slot_exit (a slot's order that
+    only reduces); `reason` why it was sent, or what a venue said when it refused. The `price` of a stop is where it
+    waits.
     """
 
     client_id: str
@@ -134,7 +136,7 @@ class Order(NamedTuple):
     exchange: str
     symbol: str
     side: int
-    type: Literal["market", "limit", "guard"]
+    type: Literal["market", "limit", "guard", "stop"]
     price: Decimal | None
     amount: Decimal
     filled: Decimal

@@ -36,12 +36,17 @@ class Steps(NamedTuple):
 
 NOTHING = Steps()
 
-URGENT = frozenset({Reason.CLOSE, Reason.KILL, Reason.REMOVED, Reason.MAX_HOLDING, Reason.BREACH})
+PROTECTIVE = frozenset({Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP})
+"""Exits that guard a position."""
+
+URGENT = PROTECTIVE | {Reason.CLOSE, Reason.KILL, Reason.REMOVED, Reason.MAX_HOLDING, Reason.BREACH}
 """Exits that ignore the execution policy."""
 
 
 def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) -> Steps:
-    """Return what takes a leg flat: entries and slot orders canceled, and one order over all that it holds instead.
+    """Return what takes a leg flat: all else canceled, and one order over all that it holds instead.
+
+    What else works may be entries, orders by slot, and a stop that rests at the exchange: there it reserves the coins.
 
     An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
     timeout. What is too little to be traded stays. `ending` names orders that are being canceled already.
@@ -50,6 +55,7 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
     amount = leg.instrument.tradable(abs(held), close)
     entries = tuple(order.client_id for order in leg.working("entry"))
     entries += tuple(order.client_id for order in leg.slotted() if order.client_id not in ending)
+    entries += tuple(order.client_id for order in leg.working("stop") if order.client_id not in ending)
     exits = [order for order in leg.working("exit") if order.client_id not in ending]
     if not amount:
         return Steps(entries + tuple(order.client_id for order in exits))

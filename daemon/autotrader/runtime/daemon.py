@@ -251,6 +251,8 @@ class Daemon:
                 )
         self.reloader.began(wanted, number)
         await self._warm(done, market)
+        for name in venues:
+            await loop.protector.look_back(name)
         await loop.finish(max(market.values(), default=0), None)
         for name, series in loop.wanted_series().items():
             await venues[name].subscribe(series)
@@ -342,6 +344,7 @@ class Daemon:
         while True:
             await self.seams.clock.sleep(TEND_S)
             await self.loop.tend(name)
+            await self.loop.protect(name)
 
     async def _watch(self) -> None:
         async for _ in self.seams.watch():

@@ -21,7 +21,7 @@ from autotrader.execution.ledger import Position, Trade, apply_fill, cash_flow, 
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
 from autotrader.execution.orders import ADDING, Fill, Guard, Order, Reason, VenueOrder
-from autotrader.execution.reconcile import Steps
+from autotrader.execution.reconcile import PROTECTIVE, Steps
 from autotrader.runtime.account import Account
 from autotrader.store.journal import Journal, LegRow
 from autotrader.venues.protocol import Venue
@@ -30,7 +30,7 @@ ZERO = Decimal(0)
 NO_GUARD = Guard()
 MINUTE_MS = 60_000
 MAX_RECENT = 10_000
-_LETTERS = {"entry": "e", "exit": "x", "slot": "s", "slot_exit": "s"}
+_LETTERS = {"entry": "e", "exit": "x", "slot": "s", "slot_exit": "s", "stop": "p"}
 
 log = structlog.get_logger("desk")
 
@@ -113,7 +113,7 @@ class Desk:
         staged.filled = {one: leg.orders[one].filled for one in steps.cancel if one in leg.orders}
         place = steps.place
         if place is not None:
-            if place.purpose in ADDING and not leg.position.amount and not leg.orders:
+            if place.purpose in ADDING and not leg.position.amount and len(leg.orders) == len(leg.working("stop")):
                 # a slot's position has no entry id: it is named by its moment, which lies on the other side of zero
                 self._name_group(leg, leg.entry_id if place.purpose == "entry" else -now_ms)
                 if place.purpose == "entry":
@@ -127,7 +127,7 @@ class Desk:
                 leg.exchange,
                 leg.symbol,
                 place.side,
-                "market" if place.price is None else "limit",
+                "stop" if place.purpose == "stop" else "market" if place.price is None else "limit",
                 place.price,
                 place.amount,
                 ZERO,
@@ -142,7 +142,8 @@ class Desk:
                 now_ms,
             )
             leg.keep(staged.order)
-            self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
+            if place.purpose != "stop":  # it guards, as what a venue keeps itself does
+                self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
         self.drafts.append(staged)
         return staged
 
@@ -236,7 +237,7 @@ class Desk:
             self.save(leg)
 
     async def move_guard(self, leg: Leg, guard: Guard) -> None:
-        """Tell the venue of new protective exits for a position that is open."""
+        """Journal new protective exits of a position that is open, and tell its venue where that keeps them."""
         with self.journal.write():
             row = self.journal.find_order(guard_id(leg.group))
             side = 1 if leg.position.amount > 0 else -1
@@ -247,13 +248,22 @@ class Desk:
                 row = self.guard_order(leg, side, abs(leg.position.amount), now_ms)
                 if row is not None:
                     self.journal.order(row)
-        try:
-            await self.venues[leg.exchange].guard(leg.group, None if guard == NO_GUARD else guard)
-        except OrderRejected as error:  # the position is the slots', which carry no guard
+        if refused := await self._tell_guard(leg, guard):
             with self.journal.write():
                 if row is not None:
                     self.journal.order(row._replace(state=OrderState.CANCELED))
-                self.journal.event(row.updated_ms if row else 0, "warning", "unprotected", leg.owner, error.reason)
+                self.journal.event(row.updated_ms if row else 0, "warning", "unprotected", leg.owner, refused)
+
+    async def _tell_guard(self, leg: Leg, guard: Guard) -> str:
+        """Tell a venue that keeps guards of a new one; return why a position has none: it is the slots'."""
+        venue = self.venues[leg.exchange]
+        if not venue.keeps_guards:
+            return "" if leg.entry_id or guard == NO_GUARD else "the position is the slots', which carry no guard"
+        try:
+            await venue.guard(leg.group, None if guard == NO_GUARD else guard)
+        except OrderRejected as error:
+            return error.reason
+        return ""
 
     # what venues tell
 
@@ -307,8 +317,13 @@ class Desk:
             if not self.journal.fill(fill, leg.owner):
                 return Applied(None, None)
             reason = fill.reason or order.reason
+            before = leg.position.amount
             leg.position, trade = apply_fill(leg.position, fill._replace(reason=reason))
             leg.filled = fill.fill_id
+            if leg.position.amount and before * leg.position.amount <= 0:
+                leg.best, leg.watched_ms = float(fill.price / leg.instrument.tick), fill.ts_ms
+            if order.purpose == "stop" and order.group == leg.group:
+                leg.exit_reason = leg.exit_reason or reason
             self._record(leg, order, fill)
             self._rearm(leg, order)
             if trade is None and leg.position.out_amount and not leg.instrument.lots(abs(leg.position.amount)):
@@ -381,10 +396,11 @@ class Desk:
         """Bring a leg to rest where it is flat: the entry is over, and so is its guard."""
         if leg.position.amount or leg.working("entry"):
             return
-        leg.target, leg.exposure, leg.exit_reason = ZERO, 0.0, ""
+        ended, (leg.target, leg.exposure, leg.exit_reason) = leg.exit_reason, (ZERO, 0.0, "")
         row = self.journal.find_order(guard_id(leg.group)) if leg.group else None
         if row is not None and row.state not in DONE:
-            self.journal.order(row._replace(state=OrderState.CANCELED))
+            reason = ended if ended in PROTECTIVE else row.reason
+            self.journal.order(row._replace(state=OrderState.CANCELED, reason=reason))
 
     def conclude(self, leg: Leg, order: Order, event: OrderEvent, reason: str) -> None:
         """Take in what a venue answered to an order; what became known of it meanwhile stays."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from autotrader.core.clock import Clock, iso
+from autotrader.core.errors import VenueError
 from autotrader.core.events import (
     BarClosed,
     BarsComplete,
@@ -25,6 +26,7 @@ from autotrader.core.events import (
 )
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
+from autotrader.execution.reconcile import PROTECTIVE
 from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
@@ -36,6 +38,7 @@ from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
+from autotrader.runtime.protect import PROTECT_S, Protector
 from autotrader.runtime.sender import Sender
 from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
@@ -79,6 +82,7 @@ class TradingLoop:
         self.failed: dict[str, str] = {}
         self.trader = Trader(journal, desk)
         self.sender = Sender(desk, self.turn, clock)
+        self.protector = Protector(self.trader, self.sender, clock)
         self.metrics: dict[str, Metrics] = {}
         self.outside = Outside(desk.venues, self.metrics)
         self.routes: dict[Series, list[Route]] = {}
@@ -92,6 +96,7 @@ class TradingLoop:
         self._arrived: dict[str, dict[Part, None]] = {}
         self._elsewhere: dict[str, set[Series]] = {}
         self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
+        self._subscribed: dict[str, set[Series]] = {}
         self._moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
         self._progress_s: dict[str, float] = {}
@@ -134,6 +139,8 @@ class TradingLoop:
             if leg.position.amount or leg.orders:
                 wanted[leg.exchange].add(Series(leg.exchange, leg.symbol, leg.timeframe))
                 wanted[leg.exchange].add(Series(leg.exchange, leg.symbol, leg.resolution))
+        for name, own in wanted.items():
+            own.update(self.protector.series(name))
         return wanted
 
     # events
@@ -195,6 +202,7 @@ class TradingLoop:
         """Hand a bar to whoever reads it; it is shown, and decided on, when the moment is complete."""
         account.prices[event.symbol] = Decimal(repr(event.bar.close))
         account.due_ms[event.symbol, event.timeframe] = event.ts_ms + timeframe_ms(event.timeframe)
+        self.protector.on_bar(account, event)
         for route in self.routes.get(event.series, ()):
             part = route.part
             self._arrived.setdefault(account.name, {})[part] = None
@@ -263,11 +271,31 @@ class TradingLoop:
                 stuck = bool(leg.exit_reason) and not leg.working("exit")
                 tries = self._exits.pop(leg.key, (0, 0.0))[0]
                 if stuck:
-                    self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, MAX_EXIT_PAUSE_S)
+                    longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
+                    self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, longest_s)
                 if self.desk.legs.get(leg.key) is leg:
                     self._look_after(leg, account.market_ms)
             if self.desk.drafts or self._dirty:
                 await self.finish(account.market_ms, account)
+
+    async def protect(self, exchange: str) -> None:
+        """Go on guarding the positions of an exchange that keeps no guards, once a second. Called outside `turn`."""
+        venue = self.desk.venues[exchange]
+        if venue.keeps_guards:
+            return
+        async with self.turn:
+            account = self.accounts[exchange]
+            self.protector.tend(account)
+            if self.desk.drafts:
+                await self.finish(account.market_ms, account)
+        wanted = self.wanted_series()[exchange]
+        if wanted != self._subscribed.get(exchange):
+            try:
+                await venue.subscribe(wanted)
+            except VenueError as error:
+                log.warning("what open positions need is not streamed", exchange=exchange, error=str(error))
+            else:
+                self._subscribed[exchange] = wanted
 
     def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
         """Yield the parts whose wake-up time has come, and take it from them."""
@@ -281,12 +309,17 @@ class TradingLoop:
         if self.desk.unsettled and not self.desk.venues[account.name].remote:
             await self.sender.settle(account.name)
         feed, now_ms = _feed_of(event), event.ts_ms
+        guarding, key = self.protector.on_event(account, event), (event.exchange, event.symbol, feed)
+        if key not in self.ticks and key not in self.upkeep and not self.desk.venues[account.name].keeps_guards:
+            if guarding:  # nobody decides on it, it is streamed for the positions that are guarded here
+                await self.finish(now_ms, account)
+            return
         if (price := self._price_of(account, event)) is not None:
             account.prices[event.symbol] = price
         account.due_ms[event.symbol, feed] = now_ms
         self.trader.equities.clear()
         due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
-        for strategy, part, leg in self.ticks.get((event.exchange, event.symbol, feed), ()):
+        for strategy, part, leg in self.ticks.get(key, ()):
             part.tell(leg, event)
             if part.asked:
                 await self.outside.bring(part, account.name, now_ms)
@@ -297,7 +330,7 @@ class TradingLoop:
         for strategy, part, leg in due:
             self._step(strategy, part, TIMER if leg == NO_LEG else WAKES[feed], max(leg, 0), now_ms)
         if not self.desk.venues[account.name].remote:  # a real exchange is asked for something once a second at most
-            for one in list(self.upkeep.get((event.exchange, event.symbol, feed), ())):
+            for one in list(self.upkeep.get(key, ())):
                 self._look_after(one, now_ms)
         self.trader.watch_equity(now_ms)
         await self.finish(now_ms, account)
@@ -351,17 +384,21 @@ class TradingLoop:
 
     async def _on_fill(self, event: FillHappened) -> None:
         self.trader.book(event.fill)
+        leg = self.desk.leg_of(event.fill.group, None)
+        if leg is not None:
+            self.protector.on_fill(leg, event.ts_ms)
         await self.finish(event.ts_ms, self.accounts[event.fill.exchange])
 
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
         durable = bool(self.desk.drafts) or brk.locks(self.trader.breakers) != brk.locks(self._breakers_written)
-        if durable or self._dirty or self._woken or (account is not None and self._behind_journal(account)):
+        told = bool(self._dirty or self._woken or self.protector.moved)
+        if durable or told or (account is not None and self._behind_journal(account)):
             with self.journal.write(durable=durable):
                 self.desk.write(now_ms)
-                for leg in self._woken:
+                for leg in (*self._woken, *self.protector.moved.values()):
                     self.desk.save(leg)
-                self._woken = []
+                self._woken, self.protector.moved = [], {}
                 self._write_states()
                 if account is not None:
                     self.journal.progress(account.name, now_ms, account.cash)

@@ -35,6 +35,8 @@ async def recover(loop: TradingLoop, exchange: str, turn: Turn = IN_TURN) -> Non
     missed = await _fills(loop, exchange, turn)
     settled = await _orders(loop, exchange, turn)
     for leg in [leg for leg in desk.legs.values() if leg.exchange == exchange and leg.position.amount]:
+        if not venue.keeps_guards:
+            break
         try:
             await venue.guard(leg.group, None if leg.guard == NO_GUARD else leg.guard)
         except (UnknownOrder, OrderRejected) as error:

@@ -165,7 +165,7 @@ class Sender:
 
     async def _submit(self, staged: Draft, leg: Leg, order: Order, turn: Turn) -> None:
         desk = self._desk
-        request = _request(staged, leg, order)
+        request = _request(staged, leg, order, keeps_guards=desk.venues[order.exchange].keeps_guards)
         try:
             answer = await desk.venues[order.exchange].submit(request)
         except OrderRejected as error:
@@ -209,20 +209,22 @@ def _beyond(order: Order | None, counted: Decimal | None) -> bool:
     return order is not None and counted is not None and order.filled > counted
 
 
-def _request(staged: Draft, leg: Leg, order: Order) -> OrderRequest:
-    guard = leg.guard if order.purpose == "entry" and leg.guard != NO_GUARD else None
+def _request(staged: Draft, leg: Leg, order: Order, *, keeps_guards: bool) -> OrderRequest:
+    entry = order.purpose == "entry" and keeps_guards
+    stop = order.type == "stop"
     return OrderRequest(
         client_id=order.client_id,
         symbol=order.symbol,
         side=order.side,
-        type="limit" if order.price is not None else "market",
+        type="limit" if order.price is not None and not stop else "market",
         amount=order.amount,
-        price=order.price,
-        reduce_only=order.purpose in {"exit", "slot_exit"},
+        price=None if stop else order.price,
+        reduce_only=order.purpose in {"exit", "slot_exit", "stop"},
         group=order.group,
         decided_ms=order.created_ms,
         resolution=leg.resolution,
         post_only=staged.post_only,
-        guard=guard,
-        guard_id=guard_id(order.group) if order.purpose == "entry" else "",
+        guard=leg.guard if entry and leg.guard != NO_GUARD else None,
+        guard_id=guard_id(order.group) if entry else "",
+        stop_price=order.price if stop else None,
     )

@@ -168,7 +168,8 @@ class Trader:
             leg.target = wanted
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
-            cancel += tuple(order.client_id for order in leg.working("exit"))  # else two would sell the same
+            others = (*leg.working("exit"), *leg.working("stop"))  # else two would sell the same
+            cancel += tuple(order.client_id for order in others)
             self.desk.draft(leg, Steps(cancel, place), now_ms, "reduce", {"to": str(wanted)})
 
     def _freed(self, leg: Leg, price: Decimal) -> Decimal:

@@ -225,10 +225,10 @@ class Journal:
     def newest_orders(self, within_ms: int) -> list[tuple[str, int]]:
         """Return exchange and time of the orders that were decided last, oldest first: the newest, and those so near.
 
-        Guards are left out: they are kept by their venue and are no orders yet.
+        Guards and the stops that rest at an exchange are left out: they count under no limit.
         """
         rows = self._db.execute(
-            "SELECT exchange, created_ms FROM orders WHERE type != 'guard' "
+            "SELECT exchange, created_ms FROM orders WHERE type NOT IN ('guard', 'stop') "
             "AND created_ms > (SELECT MAX(created_ms) FROM orders) - ? ORDER BY created_ms",
             (within_ms,),
         )

@@ -17,11 +17,11 @@ from autotrader.core.errors import (
     VenueError,
     VenueUnavailable,
 )
-from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
+from autotrader.execution.orders import Fill, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows, told_order
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, NO_LONG_IDS
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, NO_LONG_IDS, STOP_PARAMETER
 from autotrader.venues.ccxt_rights import check_rights
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
@@ -47,6 +47,7 @@ class CcxtAccount:
 
     def __init__(self, client: CcxtClient, path: Path) -> None:
         self.name, self.market = client.settings.name, client.settings.market
+        self.keeps_stops = (client.settings.id, client.settings.market) in STOP_PARAMETER
         self._client, self._path = client, path
         self._store: CcxtStore | None = None
         self._reader: TradeReader | None = None
@@ -170,6 +171,8 @@ class CcxtAccount:
             params["postOnly"] = True
         if request.reduce_only and self.market != "spot":
             params["reduceOnly"] = True
+        if request.stop_price is not None:
+            params[STOP_PARAMETER[self._client.settings.id, self.market]] = float(request.stop_price)
         try:
             told: ToldOrder = await self._client.submit(
                 "create_order",
@@ -215,17 +218,10 @@ class CcxtAccount:
             raise VenueUnavailable(f"{why}; the order may stand and the cancel is asked for again")
         return after
 
-    async def guard(self, group: str, guard: Guard | None) -> None:
-        """Refuse protective exits, which real exchanges do not keep for us; None has nothing to lift."""
-        if guard is not None and any(one is not None for one in guard):
-            raise OrderRejected(f"{self.name} keeps no protective exits; the position of {group} is unprotected there")
-
     def _admit(self, request: OrderRequest) -> None:
         """Refuse what must not leave. Raises OrderRejected."""
-        settings = self._client.settings
-        guarded = request.guard is not None and any(one is not None for one in request.guard)
-        if guarded and not settings.unprotected:
-            raise OrderRejected(f"{self.name} keeps no protective exits; say `unprotected: accept` to trade without")
+        if request.stop_price is not None and not self.keeps_stops:
+            raise OrderRejected(f"{self.name}: stop orders are not placed at {self._client.settings.id}")
         if request.amount <= 0 or (request.price is not None and request.price <= 0):
             raise OrderRejected(f"an order needs an amount and a price above zero, not {request.amount}")
         try:

@@ -43,7 +43,6 @@ class CcxtSettings:
     market: Literal["spot", "swap"] = "spot"
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     url: str = ""
-    unprotected: bool = False
     timeout_s: float = 10.0
     attempts: int = 4
     budget_s: float = 30.0

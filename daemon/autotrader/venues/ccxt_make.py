@@ -28,7 +28,6 @@ def settings_of(name: str, declared: CcxtExchange) -> CcxtSettings:
         market=declared.market,
         credentials=declared.credentials.revealed() if declared.credentials else {},
         url=declared.url,
-        unprotected=declared.unprotected == "accept",
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
+from autotrader.core.errors import BrokenInvariant
 from autotrader.core.events import Bar, MarketEvent, Series
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
@@ -48,6 +49,8 @@ class CcxtVenue:
         self.name: str = account.name
         self.market: str = account.market
         self.remote = True
+        self.keeps_guards = False
+        self.keeps_stops = account.keeps_stops
         self._account, self._data = account, data
         self._watch: AccountWatch | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -117,7 +120,7 @@ class CcxtVenue:
         return await self._account.cancel(client_id)
 
     async def guard(self, group: str, guard: Guard | None) -> None:
-        await self._account.guard(group, guard)
+        raise BrokenInvariant(f"{self.name} keeps no guards, and was asked for {guard} of {group}")
 
     def events(self) -> AsyncIterator[VenueEvent]:
         """Yield what the market and the account's orders do, by the time at which it happened."""

@@ -33,6 +33,8 @@ class PaperAccount(ABC):
     An account keeps its balances, price steps and place in time across restarts, whatever is declared later.
     """
 
+    keeps_guards, keeps_stops = True, False
+
     def __init__(self, settings: AccountSettings, path: Path) -> None:
         self.name, self.market = settings.name, settings.market
         self._path = path

@@ -42,6 +42,7 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
     _demand(request.side in {BUY, SELL}, f"a side is {BUY} or {SELL}, not {request.side}")
     _demand((request.price is not None) == (request.type == "limit"), "a limit order has a price, a market order none")
     _demand(len(ledger.orders) < MAX_OPEN_ORDERS, f"{MAX_OPEN_ORDERS} orders are open already")
+    _demand(request.stop_price is None, "stop orders are not kept here; a guard is")
     _check_group(request, ledger)
     stop, take, trail = _check_guard(request, known)
     lots = _whole(request.amount, STEP * market.traded.lot, "amount") * market.traded.lot

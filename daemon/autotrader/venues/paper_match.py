@@ -10,16 +10,12 @@ from typing import NamedTuple
 from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import BUY, Reason
+from autotrader.execution.protect import REASONS
 from autotrader.market import fills, queue
 from autotrader.venues.paper_ledger import Ledger
 from autotrader.venues.paper_state import Group, Key, Order
 
-EXIT_REASONS = {
-    fills.STOP_LOSS: Reason.STOP_LOSS,
-    fills.TAKE_PROFIT: Reason.TAKE_PROFIT,
-    fills.TRAILING_STOP: Reason.TRAILING_STOP,
-    fills.LIQUIDATION: Reason.LIQUIDATION,
-}
+EXIT_REASONS = {**REASONS, fills.LIQUIDATION: Reason.LIQUIDATION}
 
 
 class Candle(NamedTuple):

@@ -69,7 +69,9 @@ VenueEvent = MarketEvent | BarsComplete | FillsComplete | OrderChanged | FillHap
 class Venue(Protocol):
     """One exchange account.
 
-    `remote` is true where asking takes time: then nothing is asked within a turn of the trading loop.
+    `remote` is true where asking takes time: then nothing is asked within a turn of the trading loop. `keeps_guards`
+    is true where the venue itself watches the guards of positions; elsewhere it is told of none, and `guard` is never
+    called. `keeps_stops` is true where orders with a stop price may rest, from `open` on.
 
     Every method may raise VenueUnavailable. `events` yields in order of market time; asking for the next event says
     that the one before is dealt with, so a replay never runs ahead of its reader.
@@ -78,6 +80,8 @@ class Venue(Protocol):
     name: str
     market: str
     remote: bool
+    keeps_guards: bool
+    keeps_stops: bool
 
     async def open(self) -> None:
         """Connect, recover own state, learn the instruments."""
