@@ -31,10 +31,9 @@ from autotrader.backtest.result import (
 from autotrader.backtest.summary import measured
 from autotrader.config.exchanges import balance_of, currency_of, fees_of, least_of
 from autotrader.config.load import Declarations
-from autotrader.config.strategy import StrategyParams
 from autotrader.core import jit
 from autotrader.core.errors import AutotraderError
-from autotrader.execution.declared import limits_of
+from autotrader.execution.declared import limits_of, own_limits
 from autotrader.market.bars import BarSource, Ints
 from autotrader.market.fills import value
 from autotrader.market.metrics import Metrics
@@ -93,16 +92,17 @@ def plan_of(
     chosen = list(dict.fromkeys(names)) or sorted(declarations.strategies)
     if not chosen:
         raise AutotraderError("no strategy is declared; write one into strategies.d")
-    strategies = [simulated(name, declarations.strategies[name], kinds) for name in chosen]
+    strategies = [simulated(name, declarations, kinds) for name in chosen]
     used = {each for one in strategies for _, each in one.params.exchanges()}
     used |= {read.name for one in strategies for read in one.params.reads() if read.kind == "exchange"}
     exchanges = [exchange_of(name, declarations, source, metrics) for name in sorted(used)]
     return make_plan(exchanges, strategies, limits_of(declarations), from_ms, to_ms)
 
 
-def simulated(name: str, params: StrategyParams, kinds: Mapping[str, Kind]) -> Simulated:
+def simulated(name: str, declarations: Declarations, kinds: Mapping[str, Kind]) -> Simulated:
     """Return a declared strategy as the engine takes it."""
-    return Simulated(name, kinds[params.kind], params)
+    params = declarations.strategies[name]
+    return Simulated(name, kinds[params.kind], params, own_limits(declarations, params))
 
 
 def backtest(plan: Plan, config_hash: str = "", *, progress: Progress | None = None) -> Result:

@@ -68,6 +68,9 @@ def cross_check(
     told: dict[tuple[str, str, str], str] = {}
     for name, strategy in accepted.strategies.items():
         path = accepted.paths[name]
+        if strategy.risk is not None and strategy.risk not in names.risks:
+            message = f"risk profile '{strategy.risk}' does not exist"
+            yield _report(accepted, path).key_or_top(("risk",), message, _hint(strategy.risk, names.risks, "risk.d"))
         yield from _adoption(accepted, name, strategy, names, adopters)
         for keys, exchange in strategy.exchanges():
             if exchange not in names.exchanges:

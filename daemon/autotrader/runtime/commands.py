@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from autotrader.core.errors import BrokenInvariant, ControlError, StoreError
 from autotrader.execution.leg import REMOVED
 from autotrader.execution.orders import Reason
-from autotrader.risk import breakers as brk
 from autotrader.runtime.plan import plain
 from autotrader.runtime.slots import stop_adding
 from autotrader.runtime.status import positions, status
@@ -111,13 +110,15 @@ class Commands:
         return {"killed": loop.trader.killed, "closing": count}
 
     async def _unlock(self, arguments: dict[str, Any]) -> Any:
-        loop = self._daemon.loop
+        loop, name = self._daemon.loop, self._strategy(arguments)
         async with loop.turn:
-            loop.trader.killed = ""
-            loop.trader.breakers = brk.unlocked(loop.trader.breakers, loop.trader.equity())
-            self._keep("kill switch and loss locks are lifted", "unlock", arguments)
+            if name and name not in loop.trader.own:
+                raise ControlError(f"'{name}' has no limits of its own; `autotrader unlock` lifts those of the account")
+            loop.trader.unlock(name)
+            what = f"the loss locks of {name}" if name else "kill switch and loss locks"
+            self._keep(f"{what} are lifted", "unlock", arguments)
             await loop.finish(self._now_ms(), None)
-        return {"killed": ""}
+        return {"killed": loop.trader.killed}
 
     async def _reload(self, arguments: dict[str, Any]) -> Any:
         who = str(arguments.get("who") or "command line")

@@ -20,7 +20,7 @@ from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
-from autotrader.execution.declared import limits_of
+from autotrader.execution.declared import limits_of, rules_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.market.metrics import Metrics
 from autotrader.runtime.account import Account
@@ -31,7 +31,8 @@ from autotrader.runtime.desk import Desk
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.jobs import Jobs
 from autotrader.runtime.lock import FileLock
-from autotrader.runtime.loop import TradingLoop, breakers_from
+from autotrader.runtime.locks import ACCOUNT_FLAG, breakers_from
+from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.recovery import recover
 from autotrader.runtime.reload import INVALID_START, Reloader
@@ -162,8 +163,8 @@ class Daemon:
         flags = self.journal.flags()
         self.loop.trader.paused = dict(flags.get("paused", {}))
         self.loop.trader.killed = flags.get("killed", "")
-        if "breakers" in flags:
-            self.loop.trader.breakers = breakers_from(flags["breakers"])
+        if ACCOUNT_FLAG in flags:
+            self.loop.trader.breakers = breakers_from(flags[ACCOUNT_FLAG])
         unready = int(flags.get("starts", 0))
         if unready >= MAX_UNREADY_STARTS:
             exits_only = exits_only or f"the last {unready} starts failed; `autotrader resume` lets entries in again"
@@ -232,7 +233,7 @@ class Daemon:
         owners = {leg.owner for leg in loop.desk.legs.values() if not leg.owner.startswith(REMOVED)}
         gone = sorted(owners - set(wanted.strategies))
         with undone_on_failure(loop), self.journal.write():
-            install(loop, prepared, gone, limits_of(wanted), self.journal.states(), max(market.values(), default=0))
+            install(loop, prepared, gone, rules_of(wanted), self.journal.states(), max(market.values(), default=0))
             if changed:
                 self.journal.generation(
                     Generation(

@@ -69,7 +69,7 @@ class Desk:
     groups: dict[str, Leg] = field(default_factory=dict)
     drafts: list[Draft] = field(default_factory=list)
     unsettled: dict[str, Order] = field(default_factory=dict)
-    recent: dict[str, deque[int]] = field(default_factory=dict)
+    recent: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     strangers: set[tuple[str, str]] = field(default_factory=set)
 
     # legs
@@ -137,7 +137,7 @@ class Desk:
                 now_ms,
             )
             leg.keep(staged.order)
-            self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
+            self.recent.setdefault((leg.exchange, leg.owner), deque(maxlen=MAX_RECENT)).append(now_ms)
         self.drafts.append(staged)
         return staged
 
@@ -185,13 +185,14 @@ class Desk:
             OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
         )  # fmt: skip
 
-    def recent_orders(self, now_ms: int) -> int:
-        """Return how many orders were sent in the last minute of market time."""
+    def recent_orders(self, now_ms: int, owner: str = "") -> int:
+        """Return how many orders were sent in the last minute of market time, of everybody or of one owner."""
         count = 0
-        for times in self.recent.values():
+        for (_, one), times in self.recent.items():
             while times and times[0] <= now_ms - MINUTE_MS:
                 times.popleft()
-            count += len(times)
+            count += len(times) if not owner or one == owner else 0
+        self.recent = {key: times for key, times in self.recent.items() if times}
         return count
 
     def write(self, now_ms: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -29,7 +29,6 @@ from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
-from autotrader.risk import breakers as brk
 from autotrader.runtime.account import Account
 from autotrader.runtime.balances import book_funding, take_balances
 from autotrader.runtime.desk import Desk
@@ -94,7 +93,7 @@ class TradingLoop:
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
         self._sampled_s = 0.0
-        self._breakers_written = self.trader.breakers
+        self._locks_written = self.trader.locks()
 
     # routing
 
@@ -158,6 +157,7 @@ class TradingLoop:
                     self.desk.on_order(event.order)
                 case FundingPaid():
                     book_funding(self, event, exchange)
+                    self.trader.settle(exchange, event)
                     await take_balances(self, exchange, explained=True)
                     with self.journal.write(durable=False):
                         self.journal.event(
@@ -339,7 +339,7 @@ class TradingLoop:
 
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
-        durable = bool(self.desk.drafts) or brk.locks(self.trader.breakers) != brk.locks(self._breakers_written)
+        durable = bool(self.desk.drafts) or self.trader.locks() != self._locks_written
         if durable or account is not None or self._dirty:
             with self.journal.write(durable=durable):
                 self.desk.write(now_ms)
@@ -350,9 +350,8 @@ class TradingLoop:
                 if account is not None:
                     self.journal.progress(account.name, now_ms, account.cash)
                 self._sample(now_ms)
-                if self.trader.breakers != self._breakers_written:
-                    self.journal.flag("breakers", _plain(self.trader.breakers))
-                    self._breakers_written = self.trader.breakers
+                self.trader.keep_breakers()
+                self._locks_written = self.trader.locks()
         await self.sender.send()
 
     def _write_states(self) -> None:
@@ -377,16 +376,3 @@ def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:
         case QuoteChanged():
             return "quotes"
     return "book"
-
-
-def _plain(state: brk.Breakers) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, Decimal) else value for key, value in state._asdict().items()}
-
-
-def breakers_from(plain: dict[str, Any]) -> brk.Breakers:
-    """Return the breakers that the journal kept."""
-    values = dict(plain)
-    for key in ("day_start", "peak"):
-        values[key] = Decimal(values[key])
-    values["losses_ms"] = tuple(values["losses_ms"])
-    return brk.Breakers(**values)

@@ -15,7 +15,7 @@ from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, ReloadRefused, StoreError
 from autotrader.core.events import Series
-from autotrader.execution.declared import limits_of
+from autotrader.execution.declared import rules_of
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Guard
 from autotrader.runtime.install import install, undone_on_failure
@@ -183,7 +183,7 @@ class Reloader:
             now_ms = max(self._market().values(), default=0)
             with undone_on_failure(loop), loop.journal.write():
                 loop.desk.generation = number
-                moved = install(loop, prepared, plan.stops, limits_of(wanted), {}, now_ms)
+                moved = install(loop, prepared, plan.stops, rules_of(wanted), {}, now_ms)
                 loop.journal.generation(
                     Generation(number, self.clock.now_ms(), who, why, wanted.hash, dict(wanted.texts), plan.changes)
                 )
