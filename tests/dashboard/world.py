@@ -81,10 +81,12 @@ STATUS: dict[str, Any] = {
             "max_exposure": {"value": "4597.97", "bound": "5171.09"},
             "max_open_positions": {"value": "2", "bound": "8"},
         },
+        "own": {},
     },
     "reload": {
         "ok": True, "at": NOW_MS - 4_000_000, "error": "", "status": "applied",
         "message": "strategies.d/eth-dip: added; risk.d/default: max_exposure: 40% -> 50%", "plan": "", "waiting": [],
+        "probation": None,
     },
 }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -132,18 +131,11 @@ class Commands:
         return plain(await self._daemon.reloader.plan())
 
     async def _rollback(self, arguments: dict[str, Any]) -> Any:
-        daemon = self._daemon
         number = arguments.get("generation")
-        found = daemon.journal.generations(number) if isinstance(number, int) and 0 < number < 2**63 else []
-        if not found:
+        if not isinstance(number, int) or not 0 < number < 2**63:
             raise ControlError(f"there is no generation {number}; `autotrader history` lists them")
-        number = found[0].number
-        loaded = await asyncio.to_thread(daemon.seams.load_texts, found[0].texts)
-        if loaded.declarations is None:
-            problems = "\n".join(problem.render() for problem in loaded.problems)
-            raise ControlError(f"generation {number} cannot be run any more:\n{problems}")
         who = str(arguments.get("who") or "command line")
-        return (await daemon.reloader.rollback(number, loaded.declarations, who))._asdict()
+        return (await self._daemon.roll_back(int(number), who))._asdict()
 
     async def _stop(self, _: dict[str, Any]) -> Any:
         self._daemon.stopping.set()

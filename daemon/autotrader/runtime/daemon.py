@@ -17,7 +17,7 @@ from autotrader.config.diff import Diff
 from autotrader.config.exchanges import ledger_of
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
-from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, ControlError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
 from autotrader.execution.declared import limits_of, rules_of
@@ -34,10 +34,12 @@ from autotrader.runtime.lock import FileLock
 from autotrader.runtime.locks import ACCOUNT_FLAG, breakers_from
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.notify import Notifier
+from autotrader.runtime.probation import Watch
 from autotrader.runtime.recovery import recover
-from autotrader.runtime.reload import INVALID_START, Reloader
+from autotrader.runtime.reload import INVALID_START, Outcome, Reloader
 from autotrader.runtime.sender import IN_TURN
 from autotrader.runtime.strategy import build_strategy
+from autotrader.runtime.trial import TRIAL_FLAG, trial_from
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
 from autotrader.strategies.contract import Kind
@@ -120,6 +122,7 @@ class Daemon:
         self.jobs.start()
         self._spawn("watch", self._watch())
         self._spawn("removals", self._removals())
+        self._spawn("probation", Watch(self).run())
         if seams.page is not None:
             self._page = await seams.page(declarations)
             self.page_url = self._page.url if self._page is not None else ""
@@ -241,10 +244,23 @@ class Daemon:
                     )
                 )
         self.reloader.began(wanted, number)
+        self._resume_trial(number)
         await self._warm(done, market)
         await loop.finish(max(market.values(), default=0), None)
         for name, series in loop.wanted_series().items():
             await venues[name].subscribe(series)
+
+    def _resume_trial(self, number: int) -> None:
+        """Go on with the probation that the last process was in; one that start-up brought to an end is forgotten."""
+        kept = self.journal.flags().get(TRIAL_FLAG)
+        if kept is None:
+            return
+        trial, rejects = trial_from(kept)
+        if trial.generation == number:
+            self.loop.trader.trial, self.loop.desk.rejected = trial, rejects
+        else:
+            with self.journal.write():
+                self.journal.flag(TRIAL_FLAG, None)
 
     async def _prices(self) -> None:
         """Learn the last price of everything that is owned, so that the equity is right before the first bar comes."""
@@ -392,6 +408,17 @@ class Daemon:
             self.notifier.ready(f"generation {self.reloader.generation}")
 
         self._spawn("reload", reload())
+
+    async def roll_back(self, number: int, who: str, because: str = "") -> Outcome:
+        """Go back to an accepted generation. Raises ControlError where it is not there or cannot be run any more."""
+        found = self.journal.generations(number)
+        if not found:
+            raise ControlError(f"there is no generation {number}; `autotrader history` lists them")
+        loaded = await asyncio.to_thread(self.seams.load_texts, found[0].texts)
+        if loaded.declarations is None:
+            problems = "\n".join(problem.render() for problem in loaded.problems)
+            raise ControlError(f"generation {number} cannot be run any more:\n{problems}")
+        return await self.reloader.rollback(number, loaded.declarations, who, because)
 
     def _hangup(self) -> None:
         self.reload_soon("SIGHUP")

@@ -58,7 +58,10 @@ class Applied(NamedTuple):
 
 @dataclass(slots=True)
 class Desk:
-    """Owns every leg and every order. Its methods run in the trading loop's turn only."""
+    """Owns every leg and every order. Its methods run in the trading loop's turn only.
+
+    `rejected` counts the orders of the running generation that their exchange rejected.
+    """
 
     journal: Journal
     venues: dict[str, Venue]
@@ -71,6 +74,7 @@ class Desk:
     unsettled: dict[str, Order] = field(default_factory=dict)
     recent: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     strangers: set[tuple[str, str]] = field(default_factory=set)
+    rejected: int = 0
 
     # legs
 
@@ -249,6 +253,7 @@ class Desk:
         state = advance(order.state, event)
         if state == order.state and told.venue_id == order.venue_id:
             return
+        self._count_reject(order, state)
         reason = told.reason or order.reason
         changed = order._replace(state=state, venue_id=told.venue_id, reason=reason, updated_ms=told.ts_ms)
         with self.journal.write():
@@ -366,6 +371,8 @@ class Desk:
         known = self.journal.find_order(order.client_id) or order
         venue_id = order.venue_id or known.venue_id
         changed = known._replace(state=advance(known.state, event), venue_id=venue_id, reason=reason)
+        if event is OrderEvent.REJECT:
+            self._count_reject(known, changed.state)
         self.unsettled.pop(order.client_id, None)
         refused = event in {OrderEvent.REJECT, OrderEvent.ABSENT}
         with self.journal.write(durable=refused):
@@ -377,6 +384,10 @@ class Desk:
                 )
             self._rest(leg)
             self.save(leg)
+
+    def _count_reject(self, order: Order, state: OrderState) -> None:
+        anew = state is OrderState.REJECTED and order.state is not OrderState.REJECTED
+        self.rejected += int(anew and order.generation == self.generation)
 
     def leave_unsettled(self, leg: Leg, order: Order) -> None:
         """Note that an order was sent and not answered; it is asked for until its venue tells."""

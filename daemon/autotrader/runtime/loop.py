@@ -38,6 +38,7 @@ from autotrader.runtime.sender import Sender
 from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trader import Trader
+from autotrader.runtime.trial import verdict
 from autotrader.store.journal import Journal, StateRow
 from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderChanged, VenueEvent
@@ -90,6 +91,7 @@ class TradingLoop:
         self._elsewhere: dict[str, set[Series]] = {}
         self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
         self._moved = asyncio.Event()
+        self.trial_moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
         self._sampled_ms = 0
         self._sampled_s = 0.0
@@ -353,6 +355,16 @@ class TradingLoop:
                 self.trader.keep_breakers()
                 self._locks_written = self.trader.locks()
         await self.sender.send()
+        if self.trader.trial is not None and self.judged():
+            self.trial_moved.set()
+
+    def judged(self) -> str:
+        """Return why the generation on probation has failed; empty where none has."""
+        trial = self.trader.trial
+        if trial is None:
+            return ""
+        started = (one for one in self.strategies.values() if one.generation == trial.generation)
+        return verdict(trial, self.desk.rejected, {one.name: one.error for one in started if one.error})
 
     def _write_states(self) -> None:
         dirty, self._dirty = self._dirty, []

@@ -166,7 +166,7 @@ def _fate(leg: Leg, new: Declarations, heirs: Mapping[str, str]) -> str:
 LIVE_EXCHANGE_KEYS = frozenset({"fees", "slippage", "latency", "min_notional", "replay.speed", "generate.speed"})
 """What changes while an embedded market runs; of a real exchange nothing does."""
 
-LIVE_DAEMON_KEYS = frozenset({"risk", "reload", "reload.confirm"})
+LIVE_DAEMON_KEYS = frozenset({"risk", "reload", "reload.confirm", "reload.probation"})
 
 
 def lines(difference: Diff) -> list[str]:

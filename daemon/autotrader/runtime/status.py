@@ -10,6 +10,7 @@ from autotrader.execution.leg import REMOVED, Leg
 from autotrader.risk.breakers import Breakers, closed
 from autotrader.risk.limits import Limits
 from autotrader.runtime.loop import TradingLoop
+from autotrader.runtime.trial import told
 
 if TYPE_CHECKING:
     from autotrader.runtime.daemon import Daemon
@@ -53,6 +54,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
             "message": last.message,
             "plan": last.plan,
             "waiting": list(last.waiting),
+            "probation": told(loop.trader.trial, loop.desk.rejected),
         },
     }
 

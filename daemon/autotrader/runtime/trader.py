@@ -35,6 +35,7 @@ from autotrader.runtime.locks import (
 )
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
+from autotrader.runtime.trial import TRIAL_FLAG, Trial, plain_trial
 from autotrader.store.journal import Journal
 from autotrader.venues.protocol import FundingPaid
 
@@ -53,6 +54,7 @@ class Trader:
         self.limits = lim.Limits()
         self.breakers = brk.Breakers()
         self.own: dict[str, Own] = {}
+        self.trial: Trial | None = None
         self.paused: dict[str, str] = {}
         self.killed = ""
         self.exits_only = ""
@@ -359,8 +361,10 @@ class Trader:
 
     def money_moved(self, exchange: str, amount: Decimal) -> None:
         """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""
-        self.breakers = brk.moved(self.breakers, amount, self.equity())
-        account = self.accounts[exchange]
+        account, equity = self.accounts[exchange], self.equity()
+        self.breakers = brk.moved(self.breakers, account.worth(amount), equity)
+        if self.trial is not None:
+            self.trial = self.trial.after_money(account.worth(amount), equity)
         with self.journal.write():
             self.journal.event(
                 account.market_ms,
@@ -372,8 +376,11 @@ class Trader:
 
     def watch_equity(self, now_ms: int) -> None:
         """Show the breakers the equity as it is now, and those of strategies their profit."""
-        self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, self.equity())
+        equity = self.equity()
+        self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, equity)
         self._tripped(breaches, self.limits, now_ms)
+        if self.trial is not None:
+            self.trial = self.trial.follows(self.limits, now_ms, equity)
         profits = self.profits() if self.own else {}
         for name, one in sorted(self.own.items()):
             profit = profits.get(name, ZERO) + one.settled
@@ -411,6 +418,9 @@ class Trader:
         self._keep(ACCOUNT_FLAG, self.breakers, lambda: plain(self.breakers))
         for name, one in self.own.items():
             self._keep(own_flag(name), (one.breakers, one.settled), partial(plain_own, one))
+        if self.trial is not None:
+            trial, rejects = self.trial, self.desk.rejected
+            self._keep(TRIAL_FLAG, (trial, rejects), partial(plain_trial, trial, rejects))
 
     def _keep(self, flag: str, held: Any, told: Callable[[], dict[str, Any]]) -> None:
         if self._kept.get(flag) != held:
