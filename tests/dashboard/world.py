@@ -44,6 +44,8 @@ STATUS: dict[str, Any] = {
     "uptime_s": 98_765.4,
     "market_time": NOW_MS,
     "equity": "10342.17",
+    "currency": "USDT",
+    "rates": {},
     "dashboard": "http://127.0.0.1:8080/",
     "strategies": [
         {

@@ -111,8 +111,8 @@ def _added_up(accepted: Accepted) -> Iterator[Problem]:
     for name in sorted(used):
         own = currency_of(name, accepted)
         if own != whole:
-            message = f"the money of '{name}' is counted in {own}, and added to equity in {whole} without a rate"
-            hint = "limits in shares of equity mean little then; give each currency a daemon of its own"
+            message = f"the money of '{name}' is counted in {own}, equity in {whole}"
+            hint = f"the daemon asks the exchanges for {own}/{whole} or {whole}/{own}; a backtest adds them as they are"
             report = _report(accepted, accepted.paths[f"exchanges/{name}"])
             yield report.key_or_top(("balances",), message, hint, "warning")
 

@@ -189,7 +189,6 @@ def _head(status: Row | None, *, connected: bool | None) -> Head:
         return Head(connected)
     equity = Decimal(status["equity"])
     start = Decimal(status["risk"]["day_start_equity"])
-    currencies = {row["currency"] for row in status["exchanges"]}
     return Head(
         connected=connected,
         mode=status["mode"],
@@ -197,7 +196,7 @@ def _head(status: Row | None, *, connected: bool | None) -> Head:
         uptime_s=status["uptime_s"],
         market_ms=status["market_time"],
         equity=equity,
-        currency=currencies.pop() if len(currencies) == 1 else "",
+        currency=status["currency"],
         today=equity - start if start else None,
         today_share=(equity - start) / start if start else None,
     )

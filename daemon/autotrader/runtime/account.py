@@ -20,7 +20,8 @@ class Account:
     `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
     is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
     why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
-    `rate` is what one unit of the money here is worth in the currency that the whole account is counted in.
+    `rate` is what one unit of the money here is worth in the currency that the whole account is counted in; until it is
+    known (`rated`) it is 1.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Account:
     known: bool = False
     locked: str = ""
     rate: Decimal = ONE
+    rated: bool = False
     doubt: tuple[tuple[Decimal, tuple[tuple[str, str], ...]], float] | None = None
     prices: dict[str, Decimal] = field(default_factory=dict)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from autotrader.config.diff import Diff
-from autotrader.config.exchanges import ledger_of
+from autotrader.config.exchanges import equity_currency, ledger_of
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, ControlError, VenueUnavailable
@@ -35,6 +35,7 @@ from autotrader.runtime.locks import ACCOUNT_FLAG, breakers_from
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.probation import Watch
+from autotrader.runtime.rates import Rates
 from autotrader.runtime.recovery import recover
 from autotrader.runtime.reload import INVALID_START, Outcome, Reloader
 from autotrader.runtime.sender import IN_TURN
@@ -106,6 +107,7 @@ class Daemon:
             raise ConfigError(loaded.problems)
         desk = Desk(self.journal, {}, {}, seams.clock)
         self.loop = loop = TradingLoop(self.journal, desk, seams.clock)
+        self.rates = Rates(loop)
         self._flags(exits_only)
         for name in declarations.exchanges:
             await self._open(name, declarations)
@@ -231,6 +233,8 @@ class Daemon:
             loop.accounts[name].market_ms = venue.market_ms()
             await recover(loop, name)
         await self._prices()
+        self.rates.restore(equity_currency(wanted))
+        await self.rates.refresh(equity_currency(wanted))
         done = {name: self.journal.progress_of(name).ts_ms for name in venues}
         market = {name: venue.market_ms() for name, venue in venues.items()}
         owners = {leg.owner for leg in loop.desk.legs.values() if not leg.owner.startswith(REMOVED)}
@@ -365,6 +369,7 @@ class Daemon:
         await venue.subscribe(series)
         self.loop.accounts[name].market_ms = venue.market_ms()
         await recover(self.loop, name)
+        await self.rates.refresh(equity_currency(declarations), self.loop.turn)
 
     async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
         """Finish a reload that was accepted: new exchanges are followed, others adjusted or let go."""

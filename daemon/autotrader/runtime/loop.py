@@ -378,7 +378,9 @@ class TradingLoop:
         if now_ms - self._sampled_ms < SAMPLE_MARKET_MS or wall_s - self._sampled_s < SAMPLE_WALL_S:
             return
         self._sampled_ms, self._sampled_s = now_ms, wall_s
-        self.journal.equity(now_ms, [(one.name, one.equity(), one.cash) for one in self.accounts.values()])
+        self.journal.equity(
+            now_ms, [(one.name, one.worth(one.equity()), one.worth(one.cash)) for one in self.accounts.values()]
+        )
 
 
 def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from autotrader.config.exchanges import equity_currency
 from autotrader.core.units import shown
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.risk.breakers import Breakers, closed
 from autotrader.risk.limits import Limits
 from autotrader.runtime.loop import TradingLoop
+from autotrader.runtime.rates import shown_rates
 from autotrader.runtime.trial import told
 
 if TYPE_CHECKING:
@@ -21,13 +23,15 @@ ZERO = Decimal(0)
 def status(daemon: Daemon) -> dict[str, Any]:
     """Return the whole status document of CONTRACT.md."""
     loop, reloader = daemon.loop, daemon.reloader
-    last = reloader.last
+    last, currency = reloader.last, equity_currency(reloader.current)
     return {
         "mode": reloader.current.daemon.mode,
         "generation": reloader.generation,
         "uptime_s": round(daemon.seams.clock.monotonic_s() - daemon.started_s, 1),
         "market_time": max((account.market_ms for account in loop.accounts.values()), default=0),
         "equity": shown(loop.trader.equity()),
+        "currency": currency,
+        "rates": shown_rates(loop.accounts, currency),
         "dashboard": daemon.page_url,
         "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)]
         + [_failed(name, why) for name, why in sorted(loop.failed.items())]

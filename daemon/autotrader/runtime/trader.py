@@ -22,6 +22,7 @@ from autotrader.execution.sizing import NO_TRADES, Record, Room, entry_amount
 from autotrader.market.instrument import STEP
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
+from autotrader.runtime.account import Account
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.locks import (
     ACCOUNT_FLAG,
@@ -373,6 +374,24 @@ class Trader:
                 exchange,
                 f"{amount:+f} {account.quote} without a fill of ours",
             )
+
+    def take_rate(self, account: Account, rate: Decimal, flag: str) -> None:
+        """Count an exchange's money at another rate, and keep it. A first rate is neither a gain nor a loss."""
+        if account.rated and account.rate == rate:
+            return
+        before, first = self.equity(), not account.rated
+        account.rate, account.rated = rate, True
+        if first:
+            amount = self.equity() - before
+            self.breakers = brk.moved(self.breakers, amount, before)
+            self.trial = self.trial.after_money(amount, before) if self.trial is not None else None
+            profits = self.profits()
+            for name, one in self.own.items():
+                if account.name in one.exchanges:
+                    profit = profits.get(name, ZERO) + one.settled
+                    self.own[name] = one._replace(breakers=one.breakers._replace(day_start=profit, peak=profit))
+        with self.journal.write(durable=first):
+            self.journal.flag(flag, str(rate))
 
     def watch_equity(self, now_ms: int) -> None:
         """Show the breakers the equity as it is now, and those of strategies their profit."""
