@@ -127,6 +127,20 @@ def test_money_that_moved_is_neither_a_gain_nor_a_loss(amount) -> None:
     assert walked(both, [(1, 1000 + amount - lost)], state)[1] == [(1, "max_daily_loss")]
 
 
+def test_money_that_comes_to_an_empty_account_is_its_new_baseline() -> None:
+    state, _ = walked(DAILY, [(0, 0)])
+    state = moved(state, D(1000), D(0))
+    assert (state.day_start, state.peak) == (D(1000), D(1000))
+    assert walked(DAILY, [(1, 970)], state)[1] == [(1, "max_daily_loss")]
+
+
+@pytest.mark.parametrize("left", [D(0), D(-5)])
+def test_of_an_account_that_was_emptied_no_baseline_is_left(left) -> None:
+    state, _ = walked(DAILY, [(0, 1000)])
+    state = moved(state, left - 1000, D(1000))
+    assert (state.day_start, state.peak) == (D(0), D(0))
+
+
 # cooldown
 
 REST = Limits(cooldown=Cooldown(losses=3, within_ms=6 * HOUR, pause_ms=2 * HOUR))

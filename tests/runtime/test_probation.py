@@ -188,6 +188,24 @@ async def test_the_way_back_leads_past_a_generation_that_is_on_probation_itself(
     assert one.daemon.reloader.current.strategies["a"].capital == D("0.08")
 
 
+async def test_where_the_old_generation_declares_the_same_there_is_nothing_to_go_back_to(running) -> None:
+    one = await running({"a": rules(**(ALWAYS | {"capital": "7%"})), "b": rules(**NEVER)})
+    for capital in ("9%", "7%"):
+        assert (await changed(one, **{"strategies.d/a.yaml": rules(**(ALWAYS | {"capital": capital}))})).ok
+    await one.bars(1)
+    await watched(one, 3)
+    assert events(one)[0][2].endswith("generation 1 declares the same: nothing is rolled back")
+    assert probation(one) is None
+
+
+async def test_a_generation_that_came_meanwhile_is_not_rolled_back(running) -> None:
+    one = await running({"a": rules(**ALWAYS)})
+    assert (await changed(one, **{"strategies.d/a.yaml": rules(**(ALWAYS | {"capital": "9%"}))})).ok
+    outcome = await one.daemon.roll_back(1, "probation", "late", 1)
+    assert (outcome.status, outcome.generation, outcome.message) == ("unchanged", 2, "1 runs no more")
+    assert probation(one).generation == 2
+
+
 async def test_a_file_cannot_excuse_itself_from_its_probation(running) -> None:
     one = await running({"a": rules(**ALWAYS)})
     settings = {"autotrader.yaml": "dashboard: {port: 0}\n"}

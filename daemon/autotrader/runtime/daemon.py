@@ -414,7 +414,7 @@ class Daemon:
 
         self._spawn("reload", reload())
 
-    async def roll_back(self, number: int, who: str, because: str = "") -> Outcome:
+    async def roll_back(self, number: int, who: str, because: str = "", of: int | None = None) -> Outcome:
         """Go back to an accepted generation. Raises ControlError where it is not there or cannot be run any more."""
         found = self.journal.generations(number)
         if not found:
@@ -423,7 +423,7 @@ class Daemon:
         if loaded.declarations is None:
             problems = "\n".join(problem.render() for problem in loaded.problems)
             raise ControlError(f"generation {number} cannot be run any more:\n{problems}")
-        return await self.reloader.rollback(number, loaded.declarations, who, because)
+        return await self.reloader.rollback(number, loaded.declarations, who, because, of)
 
     def _hangup(self) -> None:
         self.reload_soon("SIGHUP")

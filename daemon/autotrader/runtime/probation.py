@@ -65,11 +65,16 @@ class Watch:
     async def _go_back(self, trial: Trial, why: str) -> None:
         daemon = self._daemon
         log.error("a new generation misbehaves and is rolled back", generation=trial.generation, why=why)
+        because = f"{trial.generation} failed its probation: {why}"
         try:
-            outcome = await daemon.roll_back(trial.back, WHO, f"{trial.generation} failed its probation: {why}")
-            refused = "" if outcome.ok else outcome.message
+            outcome = await daemon.roll_back(trial.back, WHO, because, trial.generation)
         except AutotraderError as error:
             refused = str(error)
+        else:
+            if outcome.status == "unchanged":
+                await self._same(trial, why)
+                return
+            refused = "" if outcome.ok else outcome.message
         if refused:
             await self._refused(trial, why, refused)
             return
@@ -78,6 +83,13 @@ class Watch:
             message = f"{why}; generation {trial.back} runs again as {daemon.reloader.generation}"
             with daemon.loop.journal.write():
                 daemon.loop.journal.event(self._now_ms(), "error", WHO, str(trial.generation), message)
+
+    async def _same(self, trial: Trial, why: str) -> None:
+        """End a probation that failed where the way back leads to the same declarations."""
+        loop = self._daemon.loop
+        async with loop.turn:
+            if loop.trader.trial is not None and loop.trader.trial.generation == trial.generation:
+                self._end("error", trial, f"{why}; generation {trial.back} declares the same: nothing is rolled back")
 
     async def _refused(self, trial: Trial, why: str, refused: str) -> None:
         """Say that there is no way back, and let nothing be entered until a person has looked."""

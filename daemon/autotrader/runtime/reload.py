@@ -109,9 +109,16 @@ class Reloader:
                 return self._conclude(Outcome(True, "unchanged", self.generation, "pinned by a rollback"))
             return await self._take_over(loaded.declarations, who, why, confirmed)
 
-    async def rollback(self, number: int, declarations: Declarations, who: str, because: str = "") -> Outcome:
-        """Go back to an accepted generation, and stay there until the files change again."""
+    async def rollback(
+        self, number: int, declarations: Declarations, who: str, because: str = "", of: int | None = None
+    ) -> Outcome:
+        """Go back to an accepted generation, and stay there until the files change again.
+
+        `of` is the generation that is gone back from; where another one came meanwhile, that one stays.
+        """
         async with self._serial:
+            if of is not None and of != self.generation:
+                return self._conclude(Outcome(True, "unchanged", self.generation, f"{of} runs no more"))
             on_disk = (await asyncio.to_thread(self._load)).declarations
             pin = on_disk.hash if on_disk is not None else UNREADABLE
             why = f"rollback to {number}" + (f": {because}" if because else "")
