@@ -2,7 +2,7 @@
 
     python tools/mutate.py risk                      # daemon/autotrader/risk by tests/risk
     python tools/mutate.py execution/ledger.py --tests tests/execution/test_ledger.py
-    python tools/mutate.py risk --only 120-160 --list
+    python tools/mutate.py risk --only 20,120-160 --list
 
 A mutant flips a comparison, moves a whole number by one, swaps `and` with `or`, `+` with `-`, `*` with `/`, `min` with
 `max`, drops a `not`, negates a condition, or returns None. Each runs with `-x` in a copy of `daemon`, `tests` and
@@ -42,17 +42,18 @@ CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 class Mutant(NamedTuple):
-    """One change: where it is, what it says, and the module's whole text with it."""
+    """One change: where it is, what it says, the module's whole text with it, and the line as it stands."""
 
     path: Path
     line: int
     told: str
     text: str
+    code: str
 
     @property
     def name(self) -> str:
         """What `tools/mutants.txt` calls it: the same whatever lines stand above it."""
-        return f"{self.path.relative_to(PACKAGE)}: {self.told}"
+        return f"{self.path.relative_to(PACKAGE)}: {self.code}: {self.told}"
 
 
 def mutants(path: Path, text: str) -> Iterator[Mutant]:
@@ -65,7 +66,8 @@ def mutants(path: Path, text: str) -> Iterator[Mutant]:
             if before == after:
                 continue
             mutated = _spliced(text, node, after)
-            yield Mutant(path, node.lineno, f"{before} -> {after}", mutated)
+            code = text.splitlines()[node.lineno - 1].strip()
+            yield Mutant(path, node.lineno, f"{before} -> {after}", mutated, code)
 
 
 def _code(node: ast.AST) -> Iterator[ast.AST]:
@@ -174,7 +176,7 @@ def argued() -> set[str]:
     return {line for line in lines if line.strip() and not line.startswith((" ", "#"))}
 
 
-def found(target: str, only: range | None) -> list[Mutant]:
+def found(target: str, only: set[int] | None) -> list[Mutant]:
     """Return the mutants of a module or of every module of a folder, below the package."""
     path = PACKAGE / target
     paths = sorted((REPOSITORY / path).rglob("*.py")) if (REPOSITORY / path).is_dir() else [REPOSITORY / path]
@@ -186,10 +188,10 @@ def found(target: str, only: range | None) -> list[Mutant]:
     ]
 
 
-def lines(text: str) -> range:
-    """Return `120-160` as a range of lines, both ends in it."""
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
+def lines(text: str) -> set[int]:
+    """Return `20,120-160` as lines, both ends of a stretch in it."""
+    ends = ((first, last or first) for first, _, last in (part.partition("-") for part in text.split(",")))
+    return {line for first, last in ends for line in range(int(first), int(last) + 1)}
 
 
 def say(line: str) -> None:
@@ -203,7 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("target", help="a folder or module below the package, as risk or execution/ledger.py")
     parser.add_argument("--tests", nargs="+", help="what is run; left out: the folder of tests of the same name")
-    parser.add_argument("--only", type=lines, metavar="LINES", help="mutants in these lines alone, as 120-160")
+    parser.add_argument("--only", type=lines, metavar="LINES", help="mutants in these lines alone, as 20,120-160")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
     arguments = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from autotrader.app import replay_run
 from autotrader.backtest import world as c
-from autotrader.backtest.run import fills_of, refusals
+from autotrader.backtest.notes import notes
+from autotrader.backtest.run import fills_of, refusals, result_of
 from support.drawn import BASE_MS, BEGIN_MS, save
 from support.folders import write
 from support.lived import lived, outcome, told
@@ -92,6 +94,8 @@ async def test_a_loss_of_its_own_locks_it_alone(tmp_path) -> None:
     for number, leg in enumerate(ended.plan.legs):
         lots[ended.plan.strategies[leg.strategy].name] += int(w[w[c.RUN, c.FIRST_LEG] + number, c.LOTS])
     assert (lots["a"], lots["b"] > 0) == (0, True)
+    (told,) = [line for line in notes(result_of(ended)) if "locked" in line]
+    assert re.match(r"max_drawdown \(1%\) of its own locked a at 20\d\d-\d\d-\d\d .* UTC: it entered nothing", told)
 
 
 @pytest.mark.parametrize("limit", ["max_drawdown: 1.3%", "max_daily_loss: 0.7%"])

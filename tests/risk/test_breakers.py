@@ -134,7 +134,21 @@ def test_money_that_comes_to_an_empty_account_is_its_new_baseline() -> None:
     assert walked(DAILY, [(1, 970)], state)[1] == [(1, "max_daily_loss")]
 
 
-@pytest.mark.parametrize("left", [D(0), D(-5)])
+def test_what_was_below_its_baseline_stays_below_it_by_the_same_share() -> None:
+    state = Breakers(peak=D(1900), day_start=D(950))
+    moved_out = moved(state, D(-949), D(950))
+    assert (moved_out.day_start, moved_out.peak) == (D(1), D(2))
+    moved_in = moved(moved_out, D(1), D(1))
+    assert (moved_in.day_start, moved_in.peak) == (D(2), D(4))
+
+
+def test_new_breakers_hold_nothing_and_unlocked_ones_no_lock() -> None:
+    assert Breakers() == (0, D(0), D(0), 0, False, 0, ())
+    held = Breakers(19_700, D(5), D(9), 19_700, True, DAY, (DAY,))
+    assert unlocked(held, D(7)) == Breakers(19_700, D(7), D(7), 0, False, 0, ())
+
+
+@pytest.mark.parametrize("left", [D(0), D("-0.5"), D(-5)])
 def test_of_an_account_that_was_emptied_no_baseline_is_left(left) -> None:
     state, _ = walked(DAILY, [(0, 1000)])
     state = moved(state, left - 1000, D(1000))

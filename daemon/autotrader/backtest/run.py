@@ -24,6 +24,7 @@ from autotrader.backtest.result import (
     REASONS,
     Curve,
     LegInfo,
+    OwnLock,
     Result,
     StrategyRun,
     Trades,
@@ -145,6 +146,7 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
         refused=refusals(outcome),
         locked_ms=outcome.tables.w.item(c.RUN, c.LOCKED_AT_MS),
         locked_by=str(plan.limits.max_drawdown or ""),
+        own_locks=_own_locks(outcome),
     )
 
 
@@ -152,6 +154,17 @@ def refusals(outcome: Outcome) -> dict[str, int]:
     """Return how many orders that would have added to a position were refused, by what refused them."""
     counts = outcome.tables.w[c.RUN, c.REFUSED_0 : c.REFUSED_BY_LOCK + 1].tolist()
     return {name: count for name, count in zip((MINIMUM, *NAMES[1:], LOCK), counts, strict=True) if count}
+
+
+def _own_locks(outcome: Outcome) -> tuple[OwnLock, ...]:
+    w, strategies = outcome.tables.w, outcome.plan.strategies
+    first = w.item(c.RUN, c.FIRST_STRATEGY)
+    times = w[first : first + len(strategies), c.LOCKED_AT_MS].tolist()
+    return tuple(
+        OwnLock(one.name, ms, str(one.limits.max_drawdown or ""))
+        for one, ms in zip(strategies, times, strict=True)
+        if ms
+    )
 
 
 def _trades(outcome: Outcome) -> Trades:

@@ -101,11 +101,8 @@ def watched(w: Any, f: Any, staged: Any, recent: Any) -> int:
     equity = 0
     for exchange in range(w[c.RUN, c.FIRST_EXCHANGE], w[c.RUN, c.FIRST_EXCHANGE] + w[c.RUN, c.EXCHANGES]):
         equity += equity_of(w, f, exchange)
-    was_locked = w[c.RUN, c.LOCKED]
     _follow(w, f, staged, recent, c.RUN, equity, equity)
     _note_unmoved(w, f)
-    if w[c.RUN, c.LOCKED] != was_locked:
-        w[c.RUN, c.LOCKED_AT_MS] = w[c.RUN, c.NOW_MS]
     if w[c.RUN, c.OWN_LOSS_BOUNDS] == 1:
         for strategy in range(w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]):
             if w[strategy, c.HAS_LOSS_BOUNDS] == 1:
@@ -121,6 +118,8 @@ def _follow(w: Any, f: Any, staged: Any, recent: Any, row: int, value: int, equi
     after = marked(before, _loss_bounds(w, row), w[c.RUN, c.NOW_MS], value, equity)
     w[row, c.DAY], w[row, c.DAY_START], w[row, c.PEAK] = after.day, after.day_start, after.peak
     w[row, c.LOSS_DAY], w[row, c.LOCKED] = after.loss_day, after.locked
+    if after.locked != before.locked:
+        w[row, c.LOCKED_AT_MS] = w[c.RUN, c.NOW_MS]
     tripped = after.loss_day != before.loss_day or after.locked != before.locked
     if tripped and w[row, c.CLOSE_ON_BREACH] == 1:
         leave_all(w, f, staged, recent, row)

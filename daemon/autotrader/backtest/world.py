@@ -59,7 +59,7 @@ UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(4)
 LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, MARKED, MARK_MS = range(8)
 
 # a strategy ---------------------------------------------------------------------------------------------------------
-# Its own limits lie in the columns of those of the run, from HAS_LIMITS on.
+# Its own limits lie in the columns of those of the run, from HAS_LIMITS on, and so does when they LOCKED it.
 (
     MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS,
     KELLY_FRACTION, KELLY_CAP, KELLY_START, KELLY_LEAST,
