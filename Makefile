@@ -62,6 +62,10 @@ lint: $(VENV)/.dev  ## style, types and the floors of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+.PHONY: mutants
+mutants: $(VENV)/.dev  ## change the code a little, many times, and list what no test notices: make mutants ARGS=risk
+	$(BIN)/python tools/mutate.py $(ARGS)
+
 .PHONY: schemas
 schemas: $(VENV)/.run  ## write schemas/*.json again after a change of the configuration's models
 	$(BIN)/autotrader schema

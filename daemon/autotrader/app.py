@@ -288,7 +288,7 @@ def optimize_question(
     from autotrader.backtest.trial import Question, Span
     from autotrader.config.nodes import plain
     from autotrader.config.yaml import read
-    from autotrader.execution.declared import limits_of
+    from autotrader.execution.declared import limits_of, profiles_of
 
     declarations = declared(root)
     if name not in declarations.strategies:
@@ -309,7 +309,8 @@ def optimize_question(
         for each in sorted(used)
     )
     ends = end_ms(declarations, [name], from_ms, to_ms, data)
-    return Question(name, params.kind, values, exchanges, limits_of(declarations), Span(from_ms, ends))
+    span, profiles = Span(from_ms, ends), profiles_of(declarations)
+    return Question(name, params.kind, values, exchanges, limits_of(declarations), span, profiles)
 
 
 def _declares(path: str, name: str) -> bool:

@@ -84,10 +84,10 @@ def _parser() -> argparse.ArgumentParser:
         ("pause", "stop entries and leave exits, of one strategy or of all"),
         ("resume", "allow entries again"),
         ("close", "close the positions of one strategy or of all"),
+        ("unlock", "lift the kill switch and every loss lock, or one strategy's own"),
     ):
         add(name, _tell(name), text).add_argument("name", nargs="?", default="")
     add("kill", _tell("kill"), "close everything, cancel everything and lock until unlock")
-    add("unlock", _tell("unlock"), "lift the kill switch and the loss locks")
     for name, text in (
         ("orders", "list orders, newest first"),
         ("fills", "list fills, newest first"),
@@ -449,6 +449,7 @@ def _alarms(status: dict[str, Any]) -> list[str]:
         found.append(f"locked by a daily loss until {time_of(next_ms)} UTC")
     if now_ms < risk["cooldown_until"]:
         found.append(f"resting after losses until {time_of(risk['cooldown_until'])} UTC")
+    found += [f"{name} is {one['locked']}" for name, one in sorted(risk["own"].items()) if one["locked"]]
     if not reload["ok"]:
         found.append(f"last reload {reload['status'].replace('_', ' ')}: {reload['message']}")
     return found + [f"waiting: {line}" for line in reload["waiting"]]

@@ -148,7 +148,7 @@ def test_money_that_is_added_up_without_a_rate_is_warned_of(told, accepted, stra
     }
     (found,) = told(files)
     assert found[:2] == (REAL, 3)
-    assert found[2] == "the money of 'real' is counted in KRW, and added to equity in USDT without a rate"
+    assert found[2] == "the money of 'real' is counted in KRW, equity in USDT"
     assert equity_currency(accepted(files)) == "USDT"
 
 

@@ -169,6 +169,24 @@ def test_locks_are_told_with_what_lifts_them(snapshot, worlds):
         assert part in text
 
 
+def test_the_locks_of_a_strategy_alone_are_told_with_its_name_and_block_nobody_else(snapshot, worlds):
+    free = {"drawdown_locked": False, "daily_loss_day": 0, "cooldown_until": 0}
+    snapshot.status["risk"]["paused"] = {}
+    snapshot.status["risk"]["own"] = {"eth-dip": free | {"drawdown_locked": True}, "btc-trend": free}
+    text = Checker(shown(snapshot).risk).text
+    assert "eth-dip: drawdown, until unlock" in text
+    assert "btc-trend" not in text
+    assert "allowed" in text
+    assert view_of(snapshot).risk.locked
+
+
+def test_a_probation_is_told_with_its_end_and_the_way_back(snapshot, worlds):
+    snapshot.status["reload"]["probation"] = {"generation": 13, "back": 12, "until": worlds.NOW_MS, "rejects": 0}
+    assert "Generation 13 is on probation until 2024-12-01 00:55:00 KST" not in shown(snapshot).risk
+    text = Checker(shown(snapshot).reload).text
+    assert "Generation 13 is on probation until 2024-11-30 23:55:00 KST; if it misbehaves, 12 comes back" in text
+
+
 def test_a_plan_tells_its_consequences_and_leaves_out_what_is_empty(world):
     text = Checker(plan(world.plan, EN)).text
     assert "strategies.d/eth-range: removed" in text

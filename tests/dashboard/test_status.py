@@ -37,7 +37,7 @@ async def daemon(tmp_path):
 
 def shape(document):
     """The keys of a document and of what lies in it; what is keyed by a user's names counts as empty."""
-    free = {"position", "paused", "limits"}
+    free = {"position", "paused", "limits", "own", "rates"}
     if isinstance(document, dict):
         return {key: {} if key in free else shape(value) for key, value in document.items()}
     if isinstance(document, list):

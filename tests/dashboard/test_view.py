@@ -22,9 +22,9 @@ def test_todays_change_is_measured_from_the_days_first_equity(snapshot):
     assert head.currency == "USDT"
 
 
-def test_exchanges_in_two_currencies_leave_the_sum_without_one(snapshot):
+def test_exchanges_in_two_currencies_are_summed_in_the_accounts(snapshot):
     snapshot.status["exchanges"].append({**snapshot.status["exchanges"][0], "name": "krw", "currency": "KRW"})
-    assert view_of(snapshot).head.currency == ""
+    assert view_of(snapshot).head.currency == "USDT"
 
 
 def test_a_silent_daemon_leaves_the_last_known_figures_and_says_so(snapshot):

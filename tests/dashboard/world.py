@@ -44,6 +44,8 @@ STATUS: dict[str, Any] = {
     "uptime_s": 98_765.4,
     "market_time": NOW_MS,
     "equity": "10342.17",
+    "currency": "USDT",
+    "rates": {},
     "dashboard": "http://127.0.0.1:8080/",
     "strategies": [
         {
@@ -81,10 +83,12 @@ STATUS: dict[str, Any] = {
             "max_exposure": {"value": "4597.97", "bound": "5171.09"},
             "max_open_positions": {"value": "2", "bound": "8"},
         },
+        "own": {},
     },
     "reload": {
         "ok": True, "at": NOW_MS - 4_000_000, "error": "", "status": "applied",
         "message": "strategies.d/eth-dip: added; risk.d/default: max_exposure: 40% -> 50%", "plan": "", "waiting": [],
+        "probation": None,
     },
 }  # fmt: skip
 

@@ -166,6 +166,22 @@ def test_killing_and_unlocking_each_take_two_steps(visit, site, world):
     assert [command for command, _ in world.told] == ["kill", "unlock"]
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_strategys_own_lock_and_a_probation_are_shown(visit, site, world, worlds, language):
+    world.status["risk"]["own"] = {
+        "eth-dip": {"drawdown_locked": True, "daily_loss_day": 0, "cooldown_until": 0, "locked": "locked until unlock"}
+    }
+    world.status["reload"]["probation"] = {"generation": 12, "back": 11, "until": worlds.NOW_MS + 1_800_000}
+    told = {
+        "en": ("eth-dip: drawdown, until unlock", "Generation 12 is on probation until ", "Unlock"),
+        "ko": ("eth-dip: 낙폭, 해제할 때까지", "11세대로 자동으로 되돌립니다", "잠금 해제"),
+    }[language]
+    with visit(site, language=language, shot=f"own-lock-{language}") as page:
+        for text in told[:2]:
+            see(page, text)
+        assert page.get_by_role("button", name=told[2], exact=True).is_enabled()
+
+
 def test_a_rejected_reload_is_shown_with_its_caret_lines(visit, site, world, worlds):
     world.status["reload"].update(ok=False, status="rejected", message=worlds.BROKEN, error=worlds.BROKEN)
     with visit(site, shot="rejected") as page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -102,7 +103,7 @@ def test_every_trade_ends_with_all_legs_in_proportion_and_in_time(data, legs, co
         now_ms += 500
     else:
         raise AssertionError("it never ended")
-    shares = [held[place] / amount for place, (_, amount) in enumerate(legs)]
-    coarse = max(LOT / amount for _, amount in legs)
+    shares = [Fraction(held[place]) / Fraction(amount) for place, (_, amount) in enumerate(legs)]
+    coarse = max(Fraction(LOT) / Fraction(amount) for _, amount in legs)
     assert max(shares) - min(shares) <= coarse
     assert now_ms <= terms.deadline_ms + 2_000

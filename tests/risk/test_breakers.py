@@ -127,6 +127,34 @@ def test_money_that_moved_is_neither_a_gain_nor_a_loss(amount) -> None:
     assert walked(both, [(1, 1000 + amount - lost)], state)[1] == [(1, "max_daily_loss")]
 
 
+def test_money_that_comes_to_an_empty_account_is_its_new_baseline() -> None:
+    state, _ = walked(DAILY, [(0, 0)])
+    state = moved(state, D(1000), D(0))
+    assert (state.day_start, state.peak) == (D(1000), D(1000))
+    assert walked(DAILY, [(1, 970)], state)[1] == [(1, "max_daily_loss")]
+
+
+def test_what_was_below_its_baseline_stays_below_it_by_the_same_share() -> None:
+    state = Breakers(peak=D(1900), day_start=D(950))
+    moved_out = moved(state, D(-949), D(950))
+    assert (moved_out.day_start, moved_out.peak) == (D(1), D(2))
+    moved_in = moved(moved_out, D(1), D(1))
+    assert (moved_in.day_start, moved_in.peak) == (D(2), D(4))
+
+
+def test_new_breakers_hold_nothing_and_unlocked_ones_no_lock() -> None:
+    assert Breakers() == (0, D(0), D(0), 0, False, 0, ())
+    held = Breakers(19_700, D(5), D(9), 19_700, True, DAY, (DAY,))
+    assert unlocked(held, D(7)) == Breakers(19_700, D(7), D(7), 0, False, 0, ())
+
+
+@pytest.mark.parametrize("left", [D(0), D("-0.5"), D(-5)])
+def test_of_an_account_that_was_emptied_no_baseline_is_left(left) -> None:
+    state, _ = walked(DAILY, [(0, 1000)])
+    state = moved(state, left - 1000, D(1000))
+    assert (state.day_start, state.peak) == (D(0), D(0))
+
+
 # cooldown
 
 REST = Limits(cooldown=Cooldown(losses=3, within_ms=6 * HOUR, pause_ms=2 * HOUR))
@@ -161,7 +189,7 @@ def test_losses_within_the_window_begin_a_rest(trades, tripped) -> None:
 
 def test_a_rest_lasts_its_time_from_the_last_loss_and_says_until_when() -> None:
     state, _ = traded(Breakers(), (0, -1), (1, -1), (2, -1))
-    assert closed(state, DAY + 4 * HOUR - 1) == ("cooldown", "paused", "paused until 2023-12-09 04:00:00 UTC")
+    assert closed(state, DAY + 4 * HOUR - 1)[:3] == ("cooldown", "paused", "paused until 2023-12-09 04:00:00 UTC")
     assert closed(state, DAY + 4 * HOUR) is None
 
 

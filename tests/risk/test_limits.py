@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.risk.limits import LOOSER_WHEN_LARGER, Account, Cap, Cooldown, Entry, Limits, check, loosened
+from autotrader.risk.limits import LOOSER_WHEN_LARGER, Account, Cap, Cooldown, Entry, Limits, bounds_of, check, loosened
 
 D = Decimal
 HAIR = D("0.00000001")
@@ -150,6 +150,15 @@ def test_limits_answer_in_the_order_in_which_they_are_declared() -> None:
          "max_order is 1000.00 USDT, this order would make it 1000.01 USDT"),
         (Limits(max_position=SHARE), entry(1500), {},
          "max_position is 1000.00 USDT (10%), this order would make it 1500.00 USDT"),
+        (Limits(max_order=MONEY), entry(1001), {"net": D(2000), "gross": D(5000)},
+         "max_order is 1000.00 USDT, this order would make it 1001.00 USDT"),
+        (Limits(max_position=MONEY), entry(1), {"net": D(2000), "gross": D(5000)},
+         "max_position is 1000.00 USDT, this order would make it 2001.00 USDT"),
+        (Limits(max_exposure=SHARE), entry(1), {"net": D(2000), "gross": D(5000)},
+         "max_exposure is 1000.00 USDT (10%), this order would make it 5001.00 USDT"),
+        (Limits(price_collar=D(0)), entry(1, "101"), {}, "price_collar is 0%, this order would make it 1%"),
+        (Limits(stale_data_ms=0), entry(1), {"data_due_ms": 999_000},
+         "stale_data is 0 s, this order would make it 1 s"),
         (Limits(max_open_positions=1), entry(1), {"open_symbols": frozenset({("paper", "ETH/USDT")})},
          "max_open_positions is 1, this order would make it 2"),
         (Limits(max_orders_per_minute=60), entry(1), {"recent_orders": 60},
@@ -162,6 +171,11 @@ def test_limits_answer_in_the_order_in_which_they_are_declared() -> None:
 )  # fmt: skip
 def test_a_refusal_is_a_sentence_that_a_person_reads(limits, order, account, text) -> None:
     assert str(check(limits, order, ACCOUNT._replace(**account))) == text
+
+
+def test_a_cap_of_neither_money_nor_a_share_allows_nothing() -> None:
+    assert (Cap().of(D(100)), str(Cap())) == (D(0), "0%")
+    assert bounds_of(Limits(max_order=Cap())).order_share == 0
 
 
 caps = st.integers(1, 10**6).map(lambda n: Cap(amount=D(n))) | st.integers(1, 2000).map(

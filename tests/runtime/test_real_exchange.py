@@ -77,7 +77,7 @@ def test_an_account_is_not_counted_in_another_currency_while_it_runs(declared) -
     won = rules(exchange="real", symbols="BTC/KRW")
     old, new = declared(), declared(a=won)
     account = Account("real", "spot", "USDT", Decimal("0.001"))
-    trader = SimpleNamespace(limits=Limits(), equity=lambda: Decimal(0))
+    trader = SimpleNamespace(limits=Limits(), own={}, equity=lambda: Decimal(0))
     loop = SimpleNamespace(desk=SimpleNamespace(legs={}), trader=trader, accounts={"real": account})
     assert make_plan(loop, 1, old, new, diff(old, new), {}).refused == [
         "exchanges.d/real.yaml: its money is counted in USDT; in KRW it is only after a restart"

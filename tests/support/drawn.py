@@ -231,6 +231,11 @@ def worlds(draw: st.DrawFn, most: int = 3, *, alone: bool = False) -> World:
     count = draw(st.integers(1, most))
     for number in range(count):
         files[f"strategies.d/{'abc'[number]}.yaml"] = draw(strategies(swap, symbols))
+    mine = {name: draw(st.one_of(st.none(), st.sampled_from(values))) for name, values in RISKS.items()}
+    for name in [name for name in files if name.startswith("strategies.d/")]:
+        if any(mine.values()) and draw(st.sampled_from([False, False, True])):
+            files[name] += "risk: own\n"
+            files["risk.d/own.yaml"] = "".join(f"{key}: {value}\n" for key, value in mine.items() if value)
     risk = {name: draw(st.one_of(st.none(), st.none(), st.sampled_from(values))) for name, values in RISKS.items()}
     if any(risk.values()):
         files["risk.d/default.yaml"] = "".join(f"{key}: {value}\n" for key, value in risk.items() if value)

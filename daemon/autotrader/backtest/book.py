@@ -275,19 +275,26 @@ def _score(w: Any, losses: Any, strategy: int, pnl: int, exit_ms: int) -> None:
         return
     w[strategy, c.LOST_TRADES] += 1
     w[strategy, c.LOSSES_SUM] -= pnl
-    if w[c.RUN, c.COOLDOWN_LOSSES] == 0:
+    _cool_down(w, losses, c.RUN, exit_ms)
+    if w[c.RUN, c.OWN_LIMITS] == 1:
+        _cool_down(w, losses, strategy, exit_ms)
+
+
+def _cool_down(w: Any, losses: Any, row: int, exit_ms: int) -> None:
+    """Count a losing trade for the cooldown of the run, or of a strategy."""
+    if w[row, c.COOLDOWN_LOSSES] == 0:
         return
-    kept = 0
-    for at in range(w[c.RUN, c.LOSSES]):
-        if losses[at] > exit_ms - w[c.RUN, c.COOLDOWN_WITHIN_MS]:
+    kept = first = w[row, c.LOSSES_AT]
+    for at in range(first, first + w[row, c.LOSSES]):
+        if losses[at] > exit_ms - w[row, c.COOLDOWN_WITHIN_MS]:
             losses[kept] = losses[at]
             kept += 1
     losses[kept] = exit_ms
-    kept += 1
-    if kept >= w[c.RUN, c.COOLDOWN_LOSSES]:
+    kept += 1 - first
+    if kept >= w[row, c.COOLDOWN_LOSSES]:
         kept = 0
-        w[c.RUN, c.COOLDOWN_UNTIL_MS] = max(w[c.RUN, c.COOLDOWN_UNTIL_MS], exit_ms + w[c.RUN, c.COOLDOWN_PAUSE_MS])
-    w[c.RUN, c.LOSSES] = kept
+        w[row, c.COOLDOWN_UNTIL_MS] = max(w[row, c.COOLDOWN_UNTIL_MS], exit_ms + w[row, c.COOLDOWN_PAUSE_MS])
+    w[row, c.LOSSES] = kept
 
 
 def record_fill(

@@ -138,13 +138,33 @@ def _reserved(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
     return notional + fee(notional, w[w[leg, c.LEG_EXCHANGE], c.COST])
 
 
+def own_equity(w: Any, f: Any, strategy: int) -> int:
+    """Return the money that a strategy may use, in steps of cash: the shares of all its legs."""
+    total = 0
+    for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if w[leg, c.STRATEGY] == strategy:
+            total += share(w, f, leg)
+    return total
+
+
+def own_profit(w: Any, f: Any, strategy: int) -> int:
+    """Return what a strategy has brought so far, what it holds at the last prices included, in steps of cash."""
+    total = w[strategy, c.MONEY]
+    for place in range(looked_up(w)):
+        leg = open_leg(w, place)
+        if w[leg, c.STRATEGY] == strategy:
+            instrument = w[leg, c.INSTRUMENT]
+            total += value(w[leg, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
+    return int(total)
+
+
 def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: int, last: int) -> bool:
-    """Tell whether locks, the exchange's minimum and the gate let an order at a price pass that adds to a position.
+    """Tell whether locks, the exchange's minimum and the gates let an order at a price pass that adds to a position.
 
     Orders by slot count, of the leg itself too; its working entry, which this one replaces, does not.
     """
-    now_ms = w[c.RUN, c.NOW_MS]
-    if blocked(w, now_ms):
+    now_ms, strategy = w[c.RUN, c.NOW_MS], w[leg, c.STRATEGY]
+    if blocked(w, c.RUN, now_ms) or (w[c.RUN, c.OWN_LIMITS] == 1 and blocked(w, strategy, now_ms)):
         w[c.RUN, c.REFUSED_BY_LOCK] += 1
         return False
     instrument, exchange = w[leg, c.INSTRUMENT], w[leg, c.LEG_EXCHANGE]
@@ -153,12 +173,24 @@ def allowed(w: Any, f: Any, recent: Any, leg: int, side: int, lots: int, price: 
         w[c.RUN, c.REFUSED_BY_MINIMUM] += 1
         return False
     size = cost(lots, price, unit, 1)
-    net, gross, symbols, equity = _account(w, f, leg)
+    sent = sent_lately(w, recent, now_ms)
+    if not _passes(w, f, c.RUN, leg, side, size, sent, price, last):
+        return False
+    if w[c.RUN, c.OWN_LIMITS] == 0 or w[strategy, c.HAS_LIMITS] == 0:
+        return True
+    return _passes(w, f, strategy, leg, side, size, _sent_of(w, recent, strategy), price, last)
+
+
+def _passes(w: Any, f: Any, row: int, leg: int, side: int, size: int, sent: int, price: int, last: int) -> bool:
+    """Tell whether an order passes the gate of the run, or of its strategy; a refusal is counted."""
+    net, gross, symbols, equity = _account(w, f, leg, row)
+    if row != c.RUN:
+        equity = own_equity(w, f, row)
     seen = Sight(
-        equity, size, abs(net + side * size), gross + size, symbols, sent_lately(w, recent, now_ms), price, last,
-        now_ms - w[leg, c.DUE_MS],
+        equity, size, abs(net + side * size), gross + size, symbols, sent, price, last,
+        w[c.RUN, c.NOW_MS] - w[leg, c.DUE_MS],
     )  # fmt: skip
-    limit = broken(_bounds(w), seen)
+    limit = broken(_bounds(w, row), seen)
     if limit != PASSED:
         _count_refusal(w, limit)
     return limit == PASSED
@@ -169,23 +201,26 @@ def _count_refusal(w: Any, limit: int) -> None:
     w[c.RUN, c.REFUSED_0 + limit] += 1
 
 
-def blocked(w: Any, now_ms: int) -> bool:
-    """Tell whether a loss lock or a cooldown stops every entry (see `risk.breakers.closed`)."""
-    if w[c.RUN, c.LOCKED] == 1 or now_ms < w[c.RUN, c.COOLDOWN_UNTIL_MS]:
+def blocked(w: Any, row: int, now_ms: int) -> bool:
+    """Tell whether a loss lock or a cooldown of the run or a strategy stops entries (see `risk.breakers.closed`)."""
+    if w[row, c.LOCKED] == 1 or now_ms < w[row, c.COOLDOWN_UNTIL_MS]:
         return True
-    return w[c.RUN, c.LOSS_DAY] != 0 and now_ms // DAY_MS <= w[c.RUN, c.LOSS_DAY]
+    return w[row, c.LOSS_DAY] != 0 and now_ms // DAY_MS <= w[row, c.LOSS_DAY]
 
 
-def _bounds(w: Any) -> Bounds:
+def _bounds(w: Any, row: int) -> Bounds:
     at = c.BOUND_0
     return Bounds(
-        w[c.RUN, at], w[c.RUN, at + 1], w[c.RUN, at + 2], w[c.RUN, at + 3], w[c.RUN, at + 4], w[c.RUN, at + 5],
-        w[c.RUN, at + 6], w[c.RUN, at + 7], w[c.RUN, at + 8], w[c.RUN, at + 9],
+        w[row, at], w[row, at + 1], w[row, at + 2], w[row, at + 3], w[row, at + 4], w[row, at + 5],
+        w[row, at + 6], w[row, at + 7], w[row, at + 8], w[row, at + 9],
     )  # fmt: skip
 
 
-def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
-    """Return the instrument's signed and the account's gross notional, the symbols with the new one, and the equity."""
+def _account(w: Any, f: Any, entering: int, row: int) -> tuple[int, int, int, int]:
+    """Return the instrument's signed and the account's gross notional, the symbols with the new one, and the equity.
+
+    Of the run, or of what one strategy's row has of it.
+    """
     net = gross = equity = 0
     w[c.RUN, c.STAMP] += 1
     stamp = w[c.RUN, c.STAMP]
@@ -194,6 +229,8 @@ def _account(w: Any, f: Any, entering: int) -> tuple[int, int, int, int]:
     idle = is_idle(w)
     for place in range(looked_up(w) if idle else w[c.RUN, c.LEGS]):
         other = open_leg(w, place) if idle else w[c.RUN, c.FIRST_LEG] + place
+        if row != c.RUN and w[other, c.STRATEGY] != row:
+            continue
         staged = w[other, c.N_SIDE] != 0 and w[other, c.N_PURPOSE] == c.ENTRY_ORDER
         if w[other, c.LOTS] == 0 and w[other, c.E_SIDE] == 0 and not staged and w[other, c.SLOT_ORDERS] == 0:
             continue
@@ -234,7 +271,7 @@ def _notional(w: Any, f: Any, leg: int, lots: int, ticks: int) -> int:
 
 def sent_lately(w: Any, recent: Any, now_ms: int) -> int:
     """Return how many orders were sent in the last minute; older ones are forgotten."""
-    if w[c.RUN, c.BOUND_0 + ORDERS_PER_MINUTE] == NONE:
+    if w[c.RUN, c.BOUND_0 + ORDERS_PER_MINUTE] == NONE and w[c.RUN, c.OWN_ORDER_BOUNDS] == 0:
         return 0  # nobody asks
     head, count = w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT]
     while count > 0 and recent[head] <= now_ms - MINUTE_MS:
@@ -244,24 +281,35 @@ def sent_lately(w: Any, recent: Any, now_ms: int) -> int:
     return count
 
 
+def _sent_of(w: Any, recent: Any, strategy: int) -> int:
+    """Return how many of the orders that `sent_lately` left were a strategy's."""
+    if w[strategy, c.BOUND_0 + ORDERS_PER_MINUTE] == NONE:
+        return 0  # nobody asks
+    count, room = 0, w[c.RUN, c.RECENT_ROOM]
+    for place in range(w[c.RUN, c.RECENT_HEAD], w[c.RUN, c.RECENT_HEAD] + w[c.RUN, c.RECENT]):
+        count += 1 if recent[room + (place if place < room else place - room)] == strategy else 0
+    return count
+
+
 def stage(
     w: Any, staged: Any, recent: Any, leg: int, purpose: int, side: int, lots: int, ticks: int, reason: int
 ) -> None:
     """Stage a leg's next order; it is sent when the moment is over. `ticks` 0 is a market order."""
     w[leg, c.N_PURPOSE], w[leg, c.N_SIDE], w[leg, c.N_LOTS] = purpose, side, lots
     w[leg, c.N_TICKS], w[leg, c.N_REASON] = ticks, reason
-    count_order(w, recent)
+    count_order(w, recent, leg)
     note(w, staged, leg)
 
 
-def count_order(w: Any, recent: Any) -> None:
-    """Remember that an order is sent, for the bound of orders a minute."""
+def count_order(w: Any, recent: Any, leg: int) -> None:
+    """Remember that an order of a leg is sent, for the bounds of orders a minute."""
     room, head = w[c.RUN, c.RECENT_ROOM], w[c.RUN, c.RECENT_HEAD]
     if w[c.RUN, c.RECENT] == room:
         w[c.RUN, c.RECENT_HEAD] = head = head + 1 if head + 1 < room else 0
         w[c.RUN, c.RECENT] -= 1
     at = head + w[c.RUN, c.RECENT]
-    recent[at if at < room else at - room] = w[c.RUN, c.NOW_MS]
+    at = at if at < room else at - room
+    recent[at], recent[room + at] = w[c.RUN, c.NOW_MS], w[leg, c.STRATEGY]
     w[c.RUN, c.RECENT] += 1
 
 
@@ -329,7 +377,7 @@ def _order(w: Any, f: Any, staged: Any, recent: Any, slot: int, leg: int) -> Non
         if _reserved(w, f, leg, lots, limit) > available(w, f, exchange, 0):
             return
     order(w, staged, slot, leg, int(reduces))
-    count_order(w, recent)
+    count_order(w, recent, leg)
 
 
 def leave(w: Any, f: Any, staged: Any, recent: Any, leg: int, reason: int) -> None:
@@ -413,9 +461,11 @@ def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
         stage(w, staged, recent, leg, c.ENTRY_ORDER, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, 0)
 
 
-def leave_all(w: Any, f: Any, staged: Any, recent: Any) -> None:
-    """Stage the way out of everything, after a breach of a loss limit that closes."""
+def leave_all(w: Any, f: Any, staged: Any, recent: Any, row: int) -> None:
+    """Stage the way out of everything, or of a strategy's, after a breach of a loss limit of its row that closes."""
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
+        if row != c.RUN and w[leg, c.STRATEGY] != row:
+            continue
         works = w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.N_SIDE] != 0 or w[leg, c.SLOT_ORDERS] != 0
         if w[leg, c.LOTS] != 0 or works:
             leave(w, f, staged, recent, leg, BREACH)

@@ -17,7 +17,7 @@ from autotrader.backtest import world as c
 from autotrader.backtest.common import Common, Desk
 from autotrader.backtest.ground import Ground
 from autotrader.backtest.plan import Plan
-from autotrader.backtest.tables import Tables
+from autotrader.backtest.tables import Tables, losses_of
 from autotrader.core import jit, memory
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
@@ -160,9 +160,8 @@ class _Run:
         slots = int(w[c.RUN, c.SLOTS])
         self.queue = np.zeros((4 * legs + 4 + 4 * slots, 3), dtype=np.int64)
         self.staged = np.zeros(legs + 1 + 4 * slots, dtype=np.int64)
-        self.recent = self.desk.rows("recent", RECENT, 1, np.int64).reshape(-1)
-        cooldown = plan.limits.cooldown
-        self.losses = np.zeros((cooldown.losses if cooldown else 0) + 1, dtype=np.int64)
+        self.recent = self.desk.rows("recent", 2 * RECENT, 1, np.int64).reshape(-1)
+        self.losses = np.zeros(losses_of(plan) + 1, dtype=np.int64)
         bars = max(len(stream.bars.ts) for stream in plan.streams)
         room = min(FIRST_ROOM, bars // 16) + 64 * legs + 2 * slots
         self.fills = self.desk.rows("fills", room, len(c.FILL_COLUMNS), np.int64)
@@ -215,7 +214,7 @@ class _Run:
         row, feeds = self.tables.w[c.RUN], self.feeds
         for feed in feeds:
             feed.fill()
-        row[c.RECENT_ROOM] = len(self.recent)
+        row[c.RECENT_ROOM] = len(self.recent) // 2  # when each order was sent, then of which strategy it was
         arguments = self._arguments()
         while True:
             why = self.loop(*arguments)

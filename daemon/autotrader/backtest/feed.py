@@ -189,7 +189,7 @@ def glide(w: Any, f: Any, lists: Any, bars: Any, bids: Any, asks: Any) -> None:
     if w[part, c.ON_TIMER] == 1 and w[part, c.WAKE_MS] > 0:
         until_ms = min(until_ms, w[part, c.WAKE_MS])
     below, above = -INFINITE, INFINITE
-    if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1:
+    if w[c.RUN, c.WATCHED] == 1:
         until_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS])
         below, above = f[c.RUN, c.UNMOVED_BELOW], f[c.RUN, c.UNMOVED_ABOVE]
     stop = first_from(ts, row, last, until_ms)
@@ -244,7 +244,7 @@ def weigh(w: Any, f: Any, staged: Any, recent: Any, points_ms: Any, points: Any)
     if w[c.RUN, c.NOW_MS] > w[c.RUN, c.NEXT_SAMPLE_MS]:
         keep_sample(w, f, points_ms, points)
     valued(w, f)
-    if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, w[c.RUN, c.NOW_MS], f[c.RUN, c.EQUITY]):
+    if w[c.RUN, c.WATCHED] == 1 and not unmoved(w, f, w[c.RUN, c.NOW_MS], f[c.RUN, c.EQUITY]):
         watched(w, f, staged, recent)
 
 

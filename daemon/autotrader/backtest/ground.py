@@ -58,7 +58,8 @@ def _told(plan: Plan) -> tuple[Any, ...]:
     streams = [(stream.key, stream.opened, len(stream.bars.ts)) for stream in plan.streams]
     parts = plan.parts, slots_of(plan), [one.kind for one in plan.strategies]
     span = plan.start_ms, plan.end_ms
-    return plan.exchanges, plan.limits, plan.instruments, plan.ticks, parts, legs, streams, span
+    limits = plan.limits, [one.limits for one in plan.strategies]
+    return plan.exchanges, limits, plan.instruments, plan.ticks, parts, legs, streams, span
 
 
 def _places(bars: Columns) -> list[int]:

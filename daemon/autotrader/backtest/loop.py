@@ -94,7 +94,7 @@ def run(
             if now_ms > w[c.RUN, c.NEXT_SAMPLE_MS]:  # the last value of each sample is kept
                 keep_sample(w, f, points_ms, points)
             valued(w, f)
-            if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms, f[c.RUN, c.EQUITY]):
+            if w[c.RUN, c.WATCHED] == 1 and not unmoved(w, f, now_ms, f[c.RUN, c.EQUITY]):
                 watched(w, f, staged, recent)
             if w[c.RUN, c.STAGED] > 0:
                 sent(w, f, queue, staged)

@@ -40,7 +40,7 @@ def _passed_by_one(w: Any, f: Any, bars: Any, points_ms: Any, points: Any, clock
     money = f[c.RUN, c.START] + w[w[c.RUN, c.FIRST_STRATEGY], c.MONEY] * CENT_8
     equity, peak = f[c.RUN, c.EQUITY], f[c.RUN, c.PEAK_EQUITY]
     deepest, drawdown = f[c.RUN, c.DEEPEST], f[c.RUN, c.DRAWDOWN]
-    bounded, sample_ms = w[c.RUN, c.HAS_LOSS_BOUNDS] == 1, w[c.RUN, c.NEXT_SAMPLE_MS]
+    bounded, sample_ms = w[c.RUN, c.WATCHED] == 1, w[c.RUN, c.NEXT_SAMPLE_MS]
     at_once_ms = min(until_ms, w[c.RUN, c.UNMOVED_UNTIL_MS]) if bounded else until_ms
     below = f[c.RUN, c.UNMOVED_BELOW] if bounded else -INFINITE
     above = f[c.RUN, c.UNMOVED_ABOVE] if bounded else INFINITE
@@ -159,7 +159,7 @@ def _passed_by_many(w: Any, f: Any, lists: Any, bars: Any, points_ms: Any, point
             w[c.RUN, c.NOW_MS] = now_ms
             keep_sample(w, f, points_ms, points)
         told(w, f, lists, bars, now_ms)
-        if w[c.RUN, c.HAS_LOSS_BOUNDS] == 1 and not unmoved(w, f, now_ms, equity_now(w, f)):
+        if w[c.RUN, c.WATCHED] == 1 and not unmoved(w, f, now_ms, equity_now(w, f)):
             for place in range(first, last):
                 if w[lists[place], c.MARKED] > 0:
                     _turn_back(w, bars, lists[place], now_ms)

@@ -14,6 +14,7 @@ def notes(result: Result, language: Language = "en") -> list[str]:
     told = []
     if result.locked_ms:
         told.append(words("note.locked", bound=result.locked_by, at=iso(result.locked_ms)))
+    told += [words("note.own_lock", name=one.strategy, bound=one.bound, at=iso(one.ms)) for one in result.own_locks]
     if result.refused:
         names = {MINIMUM: words("note.minimum"), LOCK: words("note.lock")}
         by = [

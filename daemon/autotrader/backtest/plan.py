@@ -22,6 +22,8 @@ from autotrader.risk.limits import Limits
 from autotrader.strategies.contract import Kind
 from autotrader.strategies.contract import Leg as DeclaredLeg
 
+NO_LIMITS = Limits()
+
 MAX_BARS = 20_000_000
 """Bound of one series."""
 
@@ -47,11 +49,12 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True)
 class Simulated:
-    """One strategy to simulate."""
+    """One strategy to simulate, with the limits that it has of its own."""
 
     name: str
     kind: Kind
     params: StrategyParams
+    limits: Limits = NO_LIMITS
 
 
 class Key(NamedTuple):

@@ -59,6 +59,10 @@ TEXTS: Final[Mapping[str, Both]] = {
         "max_drawdown ({bound}) locked the account at {at} UTC: nothing was entered after that",
         "{at} UTC에 max_drawdown({bound})으로 계좌가 잠겨 그 뒤로는 진입하지 않았습니다",
     ),
+    "note.own_lock": Both(
+        "max_drawdown ({bound}) of its own locked {name} at {at} UTC: it entered nothing after that",
+        "{at} UTC에 {name}이(가) 자체 max_drawdown({bound})으로 잠겨 그 뒤로는 진입하지 않았습니다",
+    ),
     "note.refused": Both("entries were refused by {by}", "거부된 진입: {by}"),
     "note.once": Both("{by} (once)", "{by} 1회"),
     "note.often": Both("{by} ({count} times)", "{by} {count}회"),

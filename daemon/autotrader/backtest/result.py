@@ -105,13 +105,21 @@ class StrategyRun:
     drawdown: float = 0.0
 
 
+class OwnLock(NamedTuple):
+    """When a drawdown of its own locked a strategy, and its bound."""
+
+    strategy: str
+    ms: int
+    bound: str
+
+
 @dataclass(frozen=True)
 class Result:
     """One backtest. `bars` holds, by index into `legs`, the bars that charts show; a leg may be left out.
 
     `seconds` is the time from bars in memory to metrics; the hashes name the data and the declarations. `refused`
     counts orders that would have added to a position, by the limit that refused them, MINIMUM or LOCK. At `locked_ms`
-    (0: never) the bound `locked_by` of the drawdown locked the account.
+    (0: never) the bound `locked_by` of the drawdown locked the account; `own_locks` are those of strategies alone.
     """
 
     strategies: tuple[StrategyRun, ...]
@@ -125,6 +133,7 @@ class Result:
     refused: Mapping[str, int] = field(default_factory=dict)
     locked_ms: int = 0
     locked_by: str = ""
+    own_locks: tuple[OwnLock, ...] = ()
 
     @property
     def runs(self) -> tuple[StrategyRun, ...]:

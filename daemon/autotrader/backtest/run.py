@@ -24,6 +24,7 @@ from autotrader.backtest.result import (
     REASONS,
     Curve,
     LegInfo,
+    OwnLock,
     Result,
     StrategyRun,
     Trades,
@@ -31,10 +32,9 @@ from autotrader.backtest.result import (
 from autotrader.backtest.summary import measured
 from autotrader.config.exchanges import balance_of, currency_of, fees_of, least_of
 from autotrader.config.load import Declarations
-from autotrader.config.strategy import StrategyParams
 from autotrader.core import jit
 from autotrader.core.errors import AutotraderError
-from autotrader.execution.declared import limits_of
+from autotrader.execution.declared import limits_of, own_limits
 from autotrader.market.bars import BarSource, Ints
 from autotrader.market.fills import value
 from autotrader.market.metrics import Metrics
@@ -93,16 +93,17 @@ def plan_of(
     chosen = list(dict.fromkeys(names)) or sorted(declarations.strategies)
     if not chosen:
         raise AutotraderError("no strategy is declared; write one into strategies.d")
-    strategies = [simulated(name, declarations.strategies[name], kinds) for name in chosen]
+    strategies = [simulated(name, declarations, kinds) for name in chosen]
     used = {each for one in strategies for _, each in one.params.exchanges()}
     used |= {read.name for one in strategies for read in one.params.reads() if read.kind == "exchange"}
     exchanges = [exchange_of(name, declarations, source, metrics) for name in sorted(used)]
     return make_plan(exchanges, strategies, limits_of(declarations), from_ms, to_ms)
 
 
-def simulated(name: str, params: StrategyParams, kinds: Mapping[str, Kind]) -> Simulated:
+def simulated(name: str, declarations: Declarations, kinds: Mapping[str, Kind]) -> Simulated:
     """Return a declared strategy as the engine takes it."""
-    return Simulated(name, kinds[params.kind], params)
+    params = declarations.strategies[name]
+    return Simulated(name, kinds[params.kind], params, own_limits(declarations, params))
 
 
 def backtest(plan: Plan, config_hash: str = "", *, progress: Progress | None = None) -> Result:
@@ -145,6 +146,7 @@ def result_of(outcome: Outcome, config_hash: str = "") -> Result:
         refused=refusals(outcome),
         locked_ms=outcome.tables.w.item(c.RUN, c.LOCKED_AT_MS),
         locked_by=str(plan.limits.max_drawdown or ""),
+        own_locks=_own_locks(outcome),
     )
 
 
@@ -152,6 +154,17 @@ def refusals(outcome: Outcome) -> dict[str, int]:
     """Return how many orders that would have added to a position were refused, by what refused them."""
     counts = outcome.tables.w[c.RUN, c.REFUSED_0 : c.REFUSED_BY_LOCK + 1].tolist()
     return {name: count for name, count in zip((MINIMUM, *NAMES[1:], LOCK), counts, strict=True) if count}
+
+
+def _own_locks(outcome: Outcome) -> tuple[OwnLock, ...]:
+    w, strategies = outcome.tables.w, outcome.plan.strategies
+    first = w.item(c.RUN, c.FIRST_STRATEGY)
+    times = w[first : first + len(strategies), c.LOCKED_AT_MS].tolist()
+    return tuple(
+        OwnLock(one.name, ms, str(one.limits.max_drawdown or ""))
+        for one, ms in zip(strategies, times, strict=True)
+        if ms
+    )
 
 
 def _trades(outcome: Outcome) -> Trades:

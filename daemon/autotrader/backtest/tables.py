@@ -21,10 +21,11 @@ from autotrader.market import fills
 from autotrader.market.bars import Floats, Ints
 from autotrader.market.instrument import STEP, steps
 from autotrader.risk.breakers import loss_bounds_of
-from autotrader.risk.limits import bounds_of
+from autotrader.risk.limits import NONE, Bounds, Limits, bounds_of
 from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 
 NO_GUARD = Guard()
+ORDERS_PER_MINUTE = Bounds._fields.index("orders_per_minute")
 
 
 class Tables(NamedTuple):
@@ -49,6 +50,7 @@ def bare_tables(plan: Plan) -> Tables:
     f = np.zeros((firsts[-1], c.FLOAT_WIDTH), dtype=np.float64)
     places = dict(zip(("exchange", "instrument", "series", "strategy", "part", "leg", "slot"), firsts, strict=False))
     _run_row(plan, w, places, sum(slots))
+    _limit_rows(plan, w, places["strategy"])
     names = [one.name for one in plan.exchanges]
     funding = _exchange_rows(plan, w, f, places)
     lists = _work_lists(plan, w, places, _series_rows(plan, w, places))
@@ -76,16 +78,6 @@ def _first_leg(plan: Plan, strategy: int) -> int:
 def _run_row(plan: Plan, w: Ints, places: Mapping[str, int], slots: int) -> None:
     row = w[c.RUN]
     row[c.END_MS] = plan.end_ms
-    limits = plan.limits
-    row[c.BOUND_0 : c.BOUND_0 + c.BOUNDS] = bounds_of(limits)
-    losses = loss_bounds_of(limits)
-    row[c.LOSS_BOUND_0 : c.LOSS_BOUND_0 + c.LOSS_BOUNDS] = losses
-    row[c.HAS_LOSS_BOUNDS] = int(any(bound >= 0 for bound in losses))
-    row[c.CLOSE_ON_BREACH] = int(limits.on_breach == "close")
-    if limits.cooldown is not None:
-        row[c.COOLDOWN_LOSSES] = limits.cooldown.losses
-        row[c.COOLDOWN_WITHIN_MS] = limits.cooldown.within_ms
-        row[c.COOLDOWN_PAUSE_MS] = limits.cooldown.pause_ms
     blocks = (
         (c.FIRST_EXCHANGE, c.EXCHANGES, "exchange", len(plan.exchanges)),
         (c.FIRST_INSTRUMENT, c.INSTRUMENTS, "instrument", len(plan.instruments)),
@@ -97,6 +89,39 @@ def _run_row(plan: Plan, w: Ints, places: Mapping[str, int], slots: int) -> None
     )
     for first, count, name, many in blocks:
         row[first], row[count] = places[name], many
+
+
+def losses_of(plan: Plan) -> int:
+    """Return the room that the losing trades take which the cooldowns of a plan remember."""
+    return sum(_kept(limits) for limits in (plan.limits, *(one.limits for one in plan.strategies)))
+
+
+def _kept(limits: Limits) -> int:
+    return limits.cooldown.losses + 1 if limits.cooldown else 0
+
+
+def _limit_rows(plan: Plan, w: Ints, first: int) -> None:
+    """Write the limits of the run, and of the strategies that have their own."""
+    at = 0
+    rows = w[first : first + len(plan.strategies)]
+    for row, limits in zip((w[c.RUN], *rows), (plan.limits, *(one.limits for one in plan.strategies)), strict=True):
+        row[c.BOUND_0 : c.BOUND_0 + c.BOUNDS] = bounds_of(limits)
+        losses = loss_bounds_of(limits)
+        row[c.LOSS_BOUND_0 : c.LOSS_BOUND_0 + c.LOSS_BOUNDS] = losses
+        row[c.HAS_LIMITS] = int(limits != Limits())
+        row[c.HAS_LOSS_BOUNDS] = int(any(bound >= 0 for bound in losses))
+        row[c.CLOSE_ON_BREACH] = int(limits.on_breach == "close")
+        row[c.LOSSES_AT] = at
+        at += _kept(limits)
+        if limits.cooldown is not None:
+            row[c.COOLDOWN_LOSSES] = limits.cooldown.losses
+            row[c.COOLDOWN_WITHIN_MS] = limits.cooldown.within_ms
+            row[c.COOLDOWN_PAUSE_MS] = limits.cooldown.pause_ms
+    run = w[c.RUN]
+    run[c.OWN_LIMITS] = rows[:, c.HAS_LIMITS].max()
+    run[c.OWN_LOSS_BOUNDS] = rows[:, c.HAS_LOSS_BOUNDS].max()
+    run[c.OWN_ORDER_BOUNDS] = int((rows[:, c.BOUND_0 + ORDERS_PER_MINUTE] != NONE).any())
+    run[c.WATCHED] = max(run[c.HAS_LOSS_BOUNDS], run[c.OWN_LOSS_BOUNDS])
 
 
 def _exchange_rows(plan: Plan, w: Ints, f: Floats, places: Mapping[str, int]) -> Ints:
@@ -266,7 +291,9 @@ def _let_run_ahead(plan: Plan, w: Ints, parts: Ints) -> None:
     """
     run = w[c.RUN]
     run[c.TIMERS] = int(1 in parts[:, c.ON_TIMER].tolist())
-    anytime = run[c.TIMERS] or 1 in parts[:, c.ON_FILL].tolist() or (run[c.HAS_LOSS_BOUNDS] and run[c.CLOSE_ON_BREACH])
+    limited = np.vstack((run, w[run[c.FIRST_STRATEGY] : run[c.FIRST_PART]]))
+    closes = bool((limited[:, c.HAS_LOSS_BOUNDS] & limited[:, c.CLOSE_ON_BREACH]).any())
+    anytime = run[c.TIMERS] or 1 in parts[:, c.ON_FILL].tolist() or closes
     if anytime or run[c.HAS_FEEDS]:
         return
     series = w[run[c.FIRST_SERIES] : run[c.FIRST_STRATEGY]]

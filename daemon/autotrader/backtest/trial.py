@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from autotrader.backtest.common import Common
 from autotrader.backtest.engine import simulate
 from autotrader.backtest.metrics import measure, shape
-from autotrader.backtest.plan import MAX_BARS, Exchange, Plan, Simulated, make_plan
+from autotrader.backtest.plan import MAX_BARS, NO_LIMITS, Exchange, Plan, Simulated, make_plan
 from autotrader.backtest.result import Result
 from autotrader.backtest.run import data_hash, result_of
 from autotrader.backtest.space import changed
@@ -48,6 +48,8 @@ class Span(NamedTuple):
 class Question:
     """What every trial of a search shares: the strategy's file as plain values, and the world that it is tried in.
 
+    `profiles` are the limits that a strategy's file may name as its own.
+
     It is pickled to other processes and machines; each reads the history itself, from where the sources say it lies.
     """
 
@@ -57,6 +59,7 @@ class Question:
     exchanges: tuple[Exchange, ...]
     limits: Limits
     span: Span
+    profiles: Mapping[str, Limits] = field(default_factory=dict)
 
 
 class Task(NamedTuple):
@@ -100,8 +103,15 @@ class Bench:
     def plan(self, params: StrategyParams, span: Span | None = None) -> Plan:
         """Return the plan of a strategy over a span. Raises HistoryError where there are no bars for it."""
         from_ms, to_ms = span or self.question.span
-        simulated = Simulated(self.question.name, self._kind, params)
+        simulated = Simulated(self.question.name, self._kind, params, self._own(params))
         return make_plan(self._exchanges, [simulated], self.question.limits, from_ms, to_ms)
+
+    def _own(self, params: StrategyParams) -> Limits:
+        if not params.risk:
+            return NO_LIMITS
+        if params.risk not in self.question.profiles:
+            raise AutotraderError(f"risk profile '{params.risk}' does not exist")
+        return self.question.profiles[params.risk]
 
     def evaluate(self, task: Task) -> Tried:
         """Return what a task gives; a file that is refused is an answer, not an error."""
@@ -126,7 +136,7 @@ class Bench:
 
     def _validated(self, values: Mapping[str, str]) -> tuple[StrategyParams, str]:
         params = self.params(values)
-        return params, form_of(params)
+        return params, form_of(params, self._own(params))
 
     @cached_property
     def start(self) -> Plan:
@@ -149,9 +159,10 @@ def code() -> str:
     return jit.sources_hash()
 
 
-def form_of(params: StrategyParams) -> str:
-    """Return the hash of a strategy's canonical form."""
-    return hashlib.blake2b(canonical(params).encode(), digest_size=12).hexdigest()
+def form_of(params: StrategyParams, own: Limits = NO_LIMITS) -> str:
+    """Return the hash of a strategy's canonical form, and of the limits that it has of its own."""
+    limits = str(own) if own != NO_LIMITS else ""
+    return hashlib.blake2b(f"{canonical(params)}{limits}".encode(), digest_size=12).hexdigest()
 
 
 def tried(form: str, result: Result) -> Tried:

@@ -13,7 +13,16 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_stale_entries
-from autotrader.backtest.decide import consider, equity_of, leave_all, look_after, send, wish
+from autotrader.backtest.decide import (
+    consider,
+    equity_of,
+    leave_all,
+    look_after,
+    own_equity,
+    own_profit,
+    send,
+    wish,
+)
 from autotrader.backtest.happen import happen
 from autotrader.backtest.meet import close_bar, open_bars
 from autotrader.core import jit, memory
@@ -88,32 +97,52 @@ def sent(w: Any, f: Any, queue: Any, staged: Any) -> int:
 
 
 def watched(w: Any, f: Any, staged: Any, recent: Any) -> int:
-    """Show the loss locks the exact equity; a breach may close everything."""
+    """Show the loss locks the exact equity, and those of strategies their profit; a breach may close what is theirs."""
     equity = 0
     for exchange in range(w[c.RUN, c.FIRST_EXCHANGE], w[c.RUN, c.FIRST_EXCHANGE] + w[c.RUN, c.EXCHANGES]):
         equity += equity_of(w, f, exchange)
-    before = Marks(w[c.RUN, c.DAY], w[c.RUN, c.DAY_START], w[c.RUN, c.PEAK], w[c.RUN, c.LOSS_DAY], w[c.RUN, c.LOCKED])
-    at = c.LOSS_BOUND_0
-    bounds = LossBounds(w[c.RUN, at], w[c.RUN, at + 1], w[c.RUN, at + 2], w[c.RUN, at + 3])
-    after = marked(before, bounds, w[c.RUN, c.NOW_MS], equity)
-    w[c.RUN, c.DAY], w[c.RUN, c.DAY_START], w[c.RUN, c.PEAK] = after.day, after.day_start, after.peak
-    w[c.RUN, c.LOSS_DAY], w[c.RUN, c.LOCKED] = after.loss_day, after.locked
-    w[c.RUN, c.UNMOVED_UNTIL_MS] = (after.day + 1) * DAY_MS
-    f[c.RUN, c.UNMOVED_ABOVE] = after.peak * 1e-8 - HAIR
-    below = -math.inf
-    daily = least_loss(bounds.daily_amount, bounds.daily_share, after.day_start)
-    if daily != NONE and after.loss_day != after.day:
-        below = (after.day_start - daily) * 1e-8 + HAIR
-    deepest = least_loss(bounds.drawdown_amount, bounds.drawdown_share, after.peak)
-    if deepest != NONE and after.locked == 0:
-        below = max(below, (after.peak - deepest) * 1e-8 + HAIR)
-    f[c.RUN, c.UNMOVED_BELOW] = below
-    if after.locked != before.locked:
-        w[c.RUN, c.LOCKED_AT_MS] = w[c.RUN, c.NOW_MS]
-    tripped = after.loss_day != before.loss_day or after.locked != before.locked
-    if tripped and w[c.RUN, c.CLOSE_ON_BREACH] == 1:
-        leave_all(w, f, staged, recent)
+    _follow(w, f, staged, recent, c.RUN, equity, equity)
+    _note_unmoved(w, f)
+    if w[c.RUN, c.OWN_LOSS_BOUNDS] == 1:
+        for strategy in range(w[c.RUN, c.FIRST_STRATEGY], w[c.RUN, c.FIRST_STRATEGY] + w[c.RUN, c.STRATEGIES]):
+            if w[strategy, c.HAS_LOSS_BOUNDS] == 1:
+                profit, mine = own_profit(w, f, strategy), own_equity(w, f, strategy)
+                _follow(w, f, staged, recent, strategy, profit, mine)
+        f[c.RUN, c.UNMOVED_BELOW] = math.inf  # the whole tells nothing of one strategy: each moment is looked at
     return 0
+
+
+def _follow(w: Any, f: Any, staged: Any, recent: Any, row: int, value: int, equity: int) -> None:
+    """Show the breakers of the run, or of a strategy, a new value (see `risk.breakers.marked`)."""
+    before = Marks(w[row, c.DAY], w[row, c.DAY_START], w[row, c.PEAK], w[row, c.LOSS_DAY], w[row, c.LOCKED])
+    after = marked(before, _loss_bounds(w, row), w[c.RUN, c.NOW_MS], value, equity)
+    w[row, c.DAY], w[row, c.DAY_START], w[row, c.PEAK] = after.day, after.day_start, after.peak
+    w[row, c.LOSS_DAY], w[row, c.LOCKED] = after.loss_day, after.locked
+    if after.locked != before.locked:
+        w[row, c.LOCKED_AT_MS] = w[c.RUN, c.NOW_MS]
+    tripped = after.loss_day != before.loss_day or after.locked != before.locked
+    if tripped and w[row, c.CLOSE_ON_BREACH] == 1:
+        leave_all(w, f, staged, recent, row)
+
+
+def _loss_bounds(w: Any, row: int) -> LossBounds:
+    at = c.LOSS_BOUND_0
+    return LossBounds(w[row, at], w[row, at + 1], w[row, at + 2], w[row, at + 3])
+
+
+def _note_unmoved(w: Any, f: Any) -> None:
+    """Note between which equities, and until when, the account's loss locks need not be shown one."""
+    bounds = _loss_bounds(w, c.RUN)
+    w[c.RUN, c.UNMOVED_UNTIL_MS] = (w[c.RUN, c.DAY] + 1) * DAY_MS
+    f[c.RUN, c.UNMOVED_ABOVE] = w[c.RUN, c.PEAK] * 1e-8 - HAIR
+    below = -math.inf
+    daily = least_loss(bounds.daily_amount, bounds.daily_share, w[c.RUN, c.DAY_START])
+    if daily != NONE and w[c.RUN, c.LOSS_DAY] != w[c.RUN, c.DAY]:
+        below = (w[c.RUN, c.DAY_START] - daily) * 1e-8 + HAIR
+    deepest = least_loss(bounds.drawdown_amount, bounds.drawdown_share, w[c.RUN, c.PEAK])
+    if deepest != NONE and w[c.RUN, c.LOCKED] == 0:
+        below = max(below, (w[c.RUN, c.PEAK] - deepest) * 1e-8 + HAIR)
+    f[c.RUN, c.UNMOVED_BELOW] = below
 
 
 def next_settlement(w: Any, funding: Any) -> int:

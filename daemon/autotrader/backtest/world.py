@@ -20,22 +20,27 @@ MS_MAX = 2**62
 # the run ------------------------------------------------------------------------------------------------------------
 (
     NOW_MS, SEQ, QUEUED, STAGED, STALE_ENTRIES, TRADES, FILLS, POINTS, SAMPLE_MS, NEXT_SAMPLE_MS, RECENT, RECENT_HEAD,
-    HAS_LOSS_BOUNDS, DAY, DAY_START, PEAK, LOSS_DAY, LOCKED, CLOSE_ON_BREACH, COOLDOWN_LOSSES, COOLDOWN_WITHIN_MS,
-    COOLDOWN_PAUSE_MS, COOLDOWN_UNTIL_MS, LOSSES, BOUND_0,
-) = range(25)  # fmt: skip
+) = range(12)  # fmt: skip
+# the limits, of the run and in the same columns of a strategy, which has its own; LOSSES are listed from LOSSES_AT on
+(
+    HAS_LIMITS, HAS_LOSS_BOUNDS, DAY, DAY_START, PEAK, LOSS_DAY, LOCKED, CLOSE_ON_BREACH, COOLDOWN_LOSSES,
+    COOLDOWN_WITHIN_MS, COOLDOWN_PAUSE_MS, COOLDOWN_UNTIL_MS, LOSSES, LOSSES_AT, BOUND_0,
+) = range(12, 27)  # fmt: skip
 BOUNDS = 10
 LOSS_BOUND_0 = BOUND_0 + BOUNDS
 LOSS_BOUNDS = 4
 (
     FUNDING_SUM, MOMENTS, EXPOSED_MOMENTS, TRADE_ROOM, FILL_ROOM, POINT_ROOM, RECENT_ROOM, UNMOVED_UNTIL_MS, STAMP,
     LOCKED_AT_MS, TOO_LARGE, FILLED_PARTS, BARS_OPENED, OPEN, OPEN_SINCE, WORKING_ENTRIES, ANY_CAN_END,
-    END_MS,
-) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 18)  # fmt: skip
-REFUSED_0 = LOSS_BOUND_0 + LOSS_BOUNDS + 18
+    END_MS, WATCHED, OWN_LIMITS, OWN_LOSS_BOUNDS, OWN_ORDER_BOUNDS,
+) = range(LOSS_BOUND_0 + LOSS_BOUNDS, LOSS_BOUND_0 + LOSS_BOUNDS + 22)  # fmt: skip
+REFUSED_0 = LOSS_BOUND_0 + LOSS_BOUNDS + 22
 REFUSED_BY_MINIMUM, REFUSED_BY_LOCK = REFUSED_0, REFUSED_0 + len(NAMES)
 _RUN_WIDTH = REFUSED_BY_LOCK + 1
 # REFUSED_ count orders that would have added: by the exchange's minimum, by each limit in the order of `limits.NAMES`,
 # and by a loss lock or a cooldown.
+# OWN_ tell whether any strategy has limits of its own, loss limits and a bound of orders a minute among them; WATCHED
+# whether there is any loss limit at all.
 # OPEN legs hold something, which was looked up when there were OPEN_SINCE fills (see `backtest.rows`).
 
 # an exchange --------------------------------------------------------------------------------------------------------
@@ -54,10 +59,11 @@ UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(4)
 LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, MARKED, MARK_MS = range(8)
 
 # a strategy ---------------------------------------------------------------------------------------------------------
+# Its own limits lie in the columns of those of the run, from HAS_LIMITS on, and so does when they LOCKED it.
 (
     MONEY, WINS, GAINS, LOST_TRADES, LOSSES_SUM, FEES_SUM, BARS, EXPOSED_BARS,
     KELLY_FRACTION, KELLY_CAP, KELLY_START, KELLY_LEAST,
-) = range(12)  # fmt: skip
+) = range(HAS_LIMITS)  # fmt: skip
 
 # a part -------------------------------------------------------------------------------------------------------------
 # ON_EVENT is the event of its feed on which it wakes, 0 if on none; MOVED whether its last step changed its State. What

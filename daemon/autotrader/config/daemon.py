@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from autotrader.config.model import Declared, trouble
 from autotrader.config.secrets import Secret
-from autotrader.config.types import CurrencyStr, NameStr
+from autotrader.config.types import CurrencyStr, DurationMs, NameStr
 
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
@@ -47,11 +47,13 @@ PathStr = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class ReloadSettings(Declared):
-    planned: ClassVar[Mapping[str, str]] = {"probation": "it comes with live trading"}
-
     confirm: Literal["never", "loosening", "always"] = Field(
         default="never",
         description="Which reloads wait for a confirmation: none, those that loosen a risk limit, or all.",
+    )
+    probation: DurationMs | None = Field(
+        default=None,
+        description="How long a new generation is on probation, as 30m: one that misbehaves is rolled back by itself.",
     )
 
 

@@ -68,6 +68,9 @@ def cross_check(
     told: dict[tuple[str, str, str], str] = {}
     for name, strategy in accepted.strategies.items():
         path = accepted.paths[name]
+        if strategy.risk is not None and strategy.risk not in names.risks:
+            message = f"risk profile '{strategy.risk}' does not exist"
+            yield _report(accepted, path).key_or_top(("risk",), message, _hint(strategy.risk, names.risks, "risk.d"))
         yield from _adoption(accepted, name, strategy, names, adopters)
         for keys, exchange in strategy.exchanges():
             if exchange not in names.exchanges:
@@ -108,8 +111,8 @@ def _added_up(accepted: Accepted) -> Iterator[Problem]:
     for name in sorted(used):
         own = currency_of(name, accepted)
         if own != whole:
-            message = f"the money of '{name}' is counted in {own}, and added to equity in {whole} without a rate"
-            hint = "limits in shares of equity mean little then; give each currency a daemon of its own"
+            message = f"the money of '{name}' is counted in {own}, equity in {whole}"
+            hint = f"the daemon asks the exchanges for {own}/{whole} or {whole}/{own}; a backtest adds them as they are"
             report = _report(accepted, accepted.paths[f"exchanges/{name}"])
             yield report.key_or_top(("balances",), message, hint, "warning")
 

@@ -17,7 +17,11 @@ class Cooldown(Declared):
 
 
 class RiskLimits(Declared):
-    """Limits are net per symbol, gross for exposure; an order that only reduces an owned position passes them all."""
+    """Limits are net per symbol, gross for exposure; an order that only reduces an owned position passes them all.
+
+    The account's are measured on everything. Those that a strategy names with `risk:` are measured on its own orders,
+    positions and profit, and a share is then of what it may use (`capital`).
+    """
 
     max_order: MoneyOrFraction | None = Field(
         default=None, description="The largest order: money, or a share of equity."

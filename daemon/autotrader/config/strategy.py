@@ -158,6 +158,10 @@ class StrategyParams(Declared):
     filters: Annotated[tuple[ExpressionStr, ...], Field(max_length=32)] = Field(
         default=(), description="Conditions that must all be true for an entry; they touch no exit."
     )
+    risk: NameStr | None = Field(
+        default=None,
+        description="Limits of its own besides the account's: a file in risk.d, measured on its own trading.",
+    )
     on_remove: Literal["hold", "close", "adopt"] = Field(
         description="What happens to an open position when this file goes: it is held, closed, or adopted by another."
     )

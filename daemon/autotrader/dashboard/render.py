@@ -107,21 +107,15 @@ def banners(view: View, words: Words) -> str:
 
 def risk(now: Risk, words: Words, zone: ZoneInfo) -> str:
     """Return what stops entries, and each limit as a bar."""
-    if now.killed or now.locked or now.all_paused:
-        entries = chip(words("risk.paused" if now.all_paused and not now.locked else "risk.blocked"), "warn")
+    if now.blocked or now.all_paused:
+        entries = chip(words("risk.paused" if now.all_paused and not now.blocked else "risk.blocked"), "warn")
     elif now.paused:
         entries = chip(words("risk.paused_some", names=", ".join(sorted(now.paused))), "warn")
     else:
         entries = chip(words("risk.allowed"), "good")
-    locks = [
-        text
-        for held, text in (
-            (now.drawdown_locked, words("risk.lock_drawdown")),
-            (now.daily_locked, words("risk.lock_daily")),
-            (now.cooldown_until_ms, words("risk.lock_cooldown", time=fig.moment(now.cooldown_until_ms, zone))),
-        )
-        if held
-    ]
+    locks = _locks(now, words, zone)
+    for name, one in sorted(now.own.items()):
+        locks += [f"{name}: {text}" for text in _locks(one, words, zone)]
     switch = chip(words("risk.on"), "bad") if now.killed else chip(words("risk.off"), "calm")
     state = pairs(
         (words("risk.entries"), entries),
@@ -133,6 +127,18 @@ def risk(now: Risk, words: Words, zone: ZoneInfo) -> str:
     )
     bars = "".join(bar(gauge, words) for gauge in now.gauges if gauge.bound is not None)
     return state + (bars or f'<p class="none">{words("risk.no_limits")}</p>')
+
+
+def _locks(now: Risk, words: Words, zone: ZoneInfo) -> list[str]:
+    return [
+        text
+        for held, text in (
+            (now.drawdown_locked, words("risk.lock_drawdown")),
+            (now.daily_locked, words("risk.lock_daily")),
+            (now.cooldown_until_ms, words("risk.lock_cooldown", time=fig.moment(now.cooldown_until_ms, zone))),
+        )
+        if held
+    ]
 
 
 def bar(gauge: Gauge, words: Words) -> str:
@@ -159,6 +165,10 @@ def reload(last: Reload, words: Words, zone: ZoneInfo) -> str:
         parts.append(f"<p>{escape(last.message)}</p>")
     elif not last.rejected:
         parts.append("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in last.message.split("; ")) + "</ul>")
+    if last.probation is not None:
+        told = {"generation": last.probation.generation, "back": last.probation.back}
+        until = fig.moment(last.probation.until_ms, zone)
+        parts.append(f'<p class="dim">{words("reload.probation", until=until, **told)}</p>')
     if last.waiting:
         lines = "".join(f"<li>{escape(line)}</li>" for line in last.waiting)
         parts.append(f"<h3>{words('reload.waiting')}</h3><ul>{lines}</ul>")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -67,7 +67,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What stops entries now, and how much of each limit is used. `paused` maps a strategy ("": all) to a reason."""
+    """What stops entries now, and how much of each limit is used. `paused` maps a strategy ("": all) to a reason.
+
+    `own` are the locks of strategies with limits of their own, by name.
+    """
 
     killed: str = ""
     exits_only: str = ""
@@ -76,16 +79,31 @@ class Risk:
     daily_locked: bool = False
     cooldown_until_ms: int = 0
     gauges: tuple[Gauge, ...] = ()
+    own: Mapping[str, Risk] = field(default_factory=dict)
 
     @property
     def locked(self) -> bool:
         """Whether an unlock would lift something."""
+        return self.blocked or any(one.blocked for one in self.own.values())
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the kill switch or a lock of the account itself stops every entry."""
         return bool(self.killed or self.drawdown_locked or self.daily_locked or self.cooldown_until_ms)
 
     @property
     def all_paused(self) -> bool:
         """Whether a person or a start-up stopped all entries."""
         return "" in self.paused or bool(self.exits_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Probation:
+    """A new generation that is watched until a moment of the machine's time, and the one to go back to."""
+
+    generation: int
+    back: int
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,7 @@ class Reload:
     message: str = ""
     plan: str = ""
     waiting: tuple[str, ...] = ()
+    probation: Probation | None = None
 
     @property
     def rejected(self) -> bool:
@@ -170,7 +189,6 @@ def _head(status: Row | None, *, connected: bool | None) -> Head:
         return Head(connected)
     equity = Decimal(status["equity"])
     start = Decimal(status["risk"]["day_start_equity"])
-    currencies = {row["currency"] for row in status["exchanges"]}
     return Head(
         connected=connected,
         mode=status["mode"],
@@ -178,7 +196,7 @@ def _head(status: Row | None, *, connected: bool | None) -> Head:
         uptime_s=status["uptime_s"],
         market_ms=status["market_time"],
         equity=equity,
-        currency=currencies.pop() if len(currencies) == 1 else "",
+        currency=status["currency"],
         today=equity - start if start else None,
         today_share=(equity - start) / start if start else None,
     )
@@ -186,24 +204,32 @@ def _head(status: Row | None, *, connected: bool | None) -> Head:
 
 def _risk(status: Row) -> Risk:
     risk, market_ms = status["risk"], status["market_time"]
-    used = risk["used"]
-    until_ms = risk["cooldown_until"]
-    return Risk(
+    return replace(
+        _locks(risk, market_ms),
         killed=risk["killed"],
         exits_only=risk["exits_only"],
         paused=dict(risk["paused"]),
+        gauges=tuple(
+            Gauge(key, Decimal(one["value"]), None if one["bound"] is None else Decimal(one["bound"]))
+            for key, one in risk["used"].items()
+        ),
+        own={name: _locks(one, market_ms) for name, one in risk["own"].items()},
+    )
+
+
+def _locks(risk: Row, market_ms: int) -> Risk:
+    until_ms = risk["cooldown_until"]
+    return Risk(
         drawdown_locked=risk["drawdown_locked"],
         daily_locked=bool(risk["daily_loss_day"]) and risk["daily_loss_day"] == day_of(market_ms),
         cooldown_until_ms=until_ms if until_ms > market_ms else 0,
-        gauges=tuple(
-            Gauge(key, Decimal(one["value"]), None if one["bound"] is None else Decimal(one["bound"]))
-            for key, one in used.items()
-        ),
     )
 
 
 def _reload(last: Row) -> Reload:
-    return Reload(last["status"], last["at"], last["message"], last["plan"], tuple(last["waiting"]))
+    trial = last["probation"]
+    probation = Probation(trial["generation"], trial["back"], trial["until"]) if trial else None
+    return Reload(last["status"], last["at"], last["message"], last["plan"], tuple(last["waiting"]), probation)
 
 
 def _curve(curve: Sequence[tuple[int, float]], status: Row | None) -> tuple[tuple[int, float], ...]:

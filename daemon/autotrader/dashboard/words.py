@@ -180,6 +180,10 @@ TEXTS: Final[Mapping[str, Both]] = {
     "reload.unchanged": Both("unchanged", "변경 없음"),
     "reload.rejected": Both("rejected", "거부됨"),
     "reload.needs_confirmation": Both("needs confirmation", "확인 필요"),
+    "reload.probation": Both(
+        "Generation {generation} is on probation until {until}; if it misbehaves, {back} comes back by itself.",
+        "{generation}세대는 {until}까지 시험 중입니다. 문제가 생기면 {back}세대로 자동으로 되돌립니다.",
+    ),
     "reload.waiting": Both("Waiting", "대기 중"),
     "reload.plan": Both("Plan to confirm", "확인할 계획"),
     "plan.title": Both("What a reload would do", "설정을 반영하면 일어나는 일"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
@@ -19,9 +20,36 @@ ATR = "size:atr"
 """The column that a volatility size reads; it follows the strategy's own columns."""
 
 
+class Rules(NamedTuple):
+    """The declared limits: the account's, and those that strategies have of their own, by name."""
+
+    account: Limits
+    own: Mapping[str, Limits]
+
+
+def rules_of(declarations: Declarations) -> Rules:
+    """Return the account-wide limits, and the strategies' own."""
+    own = {name: own_limits(declarations, params) for name, params in declarations.strategies.items() if params.risk}
+    return Rules(limits_of(declarations), own)
+
+
 def limits_of(declarations: Declarations) -> Limits:
     """Return the account-wide limits; without a risk file there are none."""
-    declared = declarations.risks.get(declarations.daemon.risk)
+    return _profile(declarations, declarations.daemon.risk)
+
+
+def own_limits(declarations: Declarations, params: StrategyParams) -> Limits:
+    """Return the limits that a strategy has of its own; none where its file names no profile."""
+    return _profile(declarations, params.risk) if params.risk else Limits()
+
+
+def profiles_of(declarations: Declarations) -> dict[str, Limits]:
+    """Return the limits of every file in risk.d, by name."""
+    return {name: _profile(declarations, name) for name in sorted(declarations.risks)}
+
+
+def _profile(declarations: Declarations, name: str) -> Limits:
+    declared = declarations.risks.get(name)
     if declared is None:
         return Limits()
     rest, currency = declared.cooldown, equity_currency(declarations)

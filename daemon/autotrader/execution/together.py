@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple
 
 from autotrader.core.errors import BrokenInvariant
@@ -102,8 +103,10 @@ def _completable(parts: tuple[Part, ...], terms: Terms) -> bool:
 
 def _excess(parts: tuple[Part, ...]) -> tuple[Decimal, ...]:
     """Return what each leg has beyond the share of the trade that all legs have, in whole lots."""
-    share = min(part.held / part.amount for part in parts)
-    return tuple(_lots(part.held - share * part.amount, part.lot) for part in parts)
+    share = min(Fraction(part.held) / Fraction(part.amount) for part in parts)
+    return tuple(
+        int((Fraction(part.held) - share * Fraction(part.amount)) / Fraction(part.lot)) * part.lot for part in parts
+    )
 
 
 def _lots(amount: Decimal, lot: Decimal) -> Decimal:

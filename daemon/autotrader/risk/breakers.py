@@ -1,5 +1,8 @@
 """Circuit breakers: a pure fold over equity and closed trades that decides when entries must stop.
 
+An account's breakers follow its equity. A strategy's follow its profit, realised and not; a share is then taken of what
+its share of the equity would be without the loss. For a strategy that may use all the equity both are the same.
+
 Days are UTC. A daily loss lifts with the next day, a cooldown with time, a drawdown only when a person unlocks it.
 Exchanges may tell of moments out of order: no older moment lifts a lock or begins a day again.
 """
@@ -18,7 +21,10 @@ MAX_LOSSES_KEPT = 1_000
 
 
 class Breakers(NamedTuple):
-    """What the breakers remember; journalled whole. Money in quote units, times in market milliseconds."""
+    """What the breakers remember; journalled whole. Money in quote units, times in market milliseconds.
+
+    `day_start` and `peak` are of what is followed: an account's equity, or a strategy's profit.
+    """
 
     day: int = 0
     day_start: Decimal = Decimal(0)
@@ -38,7 +44,7 @@ class Breach(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """What the breakers hold of equity, as the hot loop counts it: days, and money in steps of cash."""
+    """What the breakers hold of what they follow, as the hot loop counts it: days, and money in steps of cash."""
 
     day: int
     day_start: int
@@ -56,20 +62,26 @@ class LossBounds(NamedTuple):
     drawdown_share: int = NONE
 
 
-def marked(marks: Marks, bounds: LossBounds, now_ms: int, equity: int) -> Marks:
-    """Return the marks after a new equity. A breaker that trips shows in `loss_day` or `locked`."""
+def marked(marks: Marks, bounds: LossBounds, now_ms: int, value: int, equity: int) -> Marks:
+    """Return the marks after a new `value` of what they follow. A breaker that trips shows in `loss_day` or `locked`.
+
+    A loss is measured against a share of `equity` as it would be without it: an account's own, where that is the value,
+    or what a strategy may use of it.
+    """
     day, day_start, peak, loss_day, locked = marks
     today = max(day, now_ms // DAY_MS)
     if today > day:
-        day, day_start = today, equity
-    peak = max(peak, equity)
+        day, day_start = today, value
+    peak = max(peak, value)
     if loss_day != day:
-        bound = least_loss(bounds.daily_amount, bounds.daily_share, day_start)
-        if bound != NONE and day_start - equity > 0 and day_start - equity >= bound:
+        lost = day_start - value
+        bound = least_loss(bounds.daily_amount, bounds.daily_share, equity + lost)
+        if bound != NONE and lost > 0 and lost >= bound:
             loss_day = day
     if locked == 0:
-        bound = least_loss(bounds.drawdown_amount, bounds.drawdown_share, peak)
-        if bound != NONE and peak - equity > 0 and peak - equity >= bound:
+        lost = peak - value
+        bound = least_loss(bounds.drawdown_amount, bounds.drawdown_share, equity + lost)
+        if bound != NONE and lost > 0 and lost >= bound:
             locked = 1
     return Marks(day, day_start, peak, loss_day, locked)
 
@@ -88,28 +100,34 @@ def loss_bounds_of(limits: Limits) -> LossBounds:
     return LossBounds(*counted(limits.max_daily_loss), *counted(limits.max_drawdown))
 
 
-def on_equity(state: Breakers, limits: Limits, now_ms: int, equity: Decimal) -> tuple[Breakers, tuple[Breach, ...]]:
-    """Return the breakers after a new equity, and those that tripped with it, as `marked` sees them."""
+def on_equity(
+    state: Breakers, limits: Limits, now_ms: int, value: Decimal, equity: Decimal | None = None
+) -> tuple[Breakers, tuple[Breach, ...]]:
+    """Return the breakers after a new value of what they follow, and those that tripped with it, as `marked` sees them.
+
+    `equity` is what a strategy may use now where its profit is followed; left out, the value is the equity itself.
+    """
+    equity = value if equity is None else equity
     before = Marks(
         state.day, steps(state.day_start), steps(state.peak), state.daily_loss_day, int(state.drawdown_locked)
     )
-    after = marked(before, loss_bounds_of(limits), now_ms, steps(equity))
+    after = marked(before, loss_bounds_of(limits), now_ms, steps(value), steps(equity))
     if after == before:
         return state, ()
     state = state._replace(
         day=after.day,
-        day_start=equity if after.day != before.day else state.day_start,
-        peak=max(state.peak, equity),
+        day_start=value if after.day != before.day else state.day_start,
+        peak=max(state.peak, value),
         daily_loss_day=after.loss_day,
         drawdown_locked=bool(after.locked),
     )
     breaches: list[Breach] = []
-    for name, cap, tripped, baseline in (
-        ("max_daily_loss", limits.max_daily_loss, after.loss_day != before.loss_day, state.day_start),
-        ("max_drawdown", limits.max_drawdown, after.locked != before.locked, state.peak),
+    for name, cap, tripped, lost in (
+        ("max_daily_loss", limits.max_daily_loss, after.loss_day != before.loss_day, state.day_start - value),
+        ("max_drawdown", limits.max_drawdown, after.locked != before.locked, state.peak - value),
     ):
         if cap is not None and tripped:
-            breaches.append(Breach(name, *cap.told(cap.of(baseline), baseline - equity)))
+            breaches.append(Breach(name, *cap.told(cap.of(equity + lost), lost)))
     return state, tuple(breaches)
 
 
@@ -137,10 +155,18 @@ def moved(state: Breakers, amount: Decimal, equity: Decimal) -> Breakers:
     return state._replace(day_start=state.day_start * after / equity, peak=state.peak * after / equity)
 
 
-def unlocked(state: Breakers, equity: Decimal) -> Breakers:
-    """Return the breakers after a person unlocked them: today's equity is the new peak and the new day's start."""
+def shifted(state: Breakers, amount: Decimal) -> Breakers:
+    """Return the breakers after what they follow moved by an amount that is neither a gain nor a loss.
+
+    A strategy's profit moves so when a position, with what it has brought so far, changes hands in a reload.
+    """
+    return state._replace(day_start=state.day_start + amount, peak=state.peak + amount)
+
+
+def unlocked(state: Breakers, value: Decimal) -> Breakers:
+    """Return the breakers after a person unlocked them: today's value is the new peak and the new day's start."""
     return state._replace(
-        day_start=equity, peak=equity, daily_loss_day=0, drawdown_locked=False, cooldown_until_ms=0, losses_ms=()
+        day_start=value, peak=value, daily_loss_day=0, drawdown_locked=False, cooldown_until_ms=0, losses_ms=()
     )
 
 

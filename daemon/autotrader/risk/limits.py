@@ -61,8 +61,9 @@ class Limits(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The account at the moment of an order. Money in quote units, times in market milliseconds.
+    """The account, or one strategy's part of it, at the moment of an order. Times in market milliseconds.
 
+    Of a strategy everything counts its own alone, and `equity` is what it may use. Money is in quote units.
     `net` is the signed notional that the symbol would have with the orders already on their way, `gross` the absolute
     notional of every position and entry, `open_symbols` those held or on their way, `recent_orders` those sent in the
     last minute, this one not counted. `data_due_ms` is when the next bar of what it trades was due.
@@ -88,14 +89,19 @@ class Entry(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why an order was refused: the limit's key, its bound and what the order would have made of it."""
+    """Why an order was refused: the limit's key, its bound and what the order would have made of it.
+
+    `of` names the strategy whose own limit it is; empty for the account's.
+    """
 
     limit: str
     bound: str
     value: str
+    of: str = ""
 
     def __str__(self) -> str:
-        return f"{self.limit} is {self.bound}, this order would make it {self.value}"
+        whose = f" of {self.of}" if self.of else ""
+        return f"{self.limit}{whose} is {self.bound}, this order would make it {self.value}"
 
 
 NAMES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -9,7 +10,7 @@ from autotrader.execution.leg import Leg
 from autotrader.execution.orders import ADDING
 from autotrader.market.instrument import STEP
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 
 @dataclass(slots=True)
@@ -19,6 +20,8 @@ class Account:
     `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
     is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
     why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
+    `rate` is what one unit of the money here is worth in the currency that the whole account is counted in; until it is
+    known (`rated`) it is 1.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Account:
     idle: bool = False
     known: bool = False
     locked: str = ""
+    rate: Decimal = ONE
+    rated: bool = False
     doubt: tuple[tuple[Decimal, tuple[tuple[str, str], ...]], float] | None = None
     prices: dict[str, Decimal] = field(default_factory=dict)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -47,6 +52,10 @@ class Account:
             return ZERO
         price = self.prices.get(leg.symbol, leg.position.entry_price or ZERO)
         return (amount * price).quantize(STEP, ROUND_FLOOR)
+
+    def worth(self, money: Decimal) -> Decimal:
+        """Return money of this exchange in the account's currency, to the step of cash below."""
+        return money if self.rate == ONE else (money * self.rate).quantize(STEP, ROUND_FLOOR)
 
     def equity(self) -> Decimal:
         """Return cash plus the value of everything that is owned here."""
@@ -78,10 +87,13 @@ class Account:
         used = sum((abs(self.value(leg)) for leg in self.legs.values()), ZERO)
         return self.equity() * self.leverage - used - self.reserved()
 
-    def exposures(self) -> dict[str, Decimal]:
-        """Return the signed notional of each symbol, working entries included; symbols at zero are left out."""
+    def exposures(self, owner: str = "") -> dict[str, Decimal]:
+        """Return the signed notional of each symbol, working entries included; symbols at zero are left out.
+
+        Of everybody, or of one owner alone.
+        """
         total: dict[str, Decimal] = {}
-        for leg in self.legs.values():
+        for leg in self._of(owner):
             notional = self.value(leg)
             for order in leg.orders.values():
                 if order.purpose in ADDING:
@@ -90,10 +102,13 @@ class Account:
                 total[leg.symbol] = total.get(leg.symbol, ZERO) + notional
         return total
 
-    def gross(self) -> Decimal:
-        """Return the sum of the absolute notionals of all legs, working entries included."""
+    def _of(self, owner: str) -> Iterator[Leg]:
+        return (leg for leg in self.legs.values() if not owner or leg.owner == owner)
+
+    def gross(self, owner: str = "") -> Decimal:
+        """Return the sum of the absolute notionals of all legs, or of one owner's, working entries included."""
         total = ZERO
-        for leg in self.legs.values():
+        for leg in self._of(owner):
             total += abs(self.value(leg))
             for order in leg.orders.values():
                 if order.purpose in ADDING:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from autotrader.core.errors import BrokenInvariant, ControlError, StoreError
 from autotrader.execution.leg import REMOVED
 from autotrader.execution.orders import Reason
-from autotrader.risk import breakers as brk
 from autotrader.runtime.plan import plain
 from autotrader.runtime.slots import stop_adding
 from autotrader.runtime.status import positions, status
@@ -111,13 +109,15 @@ class Commands:
         return {"killed": loop.trader.killed, "closing": count}
 
     async def _unlock(self, arguments: dict[str, Any]) -> Any:
-        loop = self._daemon.loop
+        loop, name = self._daemon.loop, self._strategy(arguments)
         async with loop.turn:
-            loop.trader.killed = ""
-            loop.trader.breakers = brk.unlocked(loop.trader.breakers, loop.trader.equity())
-            self._keep("kill switch and loss locks are lifted", "unlock", arguments)
+            if name and name not in loop.trader.own:
+                raise ControlError(f"'{name}' has no limits of its own; `autotrader unlock` lifts those of the account")
+            loop.trader.unlock(name)
+            what = f"the loss locks of {name}" if name else "kill switch and loss locks"
+            self._keep(f"{what} are lifted", "unlock", arguments)
             await loop.finish(self._now_ms(), None)
-        return {"killed": ""}
+        return {"killed": loop.trader.killed}
 
     async def _reload(self, arguments: dict[str, Any]) -> Any:
         who = str(arguments.get("who") or "command line")
@@ -131,18 +131,11 @@ class Commands:
         return plain(await self._daemon.reloader.plan())
 
     async def _rollback(self, arguments: dict[str, Any]) -> Any:
-        daemon = self._daemon
         number = arguments.get("generation")
-        found = daemon.journal.generations(number) if isinstance(number, int) and 0 < number < 2**63 else []
-        if not found:
+        if not isinstance(number, int) or not 0 < number < 2**63:
             raise ControlError(f"there is no generation {number}; `autotrader history` lists them")
-        number = found[0].number
-        loaded = await asyncio.to_thread(daemon.seams.load_texts, found[0].texts)
-        if loaded.declarations is None:
-            problems = "\n".join(problem.render() for problem in loaded.problems)
-            raise ControlError(f"generation {number} cannot be run any more:\n{problems}")
         who = str(arguments.get("who") or "command line")
-        return (await daemon.reloader.rollback(number, loaded.declarations, who))._asdict()
+        return (await self._daemon.roll_back(int(number), who))._asdict()
 
     async def _stop(self, _: dict[str, Any]) -> Any:
         self._daemon.stopping.set()

@@ -14,13 +14,13 @@ from typing import Any
 import structlog
 
 from autotrader.config.diff import Diff
-from autotrader.config.exchanges import ledger_of
+from autotrader.config.exchanges import equity_currency, ledger_of
 from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
-from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, VenueUnavailable
+from autotrader.core.errors import AutotraderError, BrokenInvariant, ConfigError, ControlError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.paths import pointer_of, store_of
-from autotrader.execution.declared import limits_of
+from autotrader.execution.declared import limits_of, rules_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.market.metrics import Metrics
 from autotrader.runtime.account import Account
@@ -31,12 +31,16 @@ from autotrader.runtime.desk import Desk
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.jobs import Jobs
 from autotrader.runtime.lock import FileLock
-from autotrader.runtime.loop import TradingLoop, breakers_from
+from autotrader.runtime.locks import ACCOUNT_FLAG, breakers_from
+from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.notify import Notifier
+from autotrader.runtime.probation import Watch
+from autotrader.runtime.rates import Rates
 from autotrader.runtime.recovery import recover
-from autotrader.runtime.reload import INVALID_START, Reloader
+from autotrader.runtime.reload import INVALID_START, Outcome, Reloader
 from autotrader.runtime.sender import IN_TURN
 from autotrader.runtime.strategy import build_strategy
+from autotrader.runtime.trial import TRIAL_FLAG, trial_from
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
 from autotrader.strategies.contract import Kind
@@ -105,6 +109,7 @@ class Daemon:
             raise ConfigError(loaded.problems)
         desk = Desk(self.journal, {}, {}, seams.clock)
         self.loop = loop = TradingLoop(self.journal, desk, seams.clock)
+        self.rates = Rates(loop)
         unready = self._flags(exits_only)
         try:
             for name in declarations.exchanges:
@@ -126,6 +131,7 @@ class Daemon:
         self.jobs.start()
         self._spawn("watch", self._watch())
         self._spawn("removals", self._removals())
+        self._spawn("probation", Watch(self).run())
         if seams.page is not None:
             self._page = await seams.page(declarations)
             self.page_url = self._page.url if self._page is not None else ""
@@ -170,8 +176,8 @@ class Daemon:
         flags = self.journal.flags()
         self.loop.trader.paused = dict(flags.get("paused", {}))
         self.loop.trader.killed = flags.get("killed", "")
-        if "breakers" in flags:
-            self.loop.trader.breakers = breakers_from(flags["breakers"])
+        if ACCOUNT_FLAG in flags:
+            self.loop.trader.breakers = breakers_from(flags[ACCOUNT_FLAG])
         unready = int(flags.get("starts", 0))
         if unready >= MAX_UNREADY_STARTS:
             exits_only = exits_only or f"the last {unready} starts failed; `autotrader resume` lets entries in again"
@@ -237,12 +243,14 @@ class Daemon:
             loop.accounts[name].market_ms = venue.market_ms()
             await recover(loop, name)
         await self._prices()
+        self.rates.restore(equity_currency(wanted))
+        await self.rates.refresh(equity_currency(wanted))
         done = {name: self.journal.progress_of(name).ts_ms for name in venues}
         market = {name: venue.market_ms() for name, venue in venues.items()}
         owners = {leg.owner for leg in loop.desk.legs.values() if not leg.owner.startswith(REMOVED)}
         gone = sorted(owners - set(wanted.strategies))
         with undone_on_failure(loop), self.journal.write():
-            install(loop, prepared, gone, limits_of(wanted), self.journal.states(), max(market.values(), default=0))
+            install(loop, prepared, gone, rules_of(wanted), self.journal.states(), max(market.values(), default=0))
             if changed:
                 self.journal.generation(
                     Generation(
@@ -250,12 +258,25 @@ class Daemon:
                     )
                 )
         self.reloader.began(wanted, number)
+        self._resume_trial(number)
         await self._warm(done, market)
         for name in venues:
             await loop.protector.look_back(name)
         await loop.finish(max(market.values(), default=0), None)
         for name, series in loop.wanted_series().items():
             await venues[name].subscribe(series)
+
+    def _resume_trial(self, number: int) -> None:
+        """Go on with the probation that the last process was in; one that start-up brought to an end is forgotten."""
+        kept = self.journal.flags().get(TRIAL_FLAG)
+        if kept is None:
+            return
+        trial, rejects = trial_from(kept)
+        if trial.generation == number:
+            self.loop.trader.trial, self.loop.desk.rejected = trial, rejects
+        else:
+            with self.journal.write():
+                self.journal.flag(TRIAL_FLAG, None)
 
     async def _prices(self) -> None:
         """Learn the last price of everything that is owned, so that the equity is right before the first bar comes."""
@@ -366,6 +387,7 @@ class Daemon:
         await venue.subscribe(series)
         self.loop.accounts[name].market_ms = venue.market_ms()
         await recover(self.loop, name)
+        await self.rates.refresh(equity_currency(declarations), self.loop.turn)
 
     async def exchanges_changed(self, wanted: Declarations, difference: Diff) -> None:
         """Finish a reload that was accepted: new exchanges are followed, others adjusted or let go."""
@@ -409,6 +431,17 @@ class Daemon:
             self.notifier.ready(f"generation {self.reloader.generation}")
 
         self._spawn("reload", reload())
+
+    async def roll_back(self, number: int, who: str, because: str = "", of: int | None = None) -> Outcome:
+        """Go back to an accepted generation. Raises ControlError where it is not there or cannot be run any more."""
+        found = self.journal.generations(number)
+        if not found:
+            raise ControlError(f"there is no generation {number}; `autotrader history` lists them")
+        loaded = await asyncio.to_thread(self.seams.load_texts, found[0].texts)
+        if loaded.declarations is None:
+            problems = "\n".join(problem.render() for problem in loaded.problems)
+            raise ControlError(f"generation {number} cannot be run any more:\n{problems}")
+        return await self.reloader.rollback(number, loaded.declarations, who, because, of)
 
     def _hangup(self) -> None:
         self.reload_soon("SIGHUP")

@@ -62,7 +62,10 @@ class Applied(NamedTuple):
 
 @dataclass(slots=True)
 class Desk:
-    """Owns every leg and every order. Its methods run in the trading loop's turn only."""
+    """Owns every leg and every order. Its methods run in the trading loop's turn only.
+
+    `rejected` counts the orders of the running generation that their exchange rejected.
+    """
 
     journal: Journal
     venues: dict[str, Venue]
@@ -73,8 +76,9 @@ class Desk:
     groups: dict[str, Leg] = field(default_factory=dict)
     drafts: list[Draft] = field(default_factory=list)
     unsettled: dict[str, Order] = field(default_factory=dict)
-    recent: dict[str, deque[int]] = field(default_factory=dict)
+    recent: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     strangers: set[tuple[str, str]] = field(default_factory=set)
+    rejected: int = 0
 
     # legs
 
@@ -143,7 +147,7 @@ class Desk:
             )
             leg.keep(staged.order)
             if place.purpose != "stop":  # it guards, as what a venue keeps itself does
-                self.recent.setdefault(leg.exchange, deque(maxlen=MAX_RECENT)).append(now_ms)
+                self.recent.setdefault((leg.exchange, leg.owner), deque(maxlen=MAX_RECENT)).append(now_ms)
         self.drafts.append(staged)
         return staged
 
@@ -152,7 +156,7 @@ class Desk:
         self.drafts = [staged for staged in self.drafts if staged.order is None or staged.order.client_id != identity]
         leg.orders.pop(identity, None)
         leg.slots.pop(identity, None)
-        if times := self.recent.get(leg.exchange):
+        if times := self.recent.get((leg.exchange, leg.owner)):
             times.pop()
 
     def _name_group(self, leg: Leg, number: int) -> None:
@@ -209,16 +213,17 @@ class Desk:
     def recall(self) -> None:
         """Count the orders of the last minute again that the journal knows: a restart lifts no limit."""
         self.recent.clear()
-        for exchange, created_ms in self.journal.newest_orders(MINUTE_MS):
-            self.recent.setdefault(exchange, deque(maxlen=MAX_RECENT)).append(created_ms)
+        for exchange, owner, created_ms in self.journal.newest_orders(MINUTE_MS):
+            self.recent.setdefault((exchange, owner), deque(maxlen=MAX_RECENT)).append(created_ms)
 
-    def recent_orders(self, now_ms: int) -> int:
-        """Return how many orders were sent in the last minute of market time."""
+    def recent_orders(self, now_ms: int, owner: str = "") -> int:
+        """Return how many orders were sent in the last minute of market time, of everybody or of one owner."""
         count = 0
-        for times in self.recent.values():
+        for (_, one), times in self.recent.items():
             while times and times[0] <= now_ms - MINUTE_MS:
                 times.popleft()
-            count += len(times)
+            count += len(times) if not owner or one == owner else 0
+        self.recent = {key: times for key, times in self.recent.items() if times}
         return count
 
     def write(self, now_ms: int) -> None:
@@ -284,6 +289,7 @@ class Desk:
         state = advance(order.state, event)
         if state == order.state and told.venue_id == order.venue_id:
             return
+        self._count_reject(order, state)
         reason = told.reason or order.reason
         changed = order._replace(state=state, venue_id=told.venue_id, reason=reason, updated_ms=told.ts_ms)
         with self.journal.write():
@@ -407,6 +413,8 @@ class Desk:
         known = self.journal.find_order(order.client_id) or order
         venue_id = order.venue_id or known.venue_id
         changed = known._replace(state=advance(known.state, event), venue_id=venue_id, reason=reason)
+        if event is OrderEvent.REJECT:
+            self._count_reject(known, changed.state)
         self.unsettled.pop(order.client_id, None)
         refused = event in {OrderEvent.REJECT, OrderEvent.ABSENT}
         with self.journal.write(durable=refused):
@@ -418,6 +426,10 @@ class Desk:
                 )
             self._rest(leg)
             self.save(leg)
+
+    def _count_reject(self, order: Order, state: OrderState) -> None:
+        anew = state is OrderState.REJECTED and order.state is not OrderState.REJECTED
+        self.rejected += int(anew and order.generation == self.generation)
 
     def leave_unsettled(self, leg: Leg, order: Order) -> None:
         """Note that an order was sent and not answered; it is asked for until its venue tells."""

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from autotrader.execution.declared import Rules
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import Guard, Reason
 from autotrader.execution.reconcile import Steps
 from autotrader.execution.slots import Slot, Wish
-from autotrader.risk.limits import Limits
 from autotrader.runtime import together
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.part import Part
@@ -30,7 +30,7 @@ def undone_on_failure(loop: TradingLoop) -> Iterator[None]:
     legs, groups, strategies = dict(desk.legs), dict(desk.groups), dict(loop.strategies)
     seats = {name: dict(account.legs) for name, account in loop.accounts.items()}
     values = [(leg, {slot: copy.copy(getattr(leg, slot)) for slot in Leg.__slots__}) for leg in legs.values()]
-    limits, drafts, failed = loop.trader.limits, list(desk.drafts), dict(loop.failed)
+    limits, own, drafts, failed = loop.trader.limits, loop.trader.own, list(desk.drafts), dict(loop.failed)
     try:
         yield
     except BaseException:
@@ -41,7 +41,7 @@ def undone_on_failure(loop: TradingLoop) -> Iterator[None]:
             strategies,
             limits,
         )
-        loop.failed = failed
+        loop.failed, loop.trader.own = failed, own
         for name, kept in seats.items():
             loop.accounts[name].legs = kept
         for leg, kept_values in values:
@@ -55,7 +55,7 @@ def install(
     loop: TradingLoop,
     prepared: Prepared,
     removed: Iterable[str],
-    limits: Limits,
+    rules: Rules,
     states: Mapping[tuple[str, int], StateRow],
     now_ms: int,
 ) -> list[tuple[Leg, Guard]]:
@@ -64,6 +64,7 @@ def install(
     `states` are those that a restart may take back; a reload passes none, so a changed strategy starts anew.
     """
     moved: list[tuple[Leg, Guard]] = []
+    before = loop.trader.profits()
     adopted = {s.params.adopts: name for name, s in prepared.strategies.items() if s.params.adopts}
     for name in removed:
         strategy = loop.strategies.pop(name, None)
@@ -75,7 +76,7 @@ def install(
     for name in sorted(prepared.strategies):
         loop.failed.pop(name, None)
         moved += _seat(loop, prepared.strategies[name], prepared, states, now_ms)
-    loop.trader.limits = limits
+    loop.trader.take_rules(rules, loop.strategies, before)
     loop.rewire()
     return moved
 

@@ -1,4 +1,4 @@
-"""What the daemon does by the wall clock, on APScheduler: heartbeat, balances, pruning."""
+"""What the daemon does by the wall clock, on APScheduler: heartbeat, balances, rates, pruning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from autotrader.config.exchanges import equity_currency
 from autotrader.core.errors import VenueError
 from autotrader.runtime.balances import take_balances
 from autotrader.runtime.recovery import find_strangers
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 BALANCES_EVERY_S = 60
 PRUNE_EVERY_S = 3_600
+RATES_EVERY_S = 60
 STUCK_S = 20.0
 """A turn that takes this long is stuck: the watchdog is no longer fed, and systemd restarts the daemon."""
 
@@ -36,6 +38,7 @@ class Jobs:
         """Begin."""
         add = self._scheduler.add_job
         add(self._balances, "interval", seconds=BALANCES_EVERY_S)
+        add(self._rates, "interval", seconds=RATES_EVERY_S)
         add(self._prune, "interval", seconds=PRUNE_EVERY_S)
         if self._daemon.notifier.watchdog_s:
             add(self._heartbeat, "interval", seconds=self._daemon.notifier.watchdog_s / 3)
@@ -64,6 +67,10 @@ class Jobs:
                         await find_strangers(loop, name, turn)
                 except VenueError as error:
                     log.warning("an exchange's figures cannot be had", exchange=name, error=str(error))
+
+    async def _rates(self) -> None:
+        daemon = self._daemon
+        await daemon.rates.refresh(equity_currency(daemon.reloader.current), daemon.loop.turn)
 
     async def _prune(self) -> None:
         async with self._daemon.loop.turn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -31,7 +31,6 @@ from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
-from autotrader.risk import breakers as brk
 from autotrader.runtime import together
 from autotrader.runtime.account import Account
 from autotrader.runtime.balances import book_funding, take_balances
@@ -43,6 +42,7 @@ from autotrader.runtime.sender import Sender
 from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trader import Trader
+from autotrader.runtime.trial import verdict
 from autotrader.store.journal import Journal, StateRow
 from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderChanged, VenueEvent
@@ -98,11 +98,12 @@ class TradingLoop:
         self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
         self._subscribed: dict[str, set[Series]] = {}
         self._moved = asyncio.Event()
+        self.trial_moved = asyncio.Event()
         self._dirty: list[tuple[Strategy, Part]] = []
         self._progress_s: dict[str, float] = {}
         self._sampled_ms = 0
         self._sampled_s = 0.0
-        self._breakers_written = self.trader.breakers
+        self._locks_written = self.trader.locks()
 
     # routing
 
@@ -168,6 +169,7 @@ class TradingLoop:
                     self.desk.on_order(event.order)
                 case FundingPaid():
                     book_funding(self, event, exchange)
+                    self.trader.settle(exchange, event)
                     await take_balances(self, exchange, explained=True)
                     with self.journal.write(durable=False):
                         self.journal.event(
@@ -391,7 +393,7 @@ class TradingLoop:
 
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
-        durable = bool(self.desk.drafts) or brk.locks(self.trader.breakers) != brk.locks(self._breakers_written)
+        durable = bool(self.desk.drafts) or self.trader.locks() != self._locks_written
         told = bool(self._dirty or self._woken or self.protector.moved)
         if durable or told or (account is not None and self._behind_journal(account)):
             with self.journal.write(durable=durable):
@@ -403,10 +405,19 @@ class TradingLoop:
                 if account is not None:
                     self.journal.progress(account.name, now_ms, account.cash)
                 self._sample(now_ms)
-                if self.trader.breakers != self._breakers_written:
-                    self.journal.flag("breakers", _plain(self.trader.breakers))
-                    self._breakers_written = self.trader.breakers
+                self.trader.keep_breakers()
+                self._locks_written = self.trader.locks()
         await self.sender.send()
+        if self.trader.trial is not None and self.judged():
+            self.trial_moved.set()
+
+    def judged(self) -> str:
+        """Return why the generation on probation has failed; empty where none has."""
+        trial = self.trader.trial
+        if trial is None:
+            return ""
+        started = (one for one in self.strategies.values() if one.generation == trial.generation)
+        return verdict(trial, self.desk.rejected, {one.name: one.error for one in started if one.error})
 
     def _behind_journal(self, account: Account) -> bool:
         """Tell whether the journal must learn how far an account is: of a real exchange once a second is enough.
@@ -437,7 +448,9 @@ class TradingLoop:
         if now_ms - self._sampled_ms < SAMPLE_MARKET_MS or wall_s - self._sampled_s < SAMPLE_WALL_S:
             return
         self._sampled_ms, self._sampled_s = now_ms, wall_s
-        self.journal.equity(now_ms, [(one.name, one.equity(), one.cash) for one in self.accounts.values()])
+        self.journal.equity(
+            now_ms, [(one.name, one.worth(one.equity()), one.worth(one.cash)) for one in self.accounts.values()]
+        )
 
 
 def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:
@@ -447,16 +460,3 @@ def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:
         case QuoteChanged():
             return "quotes"
     return "book"
-
-
-def _plain(state: brk.Breakers) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, Decimal) else value for key, value in state._asdict().items()}
-
-
-def breakers_from(plain: dict[str, Any]) -> brk.Breakers:
-    """Return the breakers that the journal kept."""
-    values = dict(plain)
-    for key in ("day_start", "peak"):
-        values[key] = Decimal(values[key])
-    values["losses_ms"] = tuple(values["losses_ms"])
-    return brk.Breakers(**values)

@@ -14,10 +14,10 @@ from autotrader.config.exchanges import currency_of
 from autotrader.config.load import Declarations
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import plain as plain_number
-from autotrader.execution.declared import declared_guard, limits_of
+from autotrader.execution.declared import Rules, declared_guard, rules_of
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import Guard
-from autotrader.risk.limits import loosened
+from autotrader.risk.limits import Limits, loosened
 from autotrader.runtime.loop import TradingLoop
 
 ZERO = Decimal(0)
@@ -79,7 +79,7 @@ def make_plan(
         for leg in legs
         if leg.position.amount
     ]
-    looser = list(loosened(loop.trader.limits, limits_of(new), loop.trader.equity()))
+    looser = _loosened(loop, rules_of(new), new)
     confirm = []
     before, after = old.daemon.reload.confirm, new.daemon.reload.confirm
     if before == "loosening" and looser:  # as it was agreed before: a file cannot excuse itself
@@ -108,6 +108,17 @@ def make_plan(
         [*restart_only(difference, new), *_recounted(loop, new)],
         [f"{name}: {why}" for name, why in sorted(waiting.items())],
     )
+
+
+def _loosened(loop: TradingLoop, rules: Rules, new: Declarations) -> list[str]:
+    """Return the limits that would allow more than now: the account's, then those of strategies that stay."""
+    trader = loop.trader
+    looser = list(loosened(trader.limits, rules.account, trader.equity()))
+    for name, one in sorted(trader.own.items()):
+        if name in new.strategies:
+            own = loosened(one.limits, rules.own.get(name, Limits()), trader.own_equity(name))
+            looser += [f"{key} of {name}" for key in own]
+    return looser
 
 
 STRICTNESS = {"never": 0, "loosening": 1, "always": 2}
@@ -155,7 +166,7 @@ def _fate(leg: Leg, new: Declarations, heirs: Mapping[str, str]) -> str:
 LIVE_EXCHANGE_KEYS = frozenset({"fees", "slippage", "latency", "min_notional", "replay.speed", "generate.speed"})
 """What changes while an embedded market runs; of a real exchange nothing does."""
 
-LIVE_DAEMON_KEYS = frozenset({"risk", "reload", "reload.confirm"})
+LIVE_DAEMON_KEYS = frozenset({"risk", "reload", "reload.confirm", "reload.probation"})
 
 
 def lines(difference: Diff) -> list[str]:

@@ -15,13 +15,14 @@ from autotrader.config.load import Declarations, Loaded
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AutotraderError, ReloadRefused, StoreError
 from autotrader.core.events import Series
-from autotrader.execution.declared import limits_of
+from autotrader.execution.declared import rules_of
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Guard
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.plan import Plan, make_plan
 from autotrader.runtime.strategy import build_strategy
+from autotrader.runtime.trial import TRIAL_FLAG, Trial, plain_trial
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation
 from autotrader.strategies.contract import Kind
@@ -108,12 +109,20 @@ class Reloader:
                 return self._conclude(Outcome(True, "unchanged", self.generation, "pinned by a rollback"))
             return await self._take_over(loaded.declarations, who, why, confirmed)
 
-    async def rollback(self, number: int, declarations: Declarations, who: str) -> Outcome:
-        """Go back to an accepted generation, and stay there until the files change again."""
+    async def rollback(
+        self, number: int, declarations: Declarations, who: str, because: str = "", of: int | None = None
+    ) -> Outcome:
+        """Go back to an accepted generation, and stay there until the files change again.
+
+        `of` is the generation that is gone back from; where another one came meanwhile, that one stays.
+        """
         async with self._serial:
+            if of is not None and of != self.generation:
+                return self._conclude(Outcome(True, "unchanged", self.generation, f"{of} runs no more"))
             on_disk = (await asyncio.to_thread(self._load)).declarations
             pin = on_disk.hash if on_disk is not None else UNREADABLE
-            return await self._take_over(declarations, who, f"rollback to {number}", "", pin=pin)
+            why = f"rollback to {number}" + (f": {because}" if because else "")
+            return await self._take_over(declarations, who, why, "", pin=pin)
 
     async def plan(self) -> Plan:
         """Return what a reload would do now. Raises ReloadRefused when the files cannot be accepted at all."""
@@ -183,13 +192,17 @@ class Reloader:
             now_ms = max(self._market().values(), default=0)
             with undone_on_failure(loop), loop.journal.write():
                 loop.desk.generation = number
-                moved = install(loop, prepared, plan.stops, limits_of(wanted), {}, now_ms)
+                moved = install(loop, prepared, plan.stops, rules_of(wanted), {}, now_ms)
                 loop.journal.generation(
                     Generation(number, self.clock.now_ms(), who, why, wanted.hash, dict(wanted.texts), plan.changes)
                 )
                 loop.journal.flag("pinned", pin or None)
+                trial = None if pin else self._trial(number, wanted)
+                loop.journal.flag(TRIAL_FLAG, plain_trial(trial, 0) if trial else None)
                 loop.journal.event(now_ms, "info", "reload", str(number), "; ".join(plan.changes)[:2000])
             self.current, self.generation, self.pinned = wanted, number, pin
+            loop.trader.trial, loop.desk.rejected = trial, 0
+            loop.trial_moved.set()
             try:
                 await self._follow_up(wanted, difference, moved, now_ms)
             except AutotraderError as error:
@@ -208,6 +221,17 @@ class Reloader:
             await self.loop.desk.venues[name].subscribe(series)
 
     # the parts of it
+
+    def _trial(self, number: int, wanted: Declarations) -> Trial | None:
+        """Return the probation of a new generation; one that is on probation already is not gone back to.
+
+        It lasts as it was agreed before: a file cannot excuse itself.
+        """
+        lasts_ms = self.current.daemon.reload.probation or wanted.daemon.reload.probation
+        if lasts_ms is None:
+            return None
+        before = self.loop.trader.trial
+        return Trial(number, before.back if before else self.generation, self.clock.now_ms() + lasts_ms)
 
     async def _warm(self, prepared: Prepared) -> None:
         """Show new strategies the bars up to now that they have not seen; other tasks have their turn in between."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from autotrader.config.exchanges import equity_currency
 from autotrader.core.units import shown
 from autotrader.execution.leg import REMOVED, Leg
+from autotrader.risk.breakers import Breakers, closed
+from autotrader.risk.limits import Limits
 from autotrader.runtime.loop import TradingLoop
+from autotrader.runtime.rates import shown_rates
+from autotrader.runtime.trial import told
 
 if TYPE_CHECKING:
     from autotrader.runtime.daemon import Daemon
@@ -18,13 +23,15 @@ ZERO = Decimal(0)
 def status(daemon: Daemon) -> dict[str, Any]:
     """Return the whole status document of CONTRACT.md."""
     loop, reloader = daemon.loop, daemon.reloader
-    last = reloader.last
+    last, currency = reloader.last, equity_currency(reloader.current)
     return {
         "mode": reloader.current.daemon.mode,
         "generation": reloader.generation,
         "uptime_s": round(daemon.seams.clock.monotonic_s() - daemon.started_s, 1),
         "market_time": max((account.market_ms for account in loop.accounts.values()), default=0),
         "equity": shown(loop.trader.equity()),
+        "currency": currency,
+        "rates": shown_rates(loop.accounts, currency),
         "dashboard": daemon.page_url,
         "strategies": [_strategy(loop, name) for name in sorted(loop.strategies)]
         + [_failed(name, why) for name, why in sorted(loop.failed.items())]
@@ -51,43 +58,76 @@ def status(daemon: Daemon) -> dict[str, Any]:
             "message": last.message,
             "plan": last.plan,
             "waiting": list(last.waiting),
+            "probation": told(loop.trader.trial, loop.desk.rejected),
         },
     }
 
 
 def risk(loop: TradingLoop) -> dict[str, Any]:
-    """Return what the gate and the breakers say now."""
-    breakers, limits = loop.trader.breakers, loop.trader.limits
+    """Return what the gate and the breakers say now, of the account and (`own`) of strategies with their own limits."""
+    trader = loop.trader
+    equity = trader.equity()
     return {
-        "killed": loop.trader.killed,
-        "paused": dict(loop.trader.paused),
-        "exits_only": loop.trader.exits_only,
+        "killed": trader.killed,
+        "paused": dict(trader.paused),
+        "exits_only": trader.exits_only,
+        **_standing(loop, trader.limits, trader.breakers, equity, equity),
+        "own": _own(loop),
+    }
+
+
+def _own(loop: TradingLoop) -> dict[str, dict[str, Any]]:
+    trader, found = loop.trader, {}
+    profits = trader.profits()
+    for name, one in sorted(trader.own.items()):
+        profit = profits.get(name, ZERO) + one.settled
+        standing = _standing(loop, one.limits, one.breakers, profit, trader.own_equity(name), name)
+        found[name] = {"locked": _closed(loop, name), "profit": shown(profit), **standing}
+    return found
+
+
+def _closed(loop: TradingLoop, name: str) -> str:
+    """Return why a strategy's own breakers stop its entries now; empty where they do not."""
+    one = loop.trader.own.get(name)
+    now_ms = max((loop.accounts[each].market_ms for each in one.exchanges), default=0) if one else 0
+    refusal = closed(one.breakers, now_ms) if one else None
+    return f"{refusal.value} ({refusal.limit})" if refusal else ""
+
+
+def _standing(
+    loop: TradingLoop, limits: Limits, breakers: Breakers, value: Decimal, equity: Decimal, owner: str = ""
+) -> dict[str, Any]:
+    """Return limits, what their breakers hold and how much of each is used, of the account or of one owner."""
+    return {
         "drawdown_locked": breakers.drawdown_locked,
         "daily_loss_day": breakers.daily_loss_day,
         "cooldown_until": breakers.cooldown_until_ms,
-        "day_start_equity": shown(breakers.day_start),
-        "peak_equity": shown(breakers.peak),
+        "day_start_equity": shown(equity - value + breakers.day_start),
+        "peak_equity": shown(equity - value + breakers.peak),
         "limits": {
             key: str(value) for key, value in limits._asdict().items() if value is not None and key != "on_breach"
         },
         "on_breach": limits.on_breach,
-        "used": _used(loop),
+        "used": _used(loop, limits, breakers, value, equity, owner),
     }
 
 
-def _used(loop: TradingLoop) -> dict[str, dict[str, str | None]]:
-    """Return what the account-wide limits are measured on, each with its bound now; None where none is declared."""
-    limits, breakers, equity = loop.trader.limits, loop.trader.breakers, loop.trader.equity()
-    held = {(leg.exchange, leg.symbol) for leg in loop.desk.legs.values() if leg.position.amount}
-    gross = sum((account.gross() for account in loop.accounts.values()), ZERO)
+def _used(
+    loop: TradingLoop, limits: Limits, breakers: Breakers, value: Decimal, equity: Decimal, owner: str
+) -> dict[str, dict[str, str | None]]:
+    """Return what limits are measured on, each with its bound now; None where none is declared."""
+    legs = (leg for leg in loop.desk.legs.values() if not owner or leg.owner == owner)
+    held = {(leg.exchange, leg.symbol) for leg in legs if leg.position.amount}
+    gross = sum((account.worth(account.gross(owner)) for account in loop.accounts.values()), ZERO)
+    today, fallen = max(ZERO, breakers.day_start - value), max(ZERO, breakers.peak - value)
     measured = {
-        "max_daily_loss": (max(ZERO, breakers.day_start - equity), limits.max_daily_loss, breakers.day_start),
-        "max_drawdown": (max(ZERO, breakers.peak - equity), limits.max_drawdown, breakers.peak),
+        "max_daily_loss": (today, limits.max_daily_loss, equity + breakers.day_start - value),
+        "max_drawdown": (fallen, limits.max_drawdown, equity + fallen),
         "max_exposure": (gross, limits.max_exposure, equity),
     }
     used: dict[str, dict[str, str | None]] = {
-        key: {"value": shown(value), "bound": shown(cap.of(base)) if cap else None}
-        for key, (value, cap, base) in measured.items()
+        key: {"value": shown(told), "bound": shown(cap.of(base)) if cap else None}
+        for key, (told, cap, base) in measured.items()
     }
     most = limits.max_open_positions
     used["max_open_positions"] = {"value": str(len(held)), "bound": str(most) if most else None}
@@ -183,6 +223,6 @@ def _state(loop: TradingLoop, name: str, legs: list[Leg]) -> str:
         return "killed"
     if "" in loop.trader.paused or name in loop.trader.paused or loop.trader.exits_only:
         return "paused"
-    if any(leg.locked for leg in legs):
+    if any(leg.locked for leg in legs) or _closed(loop, name):
         return "locked"
     return "in position" if any(leg.position.amount for leg in legs) else "watching"

@@ -5,25 +5,40 @@ Nothing here is sent or written: orders are drafted on the desk, and leave with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_FLOOR, Decimal
-from functools import reduce
+from functools import partial, reduce
+from typing import Any
 
 import structlog
 
 from autotrader.core.clock import day_of, iso
+from autotrader.execution.declared import Rules
 from autotrader.execution.ledger import Trade
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
-from autotrader.execution.sizing import NO_TRADES, Record, Room, entry_amount, share_of
-from autotrader.market.instrument import STEP, steps
+from autotrader.execution.sizing import NO_TRADES, Record, Room, entry_amount
+from autotrader.market.instrument import STEP
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
+from autotrader.runtime.account import Account
 from autotrader.runtime.desk import Desk
+from autotrader.runtime.locks import (
+    ACCOUNT_FLAG,
+    Own,
+    own_flag,
+    own_from,
+    plain,
+    plain_gone,
+    plain_own,
+    share_for,
+)
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
+from autotrader.runtime.trial import TRIAL_FLAG, Trial, plain_trial
 from autotrader.store.journal import Journal
+from autotrader.venues.protocol import FundingPaid
 
 ZERO = Decimal(0)
 
@@ -39,12 +54,15 @@ class Trader:
         self.accounts = desk.accounts
         self.limits = lim.Limits()
         self.breakers = brk.Breakers()
+        self.own: dict[str, Own] = {}
+        self.trial: Trial | None = None
         self.paused: dict[str, str] = {}
         self.killed = ""
         self.exits_only = ""
         self._records: dict[str, Record] = {}
         self._budgets: dict[tuple[str, str], tuple[Strategy, Decimal, float]] = {}
         self._watched: tuple[Decimal, int, lim.Limits, brk.Breakers] | None = None
+        self._kept: dict[str, Any] = {}  # what the journal has of the breakers, by flag
         self.equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
 
     # from wants to orders
@@ -96,7 +114,7 @@ class Trader:
         if leg.position.amount and (change > 0) != (leg.position.amount > 0):
             self._reduce_to(leg, wanted, cancel, now_ms)
         elif refusal is not None:
-            self._refuse(leg, refusal, now_ms)
+            self._refuse(leg, refusal, change, limit, now_ms)
         else:
             leg.target, leg.first_sent_ms = wanted, now_ms
             place = Place("entry", BUY if change > 0 else SELL, abs(change), limit, Reason.ENTRY)
@@ -140,16 +158,17 @@ class Trader:
 
     def share(self, strategy: Strategy, leg: Leg) -> Decimal:
         """Return the quote money that a strategy may use for one leg: its share of the exchange's equity, split."""
-        equity = self.equities.get(leg.exchange)
+        return share_for(self._equity_of(leg.exchange), strategy.params.capital, strategy.width)
+
+    def _equity_of(self, exchange: str) -> Decimal:
+        equity = self.equities.get(exchange)
         if equity is None:
-            equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
-        return share_of(steps(equity), steps(strategy.params.capital), strategy.width) * STEP
+            equity = self.equities[exchange] = self.accounts[exchange].equity()
+        return equity
 
     def budget(self, strategy: Strategy, leg: Leg) -> float:
         """Return `share` as a step takes it; computed anew where the equity, or what is declared, changed."""
-        key, equity = (strategy.name, leg.exchange), self.equities.get(leg.exchange)
-        if equity is None:
-            equity = self.equities[leg.exchange] = self.accounts[leg.exchange].equity()
+        key, equity = (strategy.name, leg.exchange), self._equity_of(leg.exchange)
         kept = self._budgets.get(key)
         if kept is not None and kept[0] is strategy and kept[1] == equity:
             return kept[2]
@@ -180,9 +199,9 @@ class Trader:
         """Return a leg's last price; before there is one, what it was entered for."""
         return self.accounts[leg.exchange].prices.get(leg.symbol, leg.position.entry_price or ZERO)
 
-    def _refuse(self, leg: Leg, refusal: lim.Refusal, now_ms: int) -> None:
+    def _refuse(self, leg: Leg, refusal: lim.Refusal, change: Decimal, limit: Decimal | None, now_ms: int) -> None:
         """Draft nothing, but write why: the limit, its bound, the value and the order that was refused."""
-        detail = {"limit": refusal.limit, "bound": refusal.bound, "value": refusal.value, "exposure": leg.exposure}
+        detail = told_refusal(refusal, change, limit) | {"exposure": leg.exposure}
         leg.exposure = 0.0 if not leg.position.amount else leg.exposure
         self.desk.draft(leg, NOTHING, now_ms, "refused", detail)
 
@@ -199,25 +218,37 @@ class Trader:
                 return lim.Refusal("pause", "paused", self.paused[name] or "paused")
         if leg.locked or self.accounts[leg.exchange].locked:
             return lim.Refusal("holdings", "locked", leg.locked or self.accounts[leg.exchange].locked)
-        return brk.closed(self.breakers, now_ms)
+        refusal = brk.closed(self.breakers, now_ms)
+        if refusal is None and (own := self.own.get(leg.owner)) is not None:
+            refusal = brk.closed(own.breakers, now_ms)
+            refusal = refusal._replace(of=leg.owner) if refusal is not None else None
+        return refusal
 
     def gate(self, leg: Leg, notional: Decimal, price: Decimal, now_ms: int) -> lim.Refusal | None:
-        """Return the limit that an order of a signed notional would break."""
+        """Return the limit that an order of a signed notional would break: the account's, then its strategy's own."""
         account = self.accounts[leg.exchange]
-        nets = {name: one.exposures() for name, one in self.accounts.items()}
+        order = lim.Entry(leg.exchange, leg.symbol, account.worth(notional), price)
+        refusal = lim.check(self.limits, order, self._seen(leg, now_ms))
+        if refusal is None and (own := self.own.get(leg.owner)) is not None and own.limits != lim.Limits():
+            refusal = lim.check(own.limits, order, self._seen(leg, now_ms, leg.owner))
+            refusal = refusal._replace(of=leg.owner) if refusal is not None else None
+        return refusal
+
+    def _seen(self, leg: Leg, now_ms: int, owner: str = "") -> lim.Account:
+        """Return the account as an order of a leg meets it, or what one owner has of it; in the account's currency."""
+        account = self.accounts[leg.exchange]
+        nets = {name: one.exposures(owner) for name, one in self.accounts.items()}
         held = frozenset((name, symbol) for name, symbols in nets.items() for symbol in symbols)
-        due_ms = account.due_ms.get((leg.symbol, leg.timeframe), now_ms)
-        seen = lim.Account(
-            self.equity(),
-            nets[leg.exchange].get(leg.symbol, ZERO),
-            sum((one.gross() for one in self.accounts.values()), ZERO),
+        return lim.Account(
+            self.own_equity(owner) if owner else self.equity(),
+            account.worth(nets[leg.exchange].get(leg.symbol, ZERO)),
+            sum((one.worth(one.gross(owner)) for one in self.accounts.values()), ZERO),
             held,
-            self.desk.recent_orders(now_ms),
+            self.desk.recent_orders(now_ms, owner),
             self.price(leg),
-            due_ms,
+            account.due_ms.get((leg.symbol, leg.timeframe), now_ms),
             max(now_ms, account.market_ms),
         )
-        return lim.check(self.limits, lim.Entry(leg.exchange, leg.symbol, notional, price), seen)
 
     # what goes on while nothing is decided
 
@@ -255,11 +286,13 @@ class Trader:
             for order in working:
                 leg.orders.pop(order.client_id)
             price = moved.price or self.price(leg)
-            refusal = self.blocked(leg, now_ms) or self.gate(leg, moved.side * moved.amount * price, price, now_ms)
+            change = moved.side * moved.amount
+            refusal = self.blocked(leg, now_ms) or self.gate(leg, change * price, price, now_ms)
             for order in working:
                 leg.orders[order.client_id] = order
             if refusal is not None:
-                self.desk.draft(leg, Steps(steps.cancel), now_ms, "refused", refusal._asdict())
+                detail = told_refusal(refusal, change, moved.price)
+                self.desk.draft(leg, Steps(steps.cancel), now_ms, "refused", detail)
                 return
         self.desk.draft(leg, steps, now_ms, "reprice" if steps.place else "timeout", {})
 
@@ -275,13 +308,77 @@ class Trader:
     # money
 
     def equity(self) -> Decimal:
-        """Return the equity of all exchanges."""
-        return sum((account.equity() for account in self.accounts.values()), ZERO)
+        """Return the equity of all exchanges, in the account's currency."""
+        return sum((account.worth(account.equity()) for account in self.accounts.values()), ZERO)
+
+    def own_equity(self, name: str) -> Decimal:
+        """Return what a strategy with limits of its own may use now: the shares of its legs, added up."""
+        one = self.own[name]
+        shares = (
+            self.accounts[exchange].worth(share_for(self._equity_of(exchange), one.capital, len(one.exchanges)))
+            for exchange in one.exchanges
+        )
+        return sum(shares, ZERO)
+
+    def profits(self) -> dict[str, Decimal]:
+        """Return what each owner's legs have brought so far, what they hold at the last prices included.
+
+        In the account's currency, net of fees. Funding is counted apart (`Own.settled`).
+        """
+        found: dict[str, Decimal] = {}
+        for leg in self.desk.legs.values():
+            account, position = self.accounts[leg.exchange], leg.position
+            brought = position.banked() + account.value(leg) - position.paid if position.amount else position.realized
+            found[leg.owner] = found.get(leg.owner, ZERO) + account.worth(brought)
+        return found
+
+    def take_rules(self, rules: Rules, strategies: Mapping[str, Strategy], before: Mapping[str, Decimal]) -> None:
+        """Follow other limits from now on; runs in the transaction of a swap.
+
+        `before` is what each owner's legs had brought before the swap: positions that changed hands bring neither a
+        gain nor a loss. A strategy's first limits count from what it has brought so far.
+        """
+        self.limits = rules.account
+        after, known, self.own = self.profits(), self.own, {}
+        for name, limits in rules.own.items():
+            strategy = strategies.get(name)
+            if strategy is None:
+                continue  # it could not start; what its breakers hold stays in the journal
+            profit = after.get(name, ZERO)
+            exchanges = tuple(one.exchange for part in strategy.parts for one in part.declared)
+            one = known.get(name) or own_from(
+                self.journal.flags().get(own_flag(name)), Own(limits, ZERO, exchanges, brk.Breakers()), profit
+            )
+            state = brk.shifted(one.breakers, profit - before.get(name, profit))
+            self.own[name] = one._replace(
+                limits=limits, capital=strategy.params.capital, exchanges=exchanges, breakers=state
+            )
+        for name in known.keys() - rules.own.keys():
+            self.journal.flag(own_flag(name), plain_gone(known[name]))
+            self._kept.pop(own_flag(name), None)
+
+    def settle(self, exchange: str, event: FundingPaid) -> None:
+        """Book a settlement to the strategies that hold its symbol, by what they hold; the last takes what is left."""
+        account, amount = self.accounts[exchange], event.amount
+        legs = [leg for leg in account.legs.values() if leg.symbol == event.symbol and leg.position.amount]
+        net = abs(sum((leg.position.amount for leg in legs), ZERO))
+        if not net:
+            return
+        left = abs(amount)
+        for number, leg in enumerate(sorted(legs, key=lambda one: one.owner)):
+            part = (abs(amount) * abs(leg.position.amount) / net).quantize(STEP, ROUND_FLOOR)
+            part = left if number == len(legs) - 1 else part
+            left -= part
+            if (one := self.own.get(leg.owner)) is not None:
+                moved = account.worth(part if amount > 0 else -part)
+                self.own[leg.owner] = one.settles(exchange, event.ts_ms, event.symbol, moved)
 
     def money_moved(self, exchange: str, amount: Decimal) -> None:
         """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""
-        self.breakers = brk.moved(self.breakers, amount, self.equity())
-        account = self.accounts[exchange]
+        account, equity = self.accounts[exchange], self.equity()
+        self.breakers = brk.moved(self.breakers, account.worth(amount), equity)
+        if self.trial is not None:
+            self.trial = self.trial.after_money(account.worth(amount), equity)
         with self.journal.write():
             self.journal.event(
                 account.market_ms,
@@ -291,24 +388,78 @@ class Trader:
                 f"{amount:+f} {account.quote} without a fill of ours",
             )
 
-    def watch_equity(self, now_ms: int) -> None:
-        """Show the breakers the equity as it is now; where nothing moved since the last time they say nothing new."""
-        equity, day = self.equity(), day_of(now_ms)
-        seen = self._watched
-        if seen and seen[0] == equity and seen[1] == day and seen[2] is self.limits and seen[3] is self.breakers:
+    def take_rate(self, account: Account, rate: Decimal, flag: str) -> None:
+        """Count an exchange's money at another rate, and keep it. A first rate is neither a gain nor a loss."""
+        if account.rated and account.rate == rate:
             return
-        self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, equity)
-        self._watched = equity, day, self.limits, self.breakers
-        self._tripped(breaches, now_ms)
+        before, first = self.equity(), not account.rated
+        account.rate, account.rated = rate, True
+        if first:
+            amount = self.equity() - before
+            self.breakers = brk.moved(self.breakers, amount, before)
+            self.trial = self.trial.after_money(amount, before) if self.trial is not None else None
+            profits = self.profits()
+            for name, one in self.own.items():
+                if account.name in one.exchanges:
+                    profit = profits.get(name, ZERO) + one.settled
+                    self.own[name] = one._replace(breakers=one.breakers._replace(day_start=profit, peak=profit))
+        with self.journal.write(durable=first):
+            self.journal.flag(flag, str(rate))
 
-    def _tripped(self, breaches: Iterable[brk.Breach], now_ms: int) -> None:
+    def watch_equity(self, now_ms: int) -> None:
+        """Show the breakers the equity as it is now, and those of strategies their profit."""
+        equity, day, seen = self.equity(), day_of(now_ms), self._watched
+        if not (seen and seen[:2] == (equity, day) and seen[2] is self.limits and seen[3] is self.breakers):
+            self.breakers, breaches = brk.on_equity(self.breakers, self.limits, now_ms, equity)
+            self._watched = equity, day, self.limits, self.breakers
+            self._tripped(breaches, self.limits, now_ms)
+        if self.trial is not None:
+            self.trial = self.trial.follows(self.limits, now_ms, equity)
+        profits = self.profits() if self.own else {}
+        for name, one in sorted(self.own.items()):
+            profit = profits.get(name, ZERO) + one.settled
+            state, breaches = brk.on_equity(one.breakers, one.limits, now_ms, profit, self.own_equity(name))
+            self.own[name] = one._replace(breakers=state)
+            self._tripped(breaches, one.limits, now_ms, name)
+
+    def _tripped(self, breaches: Iterable[brk.Breach], limits: lim.Limits, now_ms: int, owner: str = "") -> None:
         for breach in breaches:
-            message = f"{breach.limit} is {breach.bound}, it came to {breach.value}"
-            log.warning("a breaker tripped", limit=breach.limit, bound=breach.bound, value=breach.value)
+            whose = f" of {owner}" if owner else ""
+            message = f"{breach.limit}{whose} is {breach.bound}, it came to {breach.value}"
+            log.warning("a breaker tripped", limit=breach.limit, of=owner, bound=breach.bound, value=breach.value)
             with self.journal.write(durable=False):
-                self.journal.event(now_ms, "warning", "breach", breach.limit, message)
-            if self.limits.on_breach == "close" and breach.limit != "cooldown":
-                self.leave_all(Reason.BREACH, now_ms)
+                self.journal.event(now_ms, "warning", "breach", owner or breach.limit, message)
+            if limits.on_breach == "close" and breach.limit != "cooldown":
+                self.leave_all(Reason.BREACH, now_ms, owner)
+
+    def unlock(self, name: str = "") -> None:
+        """Lift the kill switch and every loss lock, or one strategy's own locks; gains and losses count from now on."""
+        if not name:
+            self.killed = ""
+            self.breakers = brk.unlocked(self.breakers, self.equity())
+        profits = self.profits()
+        for owner in [name] if name else list(self.own):
+            if (one := self.own.get(owner)) is not None:
+                state = brk.unlocked(one.breakers, profits.get(owner, ZERO) + one.settled)
+                self.own[owner] = one._replace(breakers=state)
+
+    def locks(self) -> tuple[Any, ...]:
+        """Return what must never be lost of the breakers: the locks of the account and of each strategy."""
+        return brk.locks(self.breakers), {name: brk.locks(one.breakers) for name, one in self.own.items()}
+
+    def keep_breakers(self) -> None:
+        """Write those breakers that the journal has not as they are. Runs inside the turn's transaction."""
+        self._keep(ACCOUNT_FLAG, self.breakers, lambda: plain(self.breakers))
+        for name, one in self.own.items():
+            self._keep(own_flag(name), (one.breakers, one.settled), partial(plain_own, one))
+        if self.trial is not None:
+            trial, rejects = self.trial, self.desk.rejected
+            self._keep(TRIAL_FLAG, (trial, rejects), partial(plain_trial, trial, rejects))
+
+    def _keep(self, flag: str, held: Any, told: Callable[[], dict[str, Any]]) -> None:
+        if self._kept.get(flag) != held:
+            self.journal.flag(flag, told())
+            self._kept[flag] = held
 
     def book(self, fill: Fill) -> None:
         """Apply a fill and what follows from it: the closed trade's place in the breakers, a line in the log."""
@@ -328,6 +479,20 @@ class Trader:
 
     def _closed(self, leg: Leg, trade: Trade, now_ms: int) -> None:
         self.breakers, breaches = brk.on_trade(self.breakers, self.limits, now_ms, trade.pnl)
-        self._tripped(breaches, now_ms)
+        self._tripped(breaches, self.limits, now_ms)
+        if (own := self.own.get(leg.owner)) is not None:
+            state, breaches = brk.on_trade(own.breakers, own.limits, now_ms, trade.pnl)
+            self.own[leg.owner] = own._replace(breakers=state)
+            self._tripped(breaches, own.limits, now_ms, leg.owner)
         if (record := self._records.get(leg.owner)) is not None:
             self._records[leg.owner] = record.with_trade(trade.pnl)
+
+
+def told_refusal(refusal: lim.Refusal, change: Decimal, price: Decimal | None) -> dict[str, str]:
+    """Return a refusal as the journal keeps it: the limit, whose it is, bound, value, and the order refused."""
+    order = {
+        "side": "buy" if change > 0 else "sell",
+        "amount": f"{abs(change):f}",
+        "price": "" if price is None else f"{price:f}",
+    }
+    return refusal._asdict() | order

@@ -222,17 +222,17 @@ class Journal:
         )
         return [_order(row) for row in rows]
 
-    def newest_orders(self, within_ms: int) -> list[tuple[str, int]]:
-        """Return exchange and time of the orders that were decided last, oldest first: the newest, and those so near.
+    def newest_orders(self, within_ms: int) -> list[tuple[str, str, int]]:
+        """Return exchange, owner and time of the last orders, oldest first: the newest, and those so near to it.
 
         Guards and the stops that rest at an exchange are left out: they count under no limit.
         """
         rows = self._db.execute(
-            "SELECT exchange, created_ms FROM orders WHERE type NOT IN ('guard', 'stop') "
+            "SELECT exchange, strategy, created_ms FROM orders WHERE type NOT IN ('guard', 'stop') "
             "AND created_ms > (SELECT MAX(created_ms) FROM orders) - ? ORDER BY created_ms",
             (within_ms,),
         )
-        return [(row[0], row[1]) for row in rows]
+        return [(row[0], row[1], row[2]) for row in rows]
 
     # fills, trades, positions
 
