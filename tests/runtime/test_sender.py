@@ -282,3 +282,18 @@ async def test_a_restart_counts_the_orders_of_the_last_minute(remote) -> None:
     remote.loop.desk.recall()
     assert remote.loop.desk.recent_orders(remote.venue.now_ms) == 2
     assert remote.loop.desk.recent_orders(remote.venue.now_ms + 60_000) == 0
+
+
+async def test_an_exit_behind_a_cancel_that_a_fill_was_faster_than_is_not_sent(remote) -> None:
+    """Both are drafted in one turn: the exit was decided as if the other order were over, with nothing of it filled."""
+    leg = remote.leg(entry_id=1, held="5")
+    resting = Place("slot_exit", SELL, D(2), D(110), Reason.SLOT)
+    await draft(remote, leg, Steps(place=resting))
+    await calm()
+    (order,) = orders(remote)
+    remote.venue.told_orders[order.client_id] = remote.venue.told_orders[order.client_id]._replace(filled=D(2))
+    leave = Place("exit", SELL, D(5), None, Reason.KILL)
+    await draft(remote, leg, Steps((order.client_id,)), Steps(place=leave))
+    await calm()
+    assert list(remote.venue.told_orders) == [order.client_id]
+    assert "faster" in orders(remote)[-1].reason

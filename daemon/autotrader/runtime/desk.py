@@ -40,6 +40,7 @@ class Draft:
     """One leg's next step: what to cancel, what to send, and the decision it comes from.
 
     `filled` is how far each order to cancel had filled when that was decided: what filled since is not counted in it.
+    `behind` are orders that the turn cancels before: what reduces was decided as if they were over.
     """
 
     leg: Leg
@@ -51,6 +52,7 @@ class Draft:
     post_only: bool = False
     after: str = ""
     filled: dict[str, Decimal] = field(default_factory=dict)
+    behind: frozenset[str] = frozenset()
 
 
 class Applied(NamedTuple):
@@ -117,6 +119,8 @@ class Desk:
         staged.filled = {one: leg.orders[one].filled for one in steps.cancel if one in leg.orders}
         place = steps.place
         if place is not None:
+            if place.purpose not in ADDING:
+                staged.behind = self.ending(leg)
             if place.purpose in ADDING and not leg.position.amount and len(leg.orders) == len(leg.working("stop")):
                 # a slot's position has no entry id: it is named by its moment, which lies on the other side of zero
                 self._name_group(leg, leg.entry_id if place.purpose == "entry" else -now_ms)

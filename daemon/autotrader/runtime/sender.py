@@ -151,7 +151,8 @@ class Sender:
         self._unanswered.discard(leg.key)
         if order is None:
             return
-        if raced or staged.after in standing:
+        behind = staged.behind if self._desk.venues[leg.exchange].remote else frozenset[str]()
+        if raced or staged.after in standing or not standing.isdisjoint(behind):
             await self._not_sent(leg, order, "a fill was faster than its cancel", turn)
         elif since_s is not None and order.purpose in ADDING and self._clock.monotonic_s() - since_s > MAX_AGE_S:
             await self._not_sent(leg, order, f"not sent: it waited for more than {MAX_AGE_S:g} s", turn)
