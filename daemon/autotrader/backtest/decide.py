@@ -62,7 +62,8 @@ def share(w: Any, f: Any, leg: int) -> int:
 def consider(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> None:
     """Compare what a step wants of a leg with what the leg has, and stage the difference."""
     if f[leg, c.TARGET] == 0.0:
-        if (w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0) and w[leg, c.EXIT_REASON] == 0:
+        under_way = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.LEFT] != 0
+        if under_way and w[leg, c.EXIT_REASON] == 0:
             leave(w, f, staged, recent, leg, EXIT)
     elif w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]:
         _enter(w, f, staged, recent, leg, atr)
@@ -83,6 +84,7 @@ def _enter(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> No
     if not allowed(w, f, recent, leg, side, abs(change), ticks, ticks):
         return
     w[leg, c.FIRST_SENT_MS] = w[c.RUN, c.NOW_MS]
+    w[leg, c.LEFT], w[leg, c.CHASES] = change * w[leg, c.PERSISTS], 0
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1
     stage(w, staged, recent, leg, c.ENTRY_ORDER, side, abs(change), ticks if w[leg, c.BY_LIMIT] == 1 else 0, 0)
@@ -342,6 +344,7 @@ def leave(w: Any, f: Any, staged: Any, recent: Any, leg: int, reason: int) -> No
 
 def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     """Stage what takes a leg flat from where it is: no entry, and one exit over all that it holds."""
+    w[leg, c.LEFT] = 0
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1
         note(w, staged, leg)
@@ -354,6 +357,8 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
         if w[leg, c.X_SIDE] != 0:
             w[leg, c.CANCEL_EXIT] = 1
             note(w, staged, leg)
+        if w[leg, c.IS_STAGED] == 0 and w[leg, c.SLOT_ORDERS] == 0:
+            rest(w, leg)
         return
     reason = w[leg, c.EXIT_REASON]
     urgent = IS_URGENT[reason] == 1 or w[leg, c.BY_LIMIT] == 0 or timed_out(w, leg)
@@ -379,6 +384,7 @@ def _reduce_to(w: Any, f: Any, staged: Any, recent: Any, leg: int, wanted: int) 
     if wanted == 0 or (wanted > 0) != (held > 0):
         leave(w, f, staged, recent, leg, EXIT)
     elif abs(held) > abs(wanted) and w[leg, c.EXIT_REASON] == 0:  # what is on its way out goes on
+        w[leg, c.LEFT] = 0
         if w[leg, c.E_SIDE] != 0:
             w[leg, c.CANCEL_ENTRY] = 1
         if w[leg, c.X_SIDE] != 0:
@@ -397,25 +403,37 @@ def look_after(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
         and now_ms - w[leg, c.OPENED_MS] >= w[leg, c.MAX_HOLDING_MS]
     ):
         leave(w, f, staged, recent, leg, MAX_HOLDING)
-    elif (
-        w[leg, c.E_SIDE] != 0 and w[leg, c.N_SIDE] == 0 and w[leg, c.E_CREATED_MS] < now_ms and w[leg, c.BY_LIMIT] == 1
-    ):
-        _chase(w, f, staged, recent, leg)
+    elif w[leg, c.BY_LIMIT] == 1 and w[leg, c.N_SIDE] == 0:
+        works = w[leg, c.E_SIDE] != 0
+        if (works and w[leg, c.E_CREATED_MS] < now_ms) or (not works and w[leg, c.LEFT] != 0):
+            _chase(w, f, staged, recent, leg)
 
 
 def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     ticks = last_ticks(f, w[leg, c.INSTRUMENT])
-    if not timed_out(w, leg) and w[leg, c.E_TICKS] == ticks:
+    works, over = w[leg, c.E_SIDE] != 0, timed_out(w, leg)
+    spent = 0 <= w[leg, c.CHASE] <= w[leg, c.CHASES]
+    if works and not over and (w[leg, c.E_TICKS] == ticks or spent):
         return
-    w[leg, c.CANCEL_ENTRY] = 1
-    note(w, staged, leg)
-    if not timed_out(w, leg) and allowed(w, f, recent, leg, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, ticks):
-        stage(w, staged, recent, leg, c.ENTRY_ORDER, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, 0)
+    side, lots = w[leg, c.E_SIDE], w[leg, c.E_LOTS]
+    if works:
+        w[leg, c.CANCEL_ENTRY] = 1
+        note(w, staged, leg)
+    else:
+        side, lots = 1 if w[leg, c.LEFT] > 0 else -1, abs(w[leg, c.LEFT])
+    if not over and not spent and allowed(w, f, recent, leg, side, lots, ticks, ticks):
+        w[leg, c.CHASES] += 1
+        stage(w, staged, recent, leg, c.ENTRY_ORDER, side, lots, ticks, 0)
+        return
+    w[leg, c.LEFT] = 0
+    if not works:
+        rest(w, leg)
 
 
 def leave_all(w: Any, f: Any, staged: Any, recent: Any) -> None:
     """Stage the way out of everything, after a breach of a loss limit that closes."""
     for leg in range(w[c.RUN, c.FIRST_LEG], w[c.RUN, c.FIRST_LEG] + w[c.RUN, c.LEGS]):
         works = w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.N_SIDE] != 0 or w[leg, c.SLOT_ORDERS] != 0
+        works = works or w[leg, c.LEFT] != 0
         if w[leg, c.LOTS] != 0 or works:
             leave(w, f, staged, recent, leg, BREACH)

@@ -25,6 +25,8 @@ from autotrader.risk.limits import bounds_of
 from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 
 NO_GUARD = Guard()
+FORCES = ("gtc", "ioc", "fok")
+QUOTED = frozenset({"quotes", "book"})
 
 
 class Tables(NamedTuple):
@@ -136,7 +138,7 @@ def _series_rows(plan: Plan, w: Ints, places: Mapping[str, int]) -> Ints:
     lists = [at_leg + number for number in told]
     for stream in plan.streams:
         row = w[rows[stream.key]]
-        row[c.LENGTH_MS] = timeframe_ms(stream.key.timeframe)
+        row[c.LENGTH_MS], row[c.QUOTED] = timeframe_ms(stream.key.timeframe), int(stream.key.timeframe in QUOTED)
         if len(stream.bars.ts):
             row[c.OPENED] = int(stream.opened)
         key = (stream.key.exchange, stream.key.symbol)
@@ -253,6 +255,8 @@ def _write_leg(row: Ints, params: StrategyParams, size: Size, columns: Sequence[
     row[c.MAX_HOLDING_MS] = params.exits.max_holding or 0
     policy: Policy = declared_policy(params)
     row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms
+    row[c.PERSISTS], row[c.POST_ONLY] = int(policy.persists), int(policy.post_only)
+    row[c.CHASE], row[c.FORCE] = policy.chase, FORCES.index(policy.force)
     row[c.COLUMNS] = len(columns)
     row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
 

@@ -9,7 +9,7 @@ from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import Money
-from autotrader.execution.leg import Policy
+from autotrader.execution.leg import NO_BOUND, Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Kelly, Size
 from autotrader.risk.limits import Cap, Cooldown, Limits
@@ -53,7 +53,10 @@ def _cap(value: Any, currency: str) -> Cap | None:
 def declared_policy(params: StrategyParams) -> Policy:
     """Return how a strategy's orders are sent."""
     execution = params.execution
-    return Policy(execution.kind, execution.timeout if execution.kind == "limit" else 0)
+    if execution.kind == "market":
+        return Policy()
+    chase = NO_BOUND if execution.chase is None else execution.chase
+    return Policy(execution.kind, execution.timeout, execution.post_only, chase, execution.time_in_force)
 
 
 def declared_guard(params: StrategyParams) -> Guard:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autotrader.execution.ledger import Position
 from autotrader.execution.order_state import WORKING as WORKING_STATES
-from autotrader.execution.orders import Guard, Order, Reason
+from autotrader.execution.orders import Guard, Order, Reason, TimeInForce
 from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import (
     BY_COMMAND,
@@ -29,11 +29,26 @@ REMOVED = "removed:"
 """What the owner of a position is called when its strategy's file is gone."""
 
 
+NO_BOUND = -1
+"""Of how often an entry may be moved."""
+
+
 class Policy(NamedTuple):
-    """How a leg's orders are sent: `kind` market or limit, `timeout_ms` until an unfilled one ends (0: never)."""
+    """How a leg's orders are sent: `kind` market or limit, `timeout_ms` until an unfilled one ends (0: never).
+
+    `chase` is how often at most an entry is moved to a new price. `force` is gtc, ioc or fok.
+    """
 
     kind: str = "market"
     timeout_ms: int = 0
+    post_only: bool = False
+    chase: int = NO_BOUND
+    force: TimeInForce = "gtc"
+
+    @property
+    def persists(self) -> bool:
+        """Whether an entry goes on while no order works for it: the next look sends another."""
+        return self.post_only
 
 
 @dataclass(slots=True)
@@ -42,9 +57,10 @@ class Leg:
 
     `target` is the signed amount that the current entry was sized to, `exposure` the share it was sized from. `group`
     names the entry, or the slots' position, from flat to flat, `sent` counts its orders. `first_sent_ms` is when the
-    entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `slots` holds the
-    orders that slots asked for, working or not, as they were last told. `filled` is the newest fill that no step has
-    been woken by, 0 for none.
+    entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `left` is the
+    signed amount that an entry still tries to get where its policy persists, `chases` how often it was moved. `slots`
+    holds the orders that slots asked for, working or not, as they were last told. `filled` is the newest fill that no
+    step has been woken by, 0 for none.
     """
 
     owner: str
@@ -62,6 +78,8 @@ class Leg:
     entry_id: int = 0
     exposure: float = 0.0
     target: Decimal = ZERO
+    left: Decimal = ZERO
+    chases: int = 0
     sent: int = 0
     first_sent_ms: int = 0
     exit_reason: str = ""
@@ -79,11 +97,16 @@ class Leg:
     @property
     def entry_state(self) -> int:
         """How the entry under `entry_id` fares, in the words of the strategy contract."""
-        if any(order.purpose == "entry" for order in self.orders.values()):
+        if self.enters:
             return WORKING
         if self.position.amount:
             return HELD
         return ENDED if self.entry_id else NO_ENTRY
+
+    @property
+    def enters(self) -> bool:
+        """Whether an entry is under way: an order works for it, or the next look sends one."""
+        return bool(self.left) or any(order.purpose == "entry" for order in self.orders.values())
 
     def working(self, purpose: str) -> list[Order]:
         """Return the orders of a purpose that may still fill."""
@@ -115,6 +138,8 @@ class Leg:
             "entry_id": self.entry_id,
             "exposure": self.exposure,
             "target": str(self.target),
+            "left": str(self.left),
+            "chases": self.chases,
             "sent": self.sent,
             "first_sent_ms": self.first_sent_ms,
             "exit_reason": self.exit_reason,
@@ -130,8 +155,8 @@ class Leg:
         """Return the leg that `plain` and its position describe."""
         values = dict(rest)
         guard = Guard._make(None if value is None else Decimal(value) for value in values.pop("guard"))
-        policy = Policy._make(values.pop("policy"))
-        target = Decimal(values.pop("target"))
+        policy = Policy(*values.pop("policy"))
+        target, left = Decimal(values.pop("target")), Decimal(values.pop("left", 0))
         return cls(
             owner=owner,
             exchange=exchange,
@@ -141,6 +166,7 @@ class Leg:
             guard=guard,
             policy=policy,
             target=target,
+            left=left,
             **values,
         )
 

@@ -9,8 +9,8 @@ from collections.abc import Container
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.execution.leg import Leg
-from autotrader.execution.orders import BUY, SELL, Reason
+from autotrader.execution.leg import NO_BOUND, Leg, Policy
+from autotrader.execution.orders import BUY, SELL, Reason, TimeInForce
 
 ZERO = Decimal(0)
 
@@ -25,13 +25,15 @@ class Place(NamedTuple):
     reason: str
     post_only: bool = False
     after: str = ""
+    force: TimeInForce = "gtc"
 
 
 class Steps(NamedTuple):
-    """What closes the difference: cancel these client ids first, then place this."""
+    """What closes the difference: cancel these client ids first, then place this. `ends`: the entry is over."""
 
     cancel: tuple[str, ...] = ()
     place: Place | None = None
+    ends: bool = False
 
 
 NOTHING = Steps()
@@ -58,24 +60,37 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
     if sum((order.remaining for order in exits if order.price == price), ZERO) >= amount:
         return Steps(entries + tuple(order.client_id for order in exits if order.price != price))
     side = SELL if held > 0 else BUY
-    return Steps(
-        entries + tuple(order.client_id for order in exits), Place("exit", side, amount, price, leg.exit_reason)
-    )
+    place = under(leg.policy, Place("exit", side, amount, price, leg.exit_reason))
+    return Steps(entries + tuple(order.client_id for order in exits), place)
+
+
+def under(policy: Policy, place: Place) -> Place:
+    """Return an order as a policy sends it; a market order has no terms."""
+    if place.price is None:
+        return place
+    return place._replace(post_only=policy.post_only, force=policy.force)
 
 
 def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:
-    """Return what a working limit entry needs at a close: to end with its timeout, or to move to the new price."""
-    orders = leg.working("entry")
-    if not orders or leg.policy.kind != "limit":
+    """Return what a limit entry needs at a close: to end with its timeout, or to move to the new price.
+
+    It moves as often as its policy lets it. A post-only order that was refused moves too, whatever the price; one that
+    may not move again ends.
+    """
+    orders, policy = leg.working("entry"), leg.policy
+    if policy.kind != "limit" or not leg.enters:
         return NOTHING
     cancel = tuple(order.client_id for order in orders)
     if _timed_out(leg, now_ms):
-        return Steps(cancel)
+        return Steps(cancel, ends=True)
     price = leg.instrument.price(leg.instrument.ticks(close))
-    if all(order.price == price for order in orders):
+    if orders and all(order.price == price for order in orders):
         return NOTHING
-    missing = sum((order.remaining for order in orders), ZERO)
-    return Steps(cancel, Place("entry", orders[0].side, missing, price, Reason.ENTRY))
+    if NO_BOUND < policy.chase <= leg.chases:
+        return NOTHING if orders else Steps(ends=True)
+    missing = sum((order.remaining for order in orders), ZERO) or abs(leg.left)
+    side = orders[0].side if orders else (BUY if leg.left > 0 else SELL)
+    return Steps(cancel, under(policy, Place("entry", side, missing, price, Reason.ENTRY)))
 
 
 def _timed_out(leg: Leg, now_ms: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from autotrader.execution.leg import REMOVED, Leg
@@ -20,6 +21,8 @@ from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.warm import Prepared
 from autotrader.store.journal import StateRow
+
+ZERO = Decimal(0)
 
 
 @contextmanager
@@ -91,7 +94,7 @@ def retire(loop: TradingLoop, leg: Leg, fate: str, now_ms: int) -> None:
 
 
 def _cancel_entry(loop: TradingLoop, leg: Leg, now_ms: int) -> None:
-    leg.slots, leg.filled = {}, 0
+    leg.slots, leg.filled, leg.left = {}, 0, ZERO
     if orders := tuple(order.client_id for order in (*leg.working("entry"), *leg.slotted())):
         loop.desk.draft(leg, Steps(orders), now_ms, "cancel", {"why": "the declaration changed"})
 

@@ -246,7 +246,7 @@ class TradingLoop:
         legs = [
             leg
             for leg in account.legs.values()
-            if leg.position.amount or leg.orders or leg.exit_reason or leg.owner.startswith(REMOVED)
+            if leg.position.amount or leg.orders or leg.left or leg.exit_reason or leg.owner.startswith(REMOVED)
         ]
         self._exits = {key: one for key, one in self._exits.items() if key in self.desk.legs}
         due = [leg for leg in legs if self._exits.get(leg.key, (0, 0.0))[1] <= now_s and not self.sender.waits(leg)]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from autotrader.core.clock import Clock
-from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable
+from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable, WouldTake
 from autotrader.execution.ids import guard_id
 from autotrader.execution.leg import Leg
 from autotrader.execution.order_state import OrderEvent
@@ -170,7 +170,7 @@ class Sender:
             answer = await desk.venues[order.exchange].submit(request)
         except OrderRejected as error:
             async with turn:
-                desk.conclude(leg, order, OrderEvent.REJECT, error.reason)
+                desk.conclude(leg, order, OrderEvent.REJECT, error.reason, again=isinstance(error, WouldTake))
         except (AmbiguousSubmit, VenueUnavailable) as error:
             async with turn:
                 desk.leave_unsettled(leg, order)
@@ -223,6 +223,7 @@ def _request(staged: Draft, leg: Leg, order: Order) -> OrderRequest:
         decided_ms=order.created_ms,
         resolution=leg.resolution,
         post_only=staged.post_only,
+        time_in_force=staged.force,
         guard=guard,
         guard_id=guard_id(order.group) if order.purpose == "entry" else "",
     )

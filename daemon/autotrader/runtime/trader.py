@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_FLOOR, Decimal
 from functools import reduce
+from typing import Any
 
 import structlog
 
@@ -15,7 +16,7 @@ from autotrader.core.clock import day_of, iso
 from autotrader.execution.ledger import Trade
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
-from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
+from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave, under
 from autotrader.execution.sizing import NO_TRADES, Record, Room, entry_amount, share_of
 from autotrader.market.instrument import STEP, steps
 from autotrader.risk import breakers as brk
@@ -55,7 +56,7 @@ class Trader:
         if target == 0.0:
             if not entry_id and part.slots:
                 return  # its position is the slots' business
-            if (leg.position.amount or leg.working("entry")) and not leg.exit_reason:
+            if (leg.position.amount or leg.enters) and not leg.exit_reason:
                 self.leave(leg, Reason.EXIT, now_ms)
             return
         if entry_id == leg.entry_id:
@@ -69,9 +70,11 @@ class Trader:
             leg.first_sent_ms = now_ms
         leg.exit_reason = reason
         steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
-        if steps != NOTHING:
+        if steps != NOTHING or leg.left:
+            leg.left = ZERO
             self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
         self._sweep(leg, now_ms)
+        self.desk.come_to_rest(leg)
 
     def _sweep(self, leg: Leg, now_ms: int) -> None:
         """Give up what is left of a position on its way out where it is too little to be traded."""
@@ -99,7 +102,9 @@ class Trader:
             self._refuse(leg, refusal, now_ms)
         else:
             leg.target, leg.first_sent_ms = wanted, now_ms
+            leg.left, leg.chases = change if leg.policy.persists else ZERO, 0
             place = Place("entry", BUY if change > 0 else SELL, abs(change), limit, Reason.ENTRY)
+            place = under(leg.policy, place)
             share = str(self.share(strategy, leg))
             self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": share})
 
@@ -165,7 +170,7 @@ class Trader:
         if not same_side:
             self.leave(leg, Reason.EXIT, now_ms)
         elif amount and not leg.exit_reason:  # what is on its way out goes on
-            leg.target = wanted
+            leg.target, leg.left = wanted, ZERO
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
             cancel += tuple(order.client_id for order in leg.working("exit"))  # else two would sell the same
@@ -222,7 +227,7 @@ class Trader:
 
     def look_after(self, leg: Leg, now_ms: int) -> None:
         """Go on with what a leg has under way: an exit that is not done, a holding time, a limit entry."""
-        if self.killed and not leg.exit_reason and (leg.position.amount or leg.orders):
+        if self.killed and not leg.exit_reason and (leg.position.amount or leg.orders or leg.left):
             self.leave(leg, Reason.KILL, now_ms)
         elif not leg.exit_reason and (strays := self._strays(leg)):
             self.desk.draft(leg, Steps(strays), now_ms, "cancel", {"why": "nothing wants it any more"})
@@ -233,7 +238,7 @@ class Trader:
             self._sweep(leg, now_ms)
         elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:
             self.leave(leg, Reason.MAX_HOLDING, now_ms)
-        elif leg.orders and all(order.created_ms < now_ms for order in leg.orders.values()):
+        elif (leg.orders or leg.left) and all(order.created_ms < now_ms for order in leg.orders.values()):
             self._chase(leg, now_ms)
 
     def _strays(self, leg: Leg) -> tuple[str, ...]:
@@ -254,19 +259,30 @@ class Trader:
             for order in working:
                 leg.orders.pop(order.client_id)
             price = moved.price or self.price(leg)
-            refusal = self.blocked(leg, now_ms) or self.gate(leg, moved.side * moved.amount * price, price, now_ms)
+            refusal = self.blocked(leg, now_ms) or self.below_minimum(leg, moved.amount, price)
+            refusal = refusal or self.gate(leg, moved.side * moved.amount * price, price, now_ms)
             for order in working:
                 leg.orders[order.client_id] = order
             if refusal is not None:
-                self.desk.draft(leg, Steps(steps.cancel), now_ms, "refused", refusal._asdict())
+                self._give_up(leg, steps, now_ms, "refused", refusal._asdict())
                 return
-        self.desk.draft(leg, steps, now_ms, "reprice" if steps.place else "timeout", {})
+            leg.chases += 1
+            self.desk.draft(leg, steps, now_ms, "reprice", {})
+            return
+        self._give_up(leg, steps, now_ms, "timeout", {})
+
+    def _give_up(self, leg: Leg, steps: Steps, now_ms: int, kind: str, detail: dict[str, Any]) -> None:
+        """Draft the end of an entry; what it got stays."""
+        leg.left = ZERO
+        self.desk.draft(leg, Steps(steps.cancel), now_ms, kind, detail)
+        self.desk.come_to_rest(leg)
 
     def leave_all(self, reason: str, now_ms: int, owner: str = "") -> int:
         """Draft the way out of every position and entry, or of one owner's; return how many."""
         count = 0
         for leg in self.desk.legs.values():
-            if (not owner or leg.owner in {owner, REMOVED + owner}) and (leg.position.amount or leg.orders):
+            under_way = leg.position.amount or leg.orders or leg.left
+            if (not owner or leg.owner in {owner, REMOVED + owner}) and under_way:
                 self.leave(leg, reason, now_ms)
                 count += 1
         return count
