@@ -132,6 +132,11 @@ EXECUTIONS = st.sampled_from(
         "{kind: limit, timeout: 5h, post_only: true, chase: 3}",
         "{kind: limit, timeout: 40m, time_in_force: ioc}",
         "{kind: limit, timeout: 40m, time_in_force: fok}",
+        "{kind: iceberg, show: 30%, timeout: 2h}",
+        "{kind: iceberg, show: 7%, timeout: 30m}",
+        "{kind: twap, over: 20m, slices: 4}",
+        "{kind: twap, over: 2h, slices: 7}",
+        "{kind: twap, over: 3h, slices: 40}",
     ]
 )
 PERCENTS = st.sampled_from(["0.1%", "0.3%", "0.5%", "1%", "3%"])

@@ -130,6 +130,8 @@ EXECUTIONS = [
     "{kind: limit, timeout: 1h, post_only: true, chase: 2}",
     "{kind: limit, time_in_force: ioc}",
     "{kind: limit, time_in_force: fok}",
+    "{kind: iceberg, show: 40%, timeout: 5m}",
+    "{kind: twap, over: 3m, slices: 6}",
 ]
 PERCENTS = st.sampled_from(["0.05%", "0.3%", "1%", "3%"])
 

@@ -254,7 +254,8 @@ def _write_leg(row: Ints, params: StrategyParams, size: Size, columns: Sequence[
     row[c.CAN_END] = int(guarded or row[c.MAY_SHORT])
     row[c.MAX_HOLDING_MS] = params.exits.max_holding or 0
     policy: Policy = declared_policy(params)
-    row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms
+    row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.rests), policy.timeout_ms
+    row[c.SLICING], row[c.SHOW], row[c.SLICES] = policy.slicing, policy.show, policy.slices
     row[c.PERSISTS], row[c.POST_ONLY] = int(policy.persists), int(policy.post_only)
     row[c.CHASE], row[c.FORCE] = policy.chase, FORCES.index(policy.force)
     row[c.COLUMNS] = len(columns)

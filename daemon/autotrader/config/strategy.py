@@ -97,9 +97,7 @@ class Exits(Declared):
 
 class _Execution(Declared):
     planned: ClassVar[Mapping[str, str]] = {
-        "kind: twap": "sliced execution comes later",
-        "kind: vwap": "sliced execution comes later",
-        "kind: iceberg": "sliced execution comes later",
+        "kind: vwap": "slices that follow the volume come later; kind: twap spreads them evenly",
     }
 
 
@@ -132,8 +130,24 @@ class LimitExecution(_Execution):
         return self
 
 
+class IcebergExecution(_Execution):
+    kind: Literal["iceberg"] = Field(description="Rest at the decision's price, a part after the other.")
+    show: Share = Field(description="How much of the whole is shown at once, as 10%.")
+    timeout: DurationMs = Field(default=3_600_000, description="How long an entry is tried, as 1h.")
+
+
+class TwapExecution(_Execution):
+    kind: Literal["twap"] = Field(description="Take what the market offers in equal slices, spread over a time.")
+    over: DurationMs = Field(description="The time from the first slice until what is left of an entry is dropped.")
+    slices: int = Field(ge=2, le=1000, description="How many slices.")
+
+
 Execution = Annotated[
-    Annotated[MarketExecution, Tag("market")] | Annotated[LimitExecution, Tag("limit")], Discriminator(kind_of)
+    Annotated[MarketExecution, Tag("market")]
+    | Annotated[LimitExecution, Tag("limit")]
+    | Annotated[IcebergExecution, Tag("iceberg")]
+    | Annotated[TwapExecution, Tag("twap")],
+    Discriminator(kind_of),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from autotrader.execution.ledger import Position
 from autotrader.execution.order_state import WORKING as WORKING_STATES
 from autotrader.execution.orders import Guard, Order, Reason, TimeInForce
+from autotrader.execution.slicing import SLICINGS, WHOLE, lots_now
 from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import (
     BY_COMMAND,
@@ -34,9 +35,11 @@ NO_BOUND = -1
 
 
 class Policy(NamedTuple):
-    """How a leg's orders are sent: `kind` market or limit, `timeout_ms` until an unfilled one ends (0: never).
+    """How a leg's orders are sent: `kind` market, limit, iceberg or twap.
 
-    `chase` is how often at most an entry is moved to a new price. `force` is gtc, ioc or fok.
+    `timeout_ms` is the time until an unfilled one ends (0: never).
+    `chase` is how often at most an entry is moved to a new price. `force` is gtc, ioc or fok. Of an iceberg `show`, a
+    part of RATE, works at once; a twap is sent in so many `slices` over its timeout.
     """
 
     kind: str = "market"
@@ -44,11 +47,23 @@ class Policy(NamedTuple):
     post_only: bool = False
     chase: int = NO_BOUND
     force: TimeInForce = "gtc"
+    show: int = 0
+    slices: int = 0
+
+    @property
+    def slicing(self) -> int:
+        """How it is sliced, in the words of `execution.slicing`."""
+        return SLICINGS.get(self.kind, WHOLE)
+
+    @property
+    def rests(self) -> bool:
+        """Whether its orders have a price at which they rest."""
+        return self.kind in {"limit", "iceberg"}
 
     @property
     def persists(self) -> bool:
         """Whether an entry goes on while no order works for it: the next look sends another."""
-        return self.post_only
+        return self.post_only or self.slicing != WHOLE
 
 
 @dataclass(slots=True)
@@ -58,9 +73,10 @@ class Leg:
     `target` is the signed amount that the current entry was sized to, `exposure` the share it was sized from. `group`
     names the entry, or the slots' position, from flat to flat, `sent` counts its orders. `first_sent_ms` is when the
     entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `left` is the
-    signed amount that an entry still tries to get where its policy persists, `chases` how often it was moved. `slots`
-    holds the orders that slots asked for, working or not, as they were last told. `filled` is the newest fill that no
-    step has been woken by, 0 for none.
+    signed amount that an entry still tries to get where its policy persists, `chases` how often it was moved; `whole`
+    is the size of the entry, or later the exit, that is sent in slices, looked at each `look_ms` (0: all the time).
+    `slots` holds the orders that slots asked for, working or not, as they were last told. `filled` is the newest fill
+    that no step has been woken by, 0 for none.
     """
 
     owner: str
@@ -79,7 +95,9 @@ class Leg:
     exposure: float = 0.0
     target: Decimal = ZERO
     left: Decimal = ZERO
+    whole: Decimal = ZERO
     chases: int = 0
+    look_ms: int = 0
     sent: int = 0
     first_sent_ms: int = 0
     exit_reason: str = ""
@@ -107,6 +125,23 @@ class Leg:
     def enters(self) -> bool:
         """Whether an entry is under way: an order works for it, or the next look sends one."""
         return bool(self.left) or any(order.purpose == "entry" for order in self.orders.values())
+
+    def now(self, left: Decimal, now_ms: int) -> Decimal:
+        """Return how much of an unsigned amount that has not filled is to work now, of slices in whole lots."""
+        policy, rules = self.policy, self.instrument
+        if policy.slicing == WHOLE:
+            return left
+        whole, passed_ms = rules.lots(max(self.whole, left)), now_ms - self.first_sent_ms
+        times = passed_ms, policy.timeout_ms, self.look_ms
+        return rules.amount(lots_now(policy.slicing, whole, rules.lots(left), policy.show, policy.slices, *times))
+
+    def first_slice(self, whole: Decimal) -> Decimal:
+        """Return how much of an unsigned amount is sent at first."""
+        policy, rules = self.policy, self.instrument
+        if policy.slicing == WHOLE:
+            return whole
+        lots, times = rules.lots(whole), (0, policy.timeout_ms, self.look_ms)
+        return rules.amount(lots_now(policy.slicing, lots, lots, policy.show, policy.slices, *times))
 
     def working(self, purpose: str) -> list[Order]:
         """Return the orders of a purpose that may still fill."""
@@ -139,7 +174,9 @@ class Leg:
             "exposure": self.exposure,
             "target": str(self.target),
             "left": str(self.left),
+            "whole": str(self.whole),
             "chases": self.chases,
+            "look_ms": self.look_ms,
             "sent": self.sent,
             "first_sent_ms": self.first_sent_ms,
             "exit_reason": self.exit_reason,
@@ -157,6 +194,7 @@ class Leg:
         guard = Guard._make(None if value is None else Decimal(value) for value in values.pop("guard"))
         policy = Policy(*values.pop("policy"))
         target, left = Decimal(values.pop("target")), Decimal(values.pop("left", 0))
+        whole = Decimal(values.pop("whole", 0))
         return cls(
             owner=owner,
             exchange=exchange,
@@ -167,6 +205,7 @@ class Leg:
             policy=policy,
             target=target,
             left=left,
+            whole=whole,
             **values,
         )
 

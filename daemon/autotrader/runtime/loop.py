@@ -255,12 +255,12 @@ class TradingLoop:
         async with self.turn:
             self.trader.equities.clear()
             for leg in due:
-                stuck = bool(leg.exit_reason) and not leg.working("exit")
+                stuck = bool(leg.exit_reason) and not leg.working("exit") and not leg.policy.slices
                 tries = self._exits.pop(leg.key, (0, 0.0))[0]
                 if stuck:
                     self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, MAX_EXIT_PAUSE_S)
                 if self.desk.legs.get(leg.key) is leg:
-                    self._look_after(leg, account.market_ms)
+                    self._look_after(leg, max(account.market_ms, self.desk.venues[exchange].market_ms()))
             if self.desk.drafts:
                 await self.finish(account.market_ms, account)
 

@@ -67,7 +67,7 @@ class Trader:
         """Draft the way out of a leg's position and entry."""
         now_ms = self.accounts[leg.exchange].market_ms or now_ms  # each exchange has a clock of its own
         if not leg.exit_reason:
-            leg.first_sent_ms = now_ms
+            leg.first_sent_ms, leg.whole = now_ms, abs(leg.position.amount)
         leg.exit_reason = reason
         steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
         if steps != NOTHING or leg.left:
@@ -92,7 +92,7 @@ class Trader:
         for order in working:  # they are canceled first, so they take neither money nor room
             leg.orders.pop(order.client_id)
         with self.desk.taken_back():
-            wanted, limit, refusal = self._sized(strategy, part, index, leg, now_ms)
+            wanted, limit, first, refusal = self._sized(strategy, part, index, leg, now_ms)
         leg.orders |= {order.client_id: order for order in working}
         cancel = tuple(order.client_id for order in working)
         change = wanted - leg.position.amount
@@ -103,29 +103,34 @@ class Trader:
         else:
             leg.target, leg.first_sent_ms = wanted, now_ms
             leg.left, leg.chases = change if leg.policy.persists else ZERO, 0
-            place = Place("entry", BUY if change > 0 else SELL, abs(change), limit, Reason.ENTRY)
+            leg.whole = abs(change)
+            place = Place("entry", BUY if change > 0 else SELL, first, limit, Reason.ENTRY)
             place = under(leg.policy, place)
             share = str(self.share(strategy, leg))
             self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": share})
 
     def _sized(
         self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int
-    ) -> tuple[Decimal, Decimal | None, lim.Refusal | None]:
-        """Return the signed amount that a leg's target is sized to, its limit price, and why more is not allowed."""
+    ) -> tuple[Decimal, Decimal | None, Decimal, lim.Refusal | None]:
+        """Return the signed amount that a leg's target is sized to, its limit price, how much is sent at first, and why
+        that is not allowed.
+        """
         target, account, price = part.out.target[index], self.accounts[leg.exchange], self.price(leg)
         money = account.available() + self._freed(leg, price)
         room = Room(self.share(strategy, leg), money, account.cost, account.leverage)
         record = self._record(strategy)
         amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index), record)
         wanted = amount if target > 0 else -amount
-        limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.kind == "limit" else None
+        limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.rests else None
+        change = wanted - leg.position.amount
+        first = leg.first_slice(abs(change))
         refusal = self.blocked(leg, now_ms)
         if refusal is None and strategy.size.kelly is not None and not strategy.size.counted(record):
             refusal = lim.Refusal("kelly", "an edge", f"none in {record.wins + record.losses} trades")
-        refusal = refusal or self.below_minimum(leg, abs(wanted - leg.position.amount), price)
+        refusal = refusal or self.below_minimum(leg, first, price)
         if refusal is None:
-            refusal = self.gate(leg, (wanted - leg.position.amount) * price, limit or price, now_ms)
-        return wanted, limit, refusal
+            refusal = self.gate(leg, (first if change > 0 else -first) * price, limit or price, now_ms)
+        return wanted, limit, first, refusal
 
     def _record(self, strategy: Strategy) -> Record:
         """Return a strategy's closed trades where its size asks for them; read from the journal once."""
