@@ -34,6 +34,12 @@ STRATEGIES = {
     "kelly": rules(**KELLY, exits="{take_profit: 0.5%, stop_loss: 5%, max_holding: 4h}"),
     "kelly-slow": rules(**KELLY, exits="{take_profit: 0.5%, stop_loss: 5%, max_holding: 8h}"),
     "limit": rules(3, 7, execution="{kind: limit, timeout: 20m}", exits="{stop_loss: 0.3%, take_profit: 0.4%}"),
+    "maker": rules(
+        3, 7, execution="{kind: limit, post_only: true, chase: 3, timeout: 2h}", exits="{take_profit: 0.6%}"
+    ),
+    "fleeting": rules(3, 6, symbols="BTC/USDT", execution="{kind: limit, time_in_force: ioc}"),
+    "iceberg": rules(5, 12, symbols="BTC/USDT", execution="{kind: iceberg, show: 30%}", exits="{stop_loss: 0.8%}"),
+    "twap": rules(4, 11, symbols="ETH/USDT", execution="{kind: twap, over: 40m, slices: 6}", exits="{stop_loss: 1%}"),
     "finer": rules(3, 9, symbols="BTC/USDT", timeframe="15m", resolution="5m", capital="25%"),
     "daily": rules(4, 11, more='filters: ["close > ema(close, 10, timeframe=\\"1h\\")"]\n'),
     "greedy": rules(3, 6, capital="100%", symbols="BTC/USDT, ETH/USDT", size="{kind: percent, percent: 100%}"),

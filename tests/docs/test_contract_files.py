@@ -19,6 +19,7 @@ VALID_OF_CONTRACT = {
     "exchanges.d/perp.yaml",
     "exchanges.d/upbit.yaml",
     "risk.d/default.yaml",
+    "strategies.d/btc-trend.yaml",
     "strategies.d/grid.yaml",
 }
 CONTRACT_FILES = 19

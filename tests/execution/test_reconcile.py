@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotrader.execution.ledger import Position
-from autotrader.execution.leg import Leg, Policy
+from autotrader.execution.leg import NO_BOUND, Leg, Policy
 from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import BUY, SELL, Order, Reason
 from autotrader.execution.reconcile import NOTHING, URGENT, Place, Steps, chase, leave
@@ -19,7 +19,10 @@ from autotrader.market.instrument import Instrument
 
 D = Decimal
 LIMIT = Policy("limit", 30_000)
+MAKER = Policy("limit", 30_000, post_only=True)
+FLEETING = Policy("limit", 30_000, force="ioc")
 NOW = 100_000
+MADE = Place("entry", BUY, D(3), D("100.00"), "entry", post_only=True)
 
 
 def exits(amount, price=None, side=SELL, reason=Reason.EXIT) -> Place:
@@ -108,12 +111,14 @@ def test_an_urgent_exit_is_a_market_order_whatever_the_policy(new, reason) -> No
         ([("e1", "entry", 1, 3, "99")], LIMIT, NOW, Steps(("e1",), Place("entry", BUY, D(3), D("100.00"), "entry"))),
         ([("e1", "entry", -1, 3, "99", "1")], LIMIT, NOW,
          Steps(("e1",), Place("entry", SELL, D(2), D("100.00"), "entry"))),
-        ([("e1", "entry", 1, 3, "99")], LIMIT, 70_000, Steps(("e1",))),
+        ([("e1", "entry", 1, 3, "99")], LIMIT, 70_000, Steps(("e1",), ends=True)),
         ([("e1", "entry", 1, 3, None)], Policy(), 0, NOTHING),
         ([("x1", "exit", -1, 3, "99")], LIMIT, NOW, NOTHING),
+        ([("e1", "entry", 1, 3, "99")], MAKER, NOW, Steps(("e1",), MADE)),
     ],
     ids=["nothing works", "at the close it stays", "elsewhere it moves", "what filled is not asked for again",
-         "it ends with its timeout", "a market order is not chased", "an exit is not an entry"],
+         "it ends with its timeout", "a market order is not chased", "an exit is not an entry",
+         "a post-only order moves as one"],
 )  # fmt: skip
 def test_a_working_entry_at_a_close(new, working, policy, began, wanted) -> None:
     orders = []
@@ -122,6 +127,41 @@ def test_a_working_entry_at_a_close(new, working, policy, began, wanted) -> None
         orders.append(new.order(*order, filled=D(filled)))
     leg = new.leg(orders=orders, policy=policy, first_sent_ms=began)
     assert chase(leg, D("100.004"), NOW) == wanted
+
+
+@pytest.mark.parametrize(
+    ("chase_", "chases", "working", "wanted"),
+    [
+        (0, 0, [("e1", "entry", 1, 3, "99")], NOTHING),
+        (2, 1, [("e1", "entry", 1, 3, "99")], Steps(("e1",), MADE)),
+        (2, 2, [("e1", "entry", 1, 3, "99")], NOTHING),
+        (2, 1, [], Steps((), MADE)),
+        (2, 2, [], Steps(ends=True)),
+        (NO_BOUND, 99, [], Steps((), MADE)),
+    ],
+    ids=["never moved", "its last move", "moved often enough it rests", "refused it is tried anew",
+         "refused and moved often enough it ends", "without a bound"],
+)  # fmt: skip
+def test_an_entry_moves_as_often_as_its_policy_lets_it(new, chase_, chases, working, wanted) -> None:
+    orders = [new.order(*order) for order in working]
+    policy = MAKER._replace(chase=chase_)
+    leg = new.leg(orders=orders, policy=policy, first_sent_ms=NOW, left=D(3), chases=chases)
+    assert leg.enters
+    assert chase(leg, D("100.004"), NOW) == wanted
+
+
+def test_a_refused_short_is_tried_anew_as_one_and_ends_with_its_time(new) -> None:
+    leg = new.leg(policy=MAKER, first_sent_ms=NOW, left=D(-2))
+    assert chase(leg, D(100), NOW).place == Place("entry", SELL, D(2), D(100), "entry", post_only=True)
+    assert chase(leg, D(100), NOW + 30_000) == Steps(ends=True)
+
+
+@pytest.mark.parametrize(("policy", "terms"), [(MAKER, (True, "gtc")), (FLEETING, (False, "ioc"))])
+def test_an_exit_keeps_the_terms_until_it_is_a_market_order(new, policy, terms) -> None:
+    leg = new.leg("2", policy=policy, exit_reason=Reason.EXIT, first_sent_ms=NOW)
+    place = leave(leg, D(100), NOW).place
+    assert (place.post_only, place.force) == terms
+    assert leave(leg, D(100), NOW + 30_000).place == exits(2)
 
 
 # properties: levels, not edges

@@ -293,7 +293,7 @@ async def test_every_order_counts_in_the_orders_of_a_minute(world) -> None:
 
 async def test_a_post_only_order_that_would_take_is_refused_by_the_venue(world) -> None:
     one = await world(*[100] * 6)
-    await one.trade(buy(99, post_only=1), buy(100, post_only=1))
+    await one.trade(buy(99, post_only=1), buy(100.01, post_only=1))
     assert (await one.trade()).states == [RESTING, REFUSED, FREE]
 
 

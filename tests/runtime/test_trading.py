@@ -127,6 +127,65 @@ async def test_a_limit_entry_is_priced_at_the_close_repriced_each_bar_and_ends_w
     assert {state for state, _ in placed} <= {"filled", "canceled", "open", "partial"}
 
 
+def placed(one: Harness, purpose: str = "entry") -> list[tuple[str, str, str]]:
+    rows = one.daemon.journal._db.execute(
+        "SELECT type, state, amount FROM orders WHERE purpose = ? ORDER BY rowid", (purpose,)
+    )
+    return rows.fetchall()
+
+
+async def test_a_post_only_entry_never_takes_and_moves_as_often_as_is_said(trading) -> None:
+    one = await trading(**ALWAYS, execution="{kind: limit, post_only: true, chase: 2, timeout: 30d}")
+    await one.until(lambda: bool(leg(one).position.amount), bars=400)
+    assert 1 <= len(placed(one)) <= 3
+    fills = one.daemon.journal._db.execute("SELECT maker, reason FROM fills").fetchall()
+    assert all(maker for maker, reason in fills if not reason)
+
+
+async def test_a_twap_buys_in_slices_goes_on_after_a_crash_and_is_whole_at_its_end(trading) -> None:
+    one = await trading(**ALWAYS, execution="{kind: twap, over: 1h, slices: 12}")
+    await one.until(lambda: len(placed(one)) == 3)
+    assert leg(one).left
+    await one.die()
+    await one.start()
+    await one.until(lambda: not leg(one).left)
+    orders = placed(one)
+    assert {(kind, state) for kind, state, _ in orders} == {("market", "filled")}
+    assert len(orders) <= 12
+    assert leg(one).position.amount == sum(Decimal(amount) for _, _, amount in orders) == leg(one).whole
+
+
+async def test_a_slice_that_a_limit_refuses_ends_the_entry_with_what_it_has(trading) -> None:
+    one = await trading(risk="max_position: 5%\n", **ALWAYS, execution="{kind: twap, over: 1h, slices: 12}")
+    await one.until(lambda: ("refused", "max_position") in [(kind, row.get("limit")) for kind, row in decisions(one)])
+    assert leg(one).position.amount
+    assert not leg(one).left
+
+
+async def test_a_pause_ends_an_entry_in_slices_and_a_close_sells_what_it_got_at_once(trading) -> None:
+    one = await trading(**ALWAYS, execution="{kind: twap, over: 2h, slices: 24}")
+    await one.until(lambda: len(placed(one)) == 2)
+    await one.daemon.commands.handle("pause", {"name": "a"})
+    await one.bars(3)
+    assert len(placed(one)) == 2
+    assert not leg(one).left
+    await one.daemon.commands.handle("close", {"name": "a"})
+    await one.bars(3)
+    assert not leg(one).position.amount
+    assert [state for _, state, _ in placed(one, "exit")] == ["filled"]
+
+
+async def test_an_entry_that_is_closed_between_its_slices_is_over(trading) -> None:
+    one = await trading(**ALWAYS, execution="{kind: twap, over: 2h, slices: 24}")
+    await one.until(lambda: len(placed(one)) == 2)
+    await one.daemon.commands.handle("pause", {"name": ""})
+    await one.daemon.commands.handle("close", {"name": "a"})
+    await one.bars(3)
+    assert leg(one).left == 0
+    assert leg(one).exit_reason == ""
+    assert not leg(one).position.amount
+
+
 async def test_shorter_bars_decide_inside_a_bar_where_resolution_says_so(trading) -> None:
     one = await trading(**(ALWAYS | {"exits": "{stop_loss: 0.3%}"}), timeframe="1h", resolution="1m")
     await one.bars(60)

@@ -118,6 +118,27 @@ EXPOSURES = st.sampled_from(
         "if(close > open, 0.3, -1)",
     ]
 )
+EXECUTIONS = st.sampled_from(
+    [
+        "",
+        "{kind: limit}",
+        "{kind: limit, timeout: 16m}",
+        "{kind: limit, timeout: 2h}",
+        "{kind: limit, timeout: 2h, chase: 0}",
+        "{kind: limit, timeout: 2h, chase: 2}",
+        "{kind: limit, timeout: 2h, post_only: true}",
+        "{kind: limit, timeout: 20m, post_only: true, chase: 0}",
+        "{kind: limit, timeout: 2h, post_only: true, chase: 1}",
+        "{kind: limit, timeout: 5h, post_only: true, chase: 3}",
+        "{kind: limit, timeout: 40m, time_in_force: ioc}",
+        "{kind: limit, timeout: 40m, time_in_force: fok}",
+        "{kind: iceberg, show: 30%, timeout: 2h}",
+        "{kind: iceberg, show: 7%, timeout: 30m}",
+        "{kind: twap, over: 20m, slices: 4}",
+        "{kind: twap, over: 2h, slices: 7}",
+        "{kind: twap, over: 3h, slices: 40}",
+    ]
+)
 PERCENTS = st.sampled_from(["0.1%", "0.3%", "0.5%", "1%", "3%"])
 
 
@@ -151,9 +172,7 @@ def strategies(draw: st.DrawFn, swap: bool, symbols: tuple[str, ...]) -> str:
     exits["max_holding"] = draw(st.sampled_from([None, None, "7m", "20m", "1h"]))
     if timeframe != "5m" and draw(st.booleans()):
         lines["resolution"] = "5m"
-    execution = draw(
-        st.sampled_from(["", "{kind: limit}", "{kind: limit, timeout: 16m}", "{kind: limit, timeout: 2h}"])
-    )
+    execution = draw(EXECUTIONS)
     if execution:
         lines["execution"] = execution
     if draw(st.booleans()) and draw(st.booleans()):

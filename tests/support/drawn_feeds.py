@@ -121,6 +121,18 @@ CONDITIONS = st.sampled_from(
         "volume > 1.5",
     ]
 )
+EXECUTIONS = [
+    "",
+    "{kind: limit}",
+    "{kind: limit, timeout: 1s}",
+    "{kind: limit, timeout: 5m, chase: 3}",
+    "{kind: limit, timeout: 5m, post_only: true}",
+    "{kind: limit, timeout: 1h, post_only: true, chase: 2}",
+    "{kind: limit, time_in_force: ioc}",
+    "{kind: limit, time_in_force: fok}",
+    "{kind: iceberg, show: 40%, timeout: 5m}",
+    "{kind: twap, over: 3m, slices: 6}",
+]
 PERCENTS = st.sampled_from(["0.05%", "0.3%", "1%", "3%"])
 
 
@@ -141,7 +153,7 @@ def rules(draw: st.DrawFn, feed: str, symbols: tuple[str, ...], *, swap: bool) -
     }
     exits = {name: draw(st.one_of(st.none(), PERCENTS)) for name in ("stop_loss", "take_profit", "trailing_stop")}
     exits["max_holding"] = draw(st.sampled_from([None, None, "1s", "2m"]))
-    execution = draw(st.sampled_from(["", "", "{kind: limit}", "{kind: limit, timeout: 1s}"]))
+    execution = draw(st.sampled_from(EXECUTIONS))
     if execution:
         lines["execution"] = execution
     if draw(st.sampled_from([False, False, True])):

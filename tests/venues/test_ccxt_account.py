@@ -11,7 +11,14 @@ from ccxt.base import errors
 
 from autotrader.config.ccxt_exchange import STOPS_AT_VENUE
 from autotrader.core.clock import ManualClock
-from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
+from autotrader.core.errors import (
+    AmbiguousSubmit,
+    OrderRejected,
+    UnknownOrder,
+    VenueError,
+    VenueUnavailable,
+    WouldTake,
+)
 from autotrader.execution.orders import OrderRequest
 from autotrader.venues.ccxt_account import SETTLE_MS, CcxtAccount
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
@@ -49,6 +56,17 @@ async def test_an_order_carries_our_id_and_comes_back_as_it_stands(fake, venue):
     order = await venue.submit(request(post_only=True))
     assert (order.client_id, order.venue_id, order.status, order.group) == ("ours1", "1", "open", "g")
     assert fake.calls[-1][1][-1] == {"clientOrderId": "ours1", "postOnly": True}
+
+
+async def test_an_order_that_does_not_rest_says_so(fake, venue):
+    await venue.submit(request(time_in_force="ioc"))
+    assert fake.calls[-1][1][-1] == {"clientOrderId": "ours1", "timeInForce": "IOC"}
+
+
+async def test_a_post_only_order_that_would_take_is_refused_as_one(fake, venue):
+    fake.faults["create_order"].append(errors.OrderImmediatelyFillable("would immediately match and take"))
+    with pytest.raises(WouldTake):
+        await venue.submit(request(post_only=True))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from ccxt.base import errors
 
-from autotrader.core.errors import AmbiguousSubmit, BrokenInvariant, OrderRejected, UnknownOrder, VenueUnavailable
+from autotrader.core.errors import (
+    AmbiguousSubmit,
+    BrokenInvariant,
+    OrderRejected,
+    UnknownOrder,
+    VenueError,
+    VenueUnavailable,
+    WouldTake,
+)
 from autotrader.venues.ccxt_errors import ANSWERS, Answer, answer_to, of_read, of_submit
 
 
@@ -35,6 +43,7 @@ def test_a_class_of_a_later_ccxt_gets_the_answer_of_its_base():
         (errors.RateLimitExceeded("x"), OrderRejected, VenueUnavailable),
         (errors.PermissionDenied("x"), OrderRejected, VenueUnavailable),
         (errors.OrderNotFound("x"), OrderRejected, UnknownOrder),
+        (errors.OrderImmediatelyFillable("x"), WouldTake, VenueError),
         (errors.ArgumentsRequired("x"), BrokenInvariant, BrokenInvariant),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotrader.core.clock import ManualClock
-from autotrader.core.errors import HistoryError, OrderRejected
+from autotrader.core.errors import HistoryError, OrderRejected, WouldTake
 from autotrader.core.events import BarClosed, BarsComplete, FillsComplete, QuoteChanged, Series, TradePrinted
 from autotrader.execution.orders import Guard
 from autotrader.market.generate import Generated
@@ -128,13 +128,37 @@ async def test_a_resting_limit_is_made_only_when_its_own_side_trades_through(tap
 
 @pytest.mark.parametrize(("price", "taken"), [("99.99", True), ("100", False), ("100.5", False)])
 async def test_a_post_only_order_that_would_take_is_refused(tape, price, taken):
-    one = await tape(trades((0, 100.0), (1, 100.0)))
+    one = await tape(quotes((0, 99.9, 100.0), (1, 99.9, 100.0)))
     await one.to(1)
     if taken:
-        await one.venue.submit(order(price=price, post_only=True))
+        await one.venue.submit(order(price=price, post_only=True, resolution="quotes"))
     else:
         with pytest.raises(OrderRejected, match="it would take"):
-            await one.venue.submit(order(price=price, post_only=True))
+            await one.venue.submit(order(price=price, post_only=True, resolution="quotes"))
+
+
+async def test_at_a_last_trade_a_post_only_order_rests_and_beyond_it_is_refused(tape):
+    one = await tape(trades((0, 100.0), (1, 100.0), (2, 99.99)))
+    await one.to(1)
+    with pytest.raises(WouldTake, match="it would take"):
+        await one.venue.submit(order("b", price="100.01", post_only=True))
+    await one.venue.submit(order(price="100", post_only=True))
+    await one.rest()
+    assert await one.fills() == [("e", 2, 100.0, True, "")]
+
+
+@pytest.mark.parametrize("force", ["ioc", "fok"])
+@pytest.mark.parametrize(
+    ("prices", "filled"),
+    [((100.0, 100.0), (1, 100.0, False)), ((100.0, 99.5), (1, 99.5, False)), ((100.0, 100.5, 99.0), None)],
+)
+async def test_an_order_that_does_not_rest_meets_one_event(tape, force, prices, filled):
+    one = await tape(trades(*enumerate(prices)))
+    await one.to(1)
+    await one.venue.submit(order(price="100", time_in_force=force))
+    await one.rest()
+    assert await one.fills() == ([("e", *filled, "")] if filled else [])
+    assert (await one.venue.order("e")).status == ("filled" if filled else "expired")
 
 
 async def test_better_prices_are_made_first_and_then_older_orders(tape):
@@ -273,16 +297,16 @@ def test_a_restart_tells_the_event_again_that_was_not_asked_past_and_goes_on(tmp
     assert asyncio.run(live("whole", set())) == asyncio.run(live("cut", stops))
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 async def test_a_file_of_an_older_version_is_read_on(tape, tmp_path, version):
     feeds = trades((0, 100.0), (0, 100.1), (2, 100.2))
     first = await tape(feeds)
     await first.to(1)
     await first.venue.submit(order(price="99"))
     await first.venue.close()
-    later = {"orders": ("ahead",)}
+    later = {"orders": ("ahead", "terms") if version == 2 else ("terms",)}
     if version == 1:
-        later = {"clock": ("symbol", "feed", "row"), "orders": ("crossing", "ahead")}
+        later = {"clock": ("symbol", "feed", "row"), "orders": ("crossing", "ahead", "terms")}
     with sqlite3.connect(tmp_path / "a.db") as db:
         for table, names in later.items():
             for column in names:

@@ -321,3 +321,47 @@ async def test_a_settlement_inside_a_long_bar_has_its_own_time(market):
     await trader.venue.submit(market.request("e", resolution="10m"))
     [paid] = [event for event in await trader.run() if isinstance(event, market.paid)]
     assert paid.ts_ms == market.T0 + 13 * market.MINUTE
+
+
+@pytest.mark.parametrize(
+    ("rows", "fills", "status"),
+    [
+        ([(100, 100, 99.5, 99.8)], [("e", 2, "100.00", "1", "")], "filled"),
+        ([(100, 101, 100, 100)], [], "open"),
+        ([(99.9, 101, 99, 100)], [], "expired"),
+        ([(100, 101, 100, 100), (98, 98, 97, 97)], [("e", 3, "100.00", "1", "")], "filled"),
+    ],
+    ids=["traded through, it is made", "touched, it rests", "an open beyond it ends it",
+         "a later open beyond it fills it where it rests"],
+)  # fmt: skip
+async def test_a_post_only_order_never_takes(market, rows, fills, status):
+    bars = [(0, 100, 100, 100, 100), *((minute, *row) for minute, row in enumerate(rows, 1))]
+    trader = await play(market, bars, market.request("e", price="100", post_only=True))
+    assert await trader.fills() == fills
+    assert (await trader.venue.order("e")).status == status
+    assert all(fill.maker for fill in await trader.venue.fills(0))
+
+
+async def test_a_post_only_order_that_rested_is_none_of_a_later_opens_after_a_restart(market):
+    rows = [(0, 100, 100, 100, 100), (1, 100, 101, 100, 100), (2, 98, 98, 97, 97), (3, 97, 97, 97, 97)]
+    trader = await play(market, rows, market.request("e", price="100", post_only=True), bars=1)
+    await trader.venue.close()
+    again = await market.make(rows)
+    await again.run()
+    assert await again.fills() == [("e", 3, "100.00", "1", "")]
+
+
+@pytest.mark.parametrize("force", ["ioc", "fok"])
+@pytest.mark.parametrize(("opens", "filled"), [(100, "100.00"), (99, "99.00"), (101, None)])
+async def test_an_order_that_does_not_rest_meets_one_open(market, force, opens, filled):
+    rows = [(0, 100, 100, 100, 100), (1, opens, opens, opens, opens), (2, 90, 90, 90, 90)]
+    trader = await play(market, rows, market.request("e", price="100", time_in_force=force))
+    assert await trader.fills() == ([("e", 1, filled, "1", "")] if filled else [])
+    assert (await trader.venue.order("e")).status == ("filled" if filled else "expired")
+
+
+@pytest.mark.parametrize(("force", "bought"), [("ioc", "99.9000999"), ("fok", None)])
+async def test_money_for_a_part_fills_a_part_or_nothing(market, force, bought):
+    order = market.request("e", price="100", amount="100", time_in_force=force)
+    trader = await play(market, market.flat(4), order, taker_fee=D("0.001"))
+    assert [fill[3] for fill in await trader.fills()] == ([bought] if bought else [])

@@ -58,6 +58,8 @@ def run_ahead(
     if w[series, c.OWNED] == 1:
         if w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.EXIT_REASON] != 0 or w[leg, c.IS_STAGED] != 0:
             return
+        if w[leg, c.LEFT] != 0:
+            return
         row = ahead(
             w, f, bars, features, bids, asks, whole, floats, const_whole, const_floats, series, leg, first, row
         )  # fmt: skip
@@ -112,7 +114,7 @@ def together(w: Any, features: Any, first: int, count: int) -> int:
 
 def entry_state(w: Any, leg: int) -> int:
     """Return how the entry under a leg's last target fares, as a step sees it."""
-    if w[leg, c.E_SIDE] != 0:
+    if w[leg, c.E_SIDE] != 0 or w[leg, c.LEFT] != 0:
         return WORKING
     if w[leg, c.LOTS] != 0:
         return HELD

@@ -22,6 +22,7 @@ from autotrader.market.fills import (
     margin,
     part_of,
     slipped,
+    would_take,
 )
 from autotrader.market.queue import NOT_JOINED
 
@@ -50,23 +51,29 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     last = met_last(w, f, series, instrument, side)
     unit = w[instrument, c.UNIT]
     expected = ticks if ticks > 0 else slipped(float(last), side, w[exchange, c.SLIPPAGE])
-    if lots <= 0 or not fits(lots, expected, unit):
-        rest(w, leg)
+    entry = w[leg, c.N_PURPOSE] == c.ENTRY_ORDER
+    post_only = w[leg, c.POST_ONLY] == 1 and ticks > 0
+    refused = entry and w[exchange, c.SWAP] == 1 and opposed(w, leg, side)
+    if post_only and not refused and would_take(side, ticks, last, w[series, c.QUOTED]):
+        rest(w, leg)  # the next look tries anew
+        return
+    if refused or lots <= 0 or not fits(lots, expected, unit):
+        _refuse(w, leg, entry)
         return
     from_ms = first_met_ms(w, exchange, series)
     w[c.RUN, c.SEQ] += 1
-    taking = takes(w, f, series, instrument, side, ticks)
-    if w[leg, c.N_PURPOSE] == c.EXIT_ORDER:
+    taking = 0 if post_only else takes(w, f, series, instrument, side, ticks)
+    waits = ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0 or w[leg, c.FORCE] != c.GTC
+    if not entry:
         w[leg, c.X_SIDE], w[leg, c.X_LOTS], w[leg, c.X_TICKS], w[leg, c.X_FROM_MS] = side, lots, ticks, from_ms
         w[leg, c.X_CREATED_MS], w[leg, c.X_REASON], w[leg, c.X_SEQ] = now_ms, w[leg, c.N_REASON], w[c.RUN, c.SEQ]
         w[leg, c.X_CROSSES], w[leg, c.X_AHEAD] = taking, NOT_JOINED
-        if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
+        if waits:
             _enqueue(w, queue, leg, c.EXIT_ORDER)
         return
     bare = cost(lots, expected if ticks > 0 else last, unit, side)
-    refused = bare < w[exchange, c.MIN_NOTIONAL] or margin(bare, w[exchange, c.LEVERAGE]) > free_cash(w, exchange)
-    if refused or (w[exchange, c.SWAP] == 1 and opposed(w, leg, side)):
-        rest(w, leg)
+    if bare < w[exchange, c.MIN_NOTIONAL] or margin(bare, w[exchange, c.LEVERAGE]) > free_cash(w, exchange):
+        _refuse(w, leg, entry)
         return
     full = cost(lots, expected, unit, 1)
     reserved = min(margin(full, w[exchange, c.LEVERAGE]) + fee(full, w[exchange, c.TAKER]), free_cash(w, exchange))
@@ -75,8 +82,24 @@ def submit(w: Any, f: Any, queue: Any, leg: int) -> None:
     w[leg, c.E_SIDE], w[leg, c.E_LOTS], w[leg, c.E_TICKS], w[leg, c.E_FROM_MS] = side, lots, ticks, from_ms
     w[leg, c.E_CREATED_MS], w[leg, c.E_RESERVED], w[leg, c.E_SEQ] = now_ms, reserved, w[c.RUN, c.SEQ]
     w[leg, c.E_CROSSES], w[leg, c.E_AHEAD] = taking, NOT_JOINED
-    if ticks == 0 or taking == 1 or w[series, c.LENGTH_MS] > 0:
+    if waits:
         _enqueue(w, queue, leg, c.ENTRY_ORDER)
+
+
+def _refuse(w: Any, leg: int, entry: bool) -> None:
+    """Let an order end that was not taken, and with it the entry that it was of."""
+    if entry:
+        w[leg, c.LEFT] = 0
+    rest(w, leg)
+
+
+def lapse(w: Any, leg: int, purpose: int) -> None:
+    """End an order that does not take and may not rest, or would take and may not; its entry may try anew."""
+    if purpose == c.ENTRY_ORDER:
+        end_entry(w, leg)
+    else:
+        w[leg, c.X_SIDE] = 0
+    rest(w, leg)
 
 
 def first_met_ms(w: Any, exchange: int, series: int) -> int:
@@ -124,7 +147,7 @@ def end_entry(w: Any, leg: int) -> None:
 
 def rest(w: Any, leg: int) -> None:
     """Bring a leg to rest where it is flat: whatever was to end it has ended."""
-    if w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0:
+    if w[leg, c.LOTS] == 0 and w[leg, c.E_SIDE] == 0 and w[leg, c.LEFT] == 0:
         w[leg, c.EXIT_REASON] = 0
 
 
@@ -141,11 +164,13 @@ def fill_entry(w: Any, f: Any, fills: Any, leg: int, ticks: int, maker: int, ts_
         bought = affordable_on_margin(money, ticks, unit, rate, w[exchange, c.LEVERAGE])
         if bought < lots:
             lots = bought
-            if cost(lots, ticks, unit, -1) < w[exchange, c.MIN_NOTIONAL]:
+            if cost(lots, ticks, unit, -1) < w[exchange, c.MIN_NOTIONAL] or w[leg, c.FORCE] == c.FOK:
                 lots = 0
     created_ms = w[leg, c.E_CREATED_MS]
     end_entry(w, leg)
     if lots > 0:
+        if w[leg, c.LEFT] != 0:
+            w[leg, c.LEFT] -= side * lots
         cash = cost(lots, ticks, unit, side)
         charge = fee(cash, rate)
         book(w, leg, side, lots, cash, charge)
@@ -260,6 +285,7 @@ def shrink(
     f[leg, c.ENTRY_PRICE] = float("nan")
     w[leg, c.LAST_EXIT] = EXIT_CODES[reason]
     w[leg, c.X_SIDE] = 0  # an exit that still worked has nothing left to reduce
+    w[leg, c.LEFT] = 0
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1  # the daemon cancels it once it hears of the exit
         w[c.RUN, c.STALE_ENTRIES] += 1

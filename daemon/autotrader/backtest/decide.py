@@ -27,6 +27,7 @@ from autotrader.core.jit import seldom
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
 from autotrader.execution.sizing import KELLY, entry_lots, kelly_stake, share_of
+from autotrader.execution.slicing import TWAP, WHOLE, lots_now
 from autotrader.market.fills import cost, fee, in_ticks, value
 from autotrader.risk.limits import NONE, PASSED, Bounds, Sight, broken
 
@@ -62,7 +63,8 @@ def share(w: Any, f: Any, leg: int) -> int:
 def consider(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> None:
     """Compare what a step wants of a leg with what the leg has, and stage the difference."""
     if f[leg, c.TARGET] == 0.0:
-        if (w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0) and w[leg, c.EXIT_REASON] == 0:
+        under_way = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.LEFT] != 0
+        if under_way and w[leg, c.EXIT_REASON] == 0:
             leave(w, f, staged, recent, leg, EXIT)
     elif w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]:
         _enter(w, f, staged, recent, leg, atr)
@@ -80,12 +82,22 @@ def _enter(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> No
         _reduce_to(w, f, staged, recent, leg, wanted)
         return
     side = 1 if change > 0 else -1
-    if not allowed(w, f, recent, leg, side, abs(change), ticks, ticks):
+    first = _lots_now(w, leg, abs(change), abs(change), 0)
+    if not allowed(w, f, recent, leg, side, first, ticks, ticks):
         return
-    w[leg, c.FIRST_SENT_MS] = w[c.RUN, c.NOW_MS]
+    w[leg, c.FIRST_SENT_MS], w[leg, c.ALL_LOTS] = w[c.RUN, c.NOW_MS], abs(change)
+    w[leg, c.LEFT], w[leg, c.CHASES] = change * w[leg, c.PERSISTS], 0
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1
-    stage(w, staged, recent, leg, c.ENTRY_ORDER, side, abs(change), ticks if w[leg, c.BY_LIMIT] == 1 else 0, 0)
+    stage(w, staged, recent, leg, c.ENTRY_ORDER, side, first, ticks if w[leg, c.BY_LIMIT] == 1 else 0, 0)
+
+
+def _lots_now(w: Any, leg: int, all_lots: int, left: int, passed_ms: int) -> int:
+    """Return how many of the lots that have not filled are to work now (see `execution.slicing`)."""
+    return lots_now(
+        w[leg, c.SLICING], max(all_lots, left), left, w[leg, c.SHOW], w[leg, c.SLICES], passed_ms, w[leg, c.TIMEOUT_MS],
+        w[w[leg, c.OWN], c.LENGTH_MS],
+    )  # fmt: skip
 
 
 def _sized(w: Any, f: Any, leg: int, ticks: int, atr: float) -> int:
@@ -383,13 +395,14 @@ def _order(w: Any, f: Any, staged: Any, recent: Any, slot: int, leg: int) -> Non
 def leave(w: Any, f: Any, staged: Any, recent: Any, leg: int, reason: int) -> None:
     """Begin to take a leg flat, for a reason."""
     if w[leg, c.EXIT_REASON] == 0:
-        w[leg, c.FIRST_SENT_MS] = w[c.RUN, c.NOW_MS]
+        w[leg, c.FIRST_SENT_MS], w[leg, c.ALL_LOTS] = w[c.RUN, c.NOW_MS], abs(w[leg, c.LOTS])
     w[leg, c.EXIT_REASON] = reason
     go_out(w, f, staged, recent, leg)
 
 
 def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     """Stage what takes a leg flat from where it is: no entry, and one exit over all that it holds."""
+    w[leg, c.LEFT] = 0
     if w[leg, c.E_SIDE] != 0:
         w[leg, c.CANCEL_ENTRY] = 1
         note(w, staged, leg)
@@ -402,18 +415,26 @@ def go_out(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
         if w[leg, c.X_SIDE] != 0:
             w[leg, c.CANCEL_EXIT] = 1
             note(w, staged, leg)
+        if w[leg, c.IS_STAGED] == 0 and w[leg, c.SLOT_ORDERS] == 0:
+            rest(w, leg)
         return
     reason = w[leg, c.EXIT_REASON]
-    urgent = IS_URGENT[reason] == 1 or w[leg, c.BY_LIMIT] == 0 or timed_out(w, leg)
-    ticks = 0 if urgent else last_ticks(f, w[leg, c.INSTRUMENT])
+    sliced = w[leg, c.SLICING] != WHOLE
+    urgent = IS_URGENT[reason] == 1 or (w[leg, c.BY_LIMIT] == 0 and not sliced) or timed_out(w, leg)
+    ticks = 0 if urgent or w[leg, c.BY_LIMIT] == 0 else last_ticks(f, w[leg, c.INSTRUMENT])
+    lots = abs(held)
+    if sliced and not urgent:
+        lots = _lots_now(w, leg, w[leg, c.ALL_LOTS], lots, w[c.RUN, c.NOW_MS] - w[leg, c.FIRST_SENT_MS])
+        if lots == 0:
+            return  # no slice is due
     if w[leg, c.N_SIDE] != 0:
-        if w[leg, c.N_TICKS] == ticks and w[leg, c.N_LOTS] >= abs(held):
+        if w[leg, c.N_TICKS] == ticks and w[leg, c.N_LOTS] >= lots:
             return
-    elif w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] == ticks and w[leg, c.X_LOTS] >= abs(held):
+    elif w[leg, c.X_SIDE] != 0 and w[leg, c.X_TICKS] == ticks and w[leg, c.X_LOTS] >= lots:
         return
     if w[leg, c.X_SIDE] != 0:
         w[leg, c.CANCEL_EXIT] = 1
-    stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, abs(held), ticks, reason)
+    stage(w, staged, recent, leg, c.EXIT_ORDER, -1 if held > 0 else 1, lots, ticks, reason)
 
 
 def timed_out(w: Any, leg: int) -> bool:
@@ -427,6 +448,7 @@ def _reduce_to(w: Any, f: Any, staged: Any, recent: Any, leg: int, wanted: int) 
     if wanted == 0 or (wanted > 0) != (held > 0):
         leave(w, f, staged, recent, leg, EXIT)
     elif abs(held) > abs(wanted) and w[leg, c.EXIT_REASON] == 0:  # what is on its way out goes on
+        w[leg, c.LEFT] = 0
         if w[leg, c.E_SIDE] != 0:
             w[leg, c.CANCEL_ENTRY] = 1
         if w[leg, c.X_SIDE] != 0:
@@ -445,20 +467,41 @@ def look_after(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
         and now_ms - w[leg, c.OPENED_MS] >= w[leg, c.MAX_HOLDING_MS]
     ):
         leave(w, f, staged, recent, leg, MAX_HOLDING)
-    elif (
-        w[leg, c.E_SIDE] != 0 and w[leg, c.N_SIDE] == 0 and w[leg, c.E_CREATED_MS] < now_ms and w[leg, c.BY_LIMIT] == 1
-    ):
-        _chase(w, f, staged, recent, leg)
+    elif (w[leg, c.BY_LIMIT] == 1 or w[leg, c.SLICING] != WHOLE) and w[leg, c.N_SIDE] == 0:
+        works = w[leg, c.E_SIDE] != 0
+        if (works and w[leg, c.E_CREATED_MS] < now_ms) or (not works and w[leg, c.LEFT] != 0):
+            _chase(w, f, staged, recent, leg)
 
 
 def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     ticks = last_ticks(f, w[leg, c.INSTRUMENT])
-    if not timed_out(w, leg) and w[leg, c.E_TICKS] == ticks:
+    works, over = w[leg, c.E_SIDE] != 0, timed_out(w, leg)
+    sliced = w[leg, c.SLICING]
+    left, passed_ms = abs(w[leg, c.LEFT]), w[c.RUN, c.NOW_MS] - w[leg, c.FIRST_SENT_MS]
+    now_lots = _lots_now(w, leg, w[leg, c.ALL_LOTS], left, passed_ms)
+    if sliced == TWAP and not over:
+        least = w[w[leg, c.LEG_EXCHANGE], c.MIN_NOTIONAL]
+        short = value(now_lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT]) < least
+        if short or now_lots <= (w[leg, c.E_LOTS] if works else 0):
+            return
+    spent = 0 <= w[leg, c.CHASE] <= w[leg, c.CHASES]
+    if works and not over and sliced != TWAP and (w[leg, c.E_TICKS] == ticks or spent):
         return
-    w[leg, c.CANCEL_ENTRY] = 1
-    note(w, staged, leg)
-    if not timed_out(w, leg) and allowed(w, f, recent, leg, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, ticks):
-        stage(w, staged, recent, leg, c.ENTRY_ORDER, w[leg, c.E_SIDE], w[leg, c.E_LOTS], ticks, 0)
+    side, lots = w[leg, c.E_SIDE], w[leg, c.E_LOTS]
+    if works:
+        w[leg, c.CANCEL_ENTRY] = 1
+        note(w, staged, leg)
+    else:
+        side, lots = 1 if w[leg, c.LEFT] > 0 else -1, left
+    if sliced != WHOLE:
+        lots = now_lots
+    if not over and not spent and allowed(w, f, recent, leg, side, lots, ticks, ticks):
+        w[leg, c.CHASES] += 1
+        stage(w, staged, recent, leg, c.ENTRY_ORDER, side, lots, ticks if w[leg, c.BY_LIMIT] == 1 else 0, 0)
+        return
+    w[leg, c.LEFT] = 0
+    if not works:
+        rest(w, leg)
 
 
 def leave_all(w: Any, f: Any, staged: Any, recent: Any, row: int) -> None:
@@ -467,5 +510,6 @@ def leave_all(w: Any, f: Any, staged: Any, recent: Any, row: int) -> None:
         if row != c.RUN and w[leg, c.STRATEGY] != row:
             continue
         works = w[leg, c.E_SIDE] != 0 or w[leg, c.X_SIDE] != 0 or w[leg, c.N_SIDE] != 0 or w[leg, c.SLOT_ORDERS] != 0
+        works = works or w[leg, c.LEFT] != 0
         if w[leg, c.LOTS] != 0 or works:
             leave(w, f, staged, recent, leg, BREACH)

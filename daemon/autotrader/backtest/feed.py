@@ -40,7 +40,7 @@ def wake(
     step(w, f, features, bids, asks, whole, floats, const_whole, const_floats, part, event, about)
     for leg in range(first, last):
         wants = f[leg, c.TARGET] != 0.0
-        has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0
+        has = w[leg, c.LOTS] != 0 or w[leg, c.E_SIDE] != 0 or w[leg, c.LEFT] != 0
         says = w[leg, c.WANT_ID] != 0 or w[part, c.PART_SLOTS] == 0  # else what is held came of slots
         leaves = not wants and has and w[leg, c.EXIT_REASON] == 0 and says
         if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or leaves:
@@ -105,7 +105,7 @@ def care(w: Any, f: Any, lists: Any, staged: Any, recent: Any, series: int) -> N
     """Go on with what the legs have under way whose bar has closed, or whose event came."""
     for place in range(w[series, c.FIRST_OWNED], w[series, c.FIRST_OWNED] + w[series, c.OWNED]):
         leg = leg_at(w, lists, place)
-        resting = w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1
+        resting = (w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1) or w[leg, c.LEFT] != 0
         held = w[leg, c.LOTS] != 0 and w[leg, c.MAX_HOLDING_MS] > 0
         if w[leg, c.EXIT_REASON] != 0 or resting or held:
             cared(w, f, staged, recent, leg)
@@ -171,7 +171,7 @@ def glide(w: Any, f: Any, lists: Any, bars: Any, bids: Any, asks: Any) -> None:
     lots = w[leg, c.LOTS]
     if w[leg, c.EXIT_REASON] != 0 or (lots != 0 and (w[leg, c.TRAIL] > 0 or w[leg, c.MAX_HOLDING_MS] > 0)):
         return
-    if w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1:
+    if (w[leg, c.E_SIDE] != 0 and w[leg, c.BY_LIMIT] == 1) or w[leg, c.LEFT] != 0:
         return
     instrument, strategy = w[leg, c.INSTRUMENT], w[leg, c.STRATEGY]
     per_price = f[instrument, c.PER_PRICE]

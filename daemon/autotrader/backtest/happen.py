@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.meet import end_position, fill_order, held_of, order_at, reached, requiet
+from autotrader.backtest.meet import (
+    drop_order,
+    end_position,
+    fill_order,
+    force_of,
+    held_of,
+    order_at,
+    reached,
+    requiet,
+)
 from autotrader.backtest.slots import reband
 from autotrader.core.memory import real_at, whole_at
 from autotrader.market.fills import NO_EXIT, crosses, exit_limit, limit_in_bar, moved_best, rest_of_bar, slipped
@@ -86,7 +95,10 @@ def _take(
         if w[leg, c.MATCH] == series and from_ms <= now_ms:
             price = buy if side > 0 else sell
             if limit > 0 and not crosses(side, limit, price):
-                _rest(w, row, purpose)
+                if force_of(w, row, purpose) != c.GTC:
+                    drop_order(w, row, purpose)
+                else:
+                    _rest(w, row, purpose)
                 continue
             ticks = _paid(w, f, bars, series, price, side, _lots(w, row, purpose), limit)
             if limit == 0:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from autotrader.backtest import world as c
-from autotrader.backtest.book import fill_entry, fill_exit
+from autotrader.backtest.book import fill_entry, fill_exit, lapse
 from autotrader.backtest.result import REASONS
-from autotrader.backtest.slots import expire_reducing, fill_slot
+from autotrader.backtest.slots import end_slot, expire_reducing, fill_slot
 from autotrader.execution.orders import Reason
 from autotrader.market.fills import (
     LIQUIDATION,
@@ -16,6 +16,7 @@ from autotrader.market.fills import (
     TAKE_PROFIT,
     TRAILING_STOP,
     Held,
+    crosses,
     exit_ticks,
     in_ticks,
     limit_at_open,
@@ -29,6 +30,7 @@ from autotrader.market.fills import (
     rest_of_bar,
     slipped,
 )
+from autotrader.strategies.contract import REFUSED
 
 BY_CODE = {
     NO_EXIT: Reason.EXIT,
@@ -126,6 +128,23 @@ def fill_order(
         requiet(w, f, leg)
 
 
+def drop_order(w: Any, row: int, purpose: int) -> None:
+    """End an order that its terms let neither take nor rest."""
+    if purpose == c.SLOT_ORDER:
+        end_slot(w, row, REFUSED)
+    else:
+        lapse(w, row, purpose)
+
+
+def force_of(w: Any, row: int, purpose: int) -> int:
+    """Return how long a limit order is in force; those by slot rest."""
+    return c.GTC if purpose == c.SLOT_ORDER else int(w[row, c.FORCE])
+
+
+def _only_makes(w: Any, row: int, purpose: int) -> bool:
+    return bool(w[row, c.W_POST_ONLY if purpose == c.SLOT_ORDER else c.POST_ONLY] == 1)
+
+
 def open_bars(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, opens: Any) -> None:
     """Let the bars that open now meet orders, then the exits that their opens passed.
 
@@ -142,7 +161,15 @@ def open_bars(w: Any, f: Any, queue: Any, fills: Any, trades: Any, losses: Any, 
         series = w[leg, c.MATCH]
         if w[series, c.OPENED_AT_MS] == now_ms and from_ms <= now_ms:
             price = in_ticks(opens[series - w[c.RUN, c.FIRST_SERIES]], f[w[leg, c.INSTRUMENT], c.PER_PRICE])
-            if limit == 0 or limit_at_open(side, limit, price):
+            force = force_of(w, row, purpose)
+            if limit > 0 and _only_makes(w, row, purpose):
+                if limit_at_open(side, limit, price):
+                    drop_order(w, row, purpose)
+                continue  # what rests at its first open takes at no later one
+            if limit > 0 and force != c.GTC and not crosses(side, limit, price):
+                drop_order(w, row, purpose)
+                continue
+            if limit == 0 or force != c.GTC or limit_at_open(side, limit, price):
                 ticks = slipped(float(price), side, w[w[leg, c.LEG_EXCHANGE], c.SLIPPAGE]) if limit == 0 else price
                 fill_order(w, f, fills, trades, losses, row, purpose, ticks, 0, now_ms)
                 continue

@@ -21,6 +21,7 @@ from autotrader.market.fills import (
     margin,
     part_of,
     slipped,
+    would_take,
 )
 from autotrader.market.queue import NOT_JOINED
 from autotrader.strategies.contract import FILLED, FREE, REFUSED, RESTING, SENT
@@ -129,8 +130,10 @@ def submit_slot(w: Any, f: Any, queue: Any, slot: int) -> None:
     unit = w[instrument, c.UNIT]
     last = met_last(w, f, series, instrument, side)
     expected = ticks if ticks > 0 else slipped(float(last), side, w[exchange, c.SLIPPAGE])
-    taking = takes(w, f, series, instrument, side, ticks)
-    refused = not fits(lots, expected, unit) or (taking == 1 and w[slot, c.W_POST_ONLY] == 1)
+    post_only = w[slot, c.W_POST_ONLY] == 1
+    taking = 0 if post_only else takes(w, f, series, instrument, side, ticks)
+    refused = not fits(lots, expected, unit) or (post_only and ticks == 0)
+    refused = refused or (post_only and would_take(side, ticks, last, w[series, c.QUOTED]))
     reserved = 0
     if w[slot, c.O_REDUCES] == 0 and not refused:
         bare = cost(lots, expected if ticks > 0 else last, unit, side)

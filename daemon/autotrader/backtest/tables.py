@@ -26,6 +26,8 @@ from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 
 NO_GUARD = Guard()
 ORDERS_PER_MINUTE = Bounds._fields.index("orders_per_minute")
+FORCES = ("gtc", "ioc", "fok")
+QUOTED = frozenset({"quotes", "book"})
 
 
 class Tables(NamedTuple):
@@ -161,7 +163,7 @@ def _series_rows(plan: Plan, w: Ints, places: Mapping[str, int]) -> Ints:
     lists = [at_leg + number for number in told]
     for stream in plan.streams:
         row = w[rows[stream.key]]
-        row[c.LENGTH_MS] = timeframe_ms(stream.key.timeframe)
+        row[c.LENGTH_MS], row[c.QUOTED] = timeframe_ms(stream.key.timeframe), int(stream.key.timeframe in QUOTED)
         if len(stream.bars.ts):
             row[c.OPENED] = int(stream.opened)
         key = (stream.key.exchange, stream.key.symbol)
@@ -277,7 +279,10 @@ def _write_leg(row: Ints, params: StrategyParams, size: Size, columns: Sequence[
     row[c.CAN_END] = int(guarded or row[c.MAY_SHORT])
     row[c.MAX_HOLDING_MS] = params.exits.max_holding or 0
     policy: Policy = declared_policy(params)
-    row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.kind == "limit"), policy.timeout_ms
+    row[c.BY_LIMIT], row[c.TIMEOUT_MS] = int(policy.rests), policy.timeout_ms
+    row[c.SLICING], row[c.SHOW], row[c.SLICES] = policy.slicing, policy.show, policy.slices
+    row[c.PERSISTS], row[c.POST_ONLY] = int(policy.persists), int(policy.post_only)
+    row[c.CHASE], row[c.FORCE] = policy.chase, FORCES.index(policy.force)
     row[c.COLUMNS] = len(columns)
     row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
 

@@ -99,6 +99,7 @@ class Witness:
             (decide.go_out, self._go_out),
             (book.submit, self._submit),
             (book.end_entry, self._end_entry),
+            (book.lapse, self._lapse),
             (book.fill_entry, self._fill_entry),
             (book.fill_exit, self._fill_exit),
             (book.record_fill, self._record_fill),
@@ -229,6 +230,17 @@ class Witness:
         call(w, leg)
         self._rest(w, leg)
 
+    def _lapse(self, call: Callable[..., Any], w: Any, leg: int, purpose: int) -> None:
+        own, _ = self._leg(w, leg)
+        if purpose == c.ENTRY_ORDER:
+            _end(own.entry, OrderState.EXPIRED, w)
+            own.entry = None
+        else:
+            _end(own.exit, OrderState.EXPIRED, w)
+            own.exit = None
+        call(w, leg, purpose)
+        self._rest(w, leg)
+
     def _fill_entry(self, call: Callable[..., Any], w: Any, f: Any, fills: Any, leg: int, *rest: Any) -> None:
         own, _ = self._leg(w, leg)
         self._filling = True
@@ -260,7 +272,7 @@ class Witness:
     def _rest(self, w: Any, leg: int) -> None:
         """End the guard of a leg that is flat and has no entry at work."""
         own, _ = self._leg(w, leg)
-        idle = w[leg, c.LOTS] == 0 and own.entry is None and own.staged is None
+        idle = w[leg, c.LOTS] == 0 and own.entry is None and own.staged is None and w[leg, c.LEFT] == 0
         if idle and own.guard is not None and own.guard.state == OrderState.ARMED:
             _end(own.guard, OrderState.CANCELED, w)
 

@@ -55,8 +55,8 @@ UNIT, FUNDING_AT, FUNDING_STOP, SEEN = range(4)
 # that RUNS_AHEAD may have its cursor beyond the present moment: nothing happens at the bars between.
 # Series with equal times share a CLOCK, the first of them. Its MARKED bars have closed, the next one does at MARK_MS.
 # A feed of events is a series whose bars have no length. What a book shows that fills orders lies in BOOK_COLUMNS of
-# the columns of bars, from BOOK_OF on; 0 where no book does.
-LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, MARKED, MARK_MS = range(8)
+# the columns of bars, from BOOK_OF on; 0 where no book does. QUOTED is 1 where bid and ask are told.
+LENGTH_MS, CURSOR, READY, ROWS, OPENED, OPENED_AT_MS, MARKED, MARK_MS, QUOTED = range(9)
 
 # a strategy ---------------------------------------------------------------------------------------------------------
 # Its own limits lie in the columns of those of the run, from HAS_LIMITS on, and so does when they LOCKED it.
@@ -83,11 +83,14 @@ WAKE_MS, LAST_LEG, DEPTH, FILLED, FILLED_LEG, MOVED, BOOK_AT = range(7)
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
     FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
     LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY, E_AHEAD, X_AHEAD, OPEN_LEG,
-) = range(74)  # fmt: skip
-_LEG_WIDTH = 74
+    LEFT, CHASES, PERSISTS, POST_ONLY, CHASE, FORCE, ALL_LOTS, SLICING, SHOW, SLICES,
+) = range(84)  # fmt: skip
+_LEG_WIDTH = 84
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 # It sees LEVELS of each side, from LEVELS_AT on; LEVELS_OF is the place of its recorded bids among the columns of bars.
-# AHEAD is what stands before an order in the queue of a book (see `market.queue`).
+# AHEAD is what stands before an order in the queue of a book (see `market.queue`). LEFT are the signed lots that an
+# entry still tries to get where its policy PERSISTS (see `execution.leg`). FORCE is GTC, IOC or FOK.
+# ALL_LOTS are those of an entry, or an exit, that is sent in slices (see `execution.slicing`).
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 # What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order
@@ -163,6 +166,9 @@ TRADE_WIDTH, FILL_WIDTH, QUEUE_WIDTH = len(TRADE_COLUMNS), len(FILL_COLUMNS), 3
 
 BAR_COLUMNS = 5
 """What the loop sees of a bar: ts, open, high, low, close."""
+
+GTC, IOC, FOK = range(3)
+"""How long a limit order is in force."""
 
 ENTRY_ORDER, EXIT_ORDER, GUARD_ORDER, SLOT_ORDER = range(4)
 """The purpose of an order."""

@@ -97,11 +97,7 @@ class Exits(Declared):
 
 class _Execution(Declared):
     planned: ClassVar[Mapping[str, str]] = {
-        "kind: twap": "sliced execution comes later",
-        "kind: vwap": "sliced execution comes later",
-        "kind: iceberg": "sliced execution comes later",
-        "post_only": "it comes with live trading",
-        "chase": "it comes with live trading",
+        "kind: vwap": "slices that follow the volume come later; kind: twap spreads them evenly",
     }
 
 
@@ -111,11 +107,47 @@ class MarketExecution(_Execution):
 
 class LimitExecution(_Execution):
     kind: Literal["limit"] = Field(description="Rest at the decision's price, repriced each bar.")
+    post_only: bool = Field(
+        default=False, description="Never take: an order that would take is refused, and tried again at the next look."
+    )
+    chase: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="How often at most an unfilled entry moves to the new price; 0 never; else no bound."
+    )
     timeout: DurationMs = Field(default=30_000, description="How long an entry is tried, as 30s.")
+    time_in_force: Literal["gtc", "ioc", "fok"] = Field(
+        default="gtc",
+        description="gtc rests; ioc takes what is there at once and drops the rest; fok takes all at once or nothing.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> LimitExecution:
+        if self.time_in_force == "gtc":
+            return self
+        for key, given in (("post_only", self.post_only), ("chase", self.chase is not None)):
+            if given:
+                message = f"'{key}' and time_in_force: {self.time_in_force} exclude each other"
+                raise trouble(message, "an order that fills at once or ends never rests; keep one of them", at=(key,))
+        return self
+
+
+class IcebergExecution(_Execution):
+    kind: Literal["iceberg"] = Field(description="Rest at the decision's price, a part after the other.")
+    show: Share = Field(description="How much of the whole is shown at once, as 10%.")
+    timeout: DurationMs = Field(default=3_600_000, description="How long an entry is tried, as 1h.")
+
+
+class TwapExecution(_Execution):
+    kind: Literal["twap"] = Field(description="Take what the market offers in equal slices, spread over a time.")
+    over: DurationMs = Field(description="The time from the first slice until what is left of an entry is dropped.")
+    slices: int = Field(ge=2, le=1000, description="How many slices.")
 
 
 Execution = Annotated[
-    Annotated[MarketExecution, Tag("market")] | Annotated[LimitExecution, Tag("limit")], Discriminator(kind_of)
+    Annotated[MarketExecution, Tag("market")]
+    | Annotated[LimitExecution, Tag("limit")]
+    | Annotated[IcebergExecution, Tag("iceberg")]
+    | Annotated[TwapExecution, Tag("twap")],
+    Discriminator(kind_of),
 ]
 
 

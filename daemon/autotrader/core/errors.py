@@ -103,6 +103,10 @@ class OrderRejected(VenueError):
         super().__init__(reason)
 
 
+class WouldTake(OrderRejected):
+    """Raised when a venue refused a post-only order because it would have taken; at another price it may rest."""
+
+
 class UnknownOrder(VenueError):
     """Raised when the venue does not know a client order id."""
 

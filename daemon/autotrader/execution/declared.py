@@ -10,10 +10,11 @@ from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
 from autotrader.config.strategy import Legs, StrategyParams
 from autotrader.core.units import Money
-from autotrader.execution.leg import Policy
+from autotrader.execution.leg import NO_BOUND, Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Kelly, Size
 from autotrader.execution.together import Terms
+from autotrader.market.fills import scaled
 from autotrader.risk.limits import Cap, Cooldown, Limits
 
 ATR = "size:atr"
@@ -82,7 +83,15 @@ def _cap(value: Any, currency: str) -> Cap | None:
 def declared_policy(params: StrategyParams) -> Policy:
     """Return how a strategy's orders are sent."""
     execution = params.execution
-    return Policy(execution.kind, execution.timeout if execution.kind == "limit" else 0)
+    match execution.kind:
+        case "market":
+            return Policy()
+        case "iceberg":
+            return Policy(execution.kind, execution.timeout, show=scaled(execution.show))
+        case "twap":
+            return Policy(execution.kind, execution.over, slices=execution.slices)
+    chase = NO_BOUND if execution.chase is None else execution.chase
+    return Policy(execution.kind, execution.timeout, execution.post_only, chase, execution.time_in_force)
 
 
 def declared_guard(params: StrategyParams) -> Guard:

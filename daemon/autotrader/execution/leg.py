@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from autotrader.execution.ledger import Position
 from autotrader.execution.order_state import WORKING as WORKING_STATES
-from autotrader.execution.orders import Guard, Order, Reason
+from autotrader.execution.orders import Guard, Order, Reason, TimeInForce
+from autotrader.execution.slicing import SLICINGS, WHOLE, lots_now
 from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import (
     BY_COMMAND,
@@ -29,11 +30,40 @@ REMOVED = "removed:"
 """What the owner of a position is called when its strategy's file is gone."""
 
 
+NO_BOUND = -1
+"""Of how often an entry may be moved."""
+
+
 class Policy(NamedTuple):
-    """How a leg's orders are sent: `kind` market or limit, `timeout_ms` until an unfilled one ends (0: never)."""
+    """How a leg's orders are sent: `kind` market, limit, iceberg or twap.
+
+    `timeout_ms` is the time until an unfilled one ends (0: never).
+    `chase` is how often at most an entry is moved to a new price. `force` is gtc, ioc or fok. Of an iceberg `show`, a
+    part of RATE, works at once; a twap is sent in so many `slices` over its timeout.
+    """
 
     kind: str = "market"
     timeout_ms: int = 0
+    post_only: bool = False
+    chase: int = NO_BOUND
+    force: TimeInForce = "gtc"
+    show: int = 0
+    slices: int = 0
+
+    @property
+    def slicing(self) -> int:
+        """How it is sliced, in the words of `execution.slicing`."""
+        return SLICINGS.get(self.kind, WHOLE)
+
+    @property
+    def rests(self) -> bool:
+        """Whether its orders have a price at which they rest."""
+        return self.kind in {"limit", "iceberg"}
+
+    @property
+    def persists(self) -> bool:
+        """Whether an entry goes on while no order works for it: the next look sends another."""
+        return self.post_only or self.slicing != WHOLE
 
 
 @dataclass(slots=True)
@@ -42,10 +72,12 @@ class Leg:
 
     `target` is the signed amount that the current entry was sized to, `exposure` the share it was sized from. `group`
     names the entry, or the slots' position, from flat to flat, `sent` counts its orders. `first_sent_ms` is when the
-    entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `slots` holds the
-    orders that slots asked for, working or not, as they were last told. `filled` is the newest fill that no step has
-    been woken by, 0 for none. `best` is the best price, in ticks, that the position has seen up to `watched_ms`, the
-    market's time: kept where the daemon itself guards it, 0 before anything was seen.
+    entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `left` is the
+    signed amount that an entry still tries to get where its policy persists, `chases` how often it was moved; `whole`
+    is the size of the entry, or later the exit, that is sent in slices, looked at each `look_ms` (0: all the time).
+    `slots` holds the orders that slots asked for, working or not, as they were last told. `filled` is the newest fill
+    that no step has been woken by, 0 for none. `best` is the best price, in ticks, that the position has seen up to
+    `watched_ms`, the market's time: kept where the daemon itself guards it, 0 before anything was seen.
     """
 
     owner: str
@@ -63,6 +95,10 @@ class Leg:
     entry_id: int = 0
     exposure: float = 0.0
     target: Decimal = ZERO
+    left: Decimal = ZERO
+    whole: Decimal = ZERO
+    chases: int = 0
+    look_ms: int = 0
     sent: int = 0
     first_sent_ms: int = 0
     exit_reason: str = ""
@@ -82,7 +118,7 @@ class Leg:
     @property
     def entry_state(self) -> int:
         """How the entry under `entry_id` fares, in the words of the strategy contract."""
-        if any(order.purpose == "entry" for order in self.orders.values()):
+        if self.enters:
             return WORKING
         if self.position.amount:
             return HELD
@@ -92,6 +128,28 @@ class Leg:
     def guarded(self) -> bool:
         """Whether a position is held that protective exits guard: what slots built has none."""
         return bool(self.position.amount and self.entry_id and self.guard != Guard())
+
+    @property
+    def enters(self) -> bool:
+        """Whether an entry is under way: an order works for it, or the next look sends one."""
+        return bool(self.left) or any(order.purpose == "entry" for order in self.orders.values())
+
+    def now(self, left: Decimal, now_ms: int) -> Decimal:
+        """Return how much of an unsigned amount that has not filled is to work now, of slices in whole lots."""
+        policy, rules = self.policy, self.instrument
+        if policy.slicing == WHOLE:
+            return left
+        whole, passed_ms = rules.lots(max(self.whole, left)), now_ms - self.first_sent_ms
+        times = passed_ms, policy.timeout_ms, self.look_ms
+        return rules.amount(lots_now(policy.slicing, whole, rules.lots(left), policy.show, policy.slices, *times))
+
+    def first_slice(self, whole: Decimal) -> Decimal:
+        """Return how much of an unsigned amount is sent at first."""
+        policy, rules = self.policy, self.instrument
+        if policy.slicing == WHOLE:
+            return whole
+        lots, times = rules.lots(whole), (0, policy.timeout_ms, self.look_ms)
+        return rules.amount(lots_now(policy.slicing, lots, lots, policy.show, policy.slices, *times))
 
     def working(self, purpose: str) -> list[Order]:
         """Return the orders of a purpose that may still fill."""
@@ -123,6 +181,10 @@ class Leg:
             "entry_id": self.entry_id,
             "exposure": self.exposure,
             "target": str(self.target),
+            "left": str(self.left),
+            "whole": str(self.whole),
+            "chases": self.chases,
+            "look_ms": self.look_ms,
             "sent": self.sent,
             "first_sent_ms": self.first_sent_ms,
             "exit_reason": self.exit_reason,
@@ -140,8 +202,9 @@ class Leg:
         """Return the leg that `plain` and its position describe."""
         values = dict(rest)
         guard = Guard._make(None if value is None else Decimal(value) for value in values.pop("guard"))
-        policy = Policy._make(values.pop("policy"))
-        target = Decimal(values.pop("target"))
+        policy = Policy(*values.pop("policy"))
+        target, left = Decimal(values.pop("target")), Decimal(values.pop("left", 0))
+        whole = Decimal(values.pop("whole", 0))
         return cls(
             owner=owner,
             exchange=exchange,
@@ -151,6 +214,8 @@ class Leg:
             guard=guard,
             policy=policy,
             target=target,
+            left=left,
+            whole=whole,
             **values,
         )
 

@@ -15,6 +15,9 @@ ADDING = frozenset({"entry", "slot"})
 """The purposes of orders that may add to a position: they take money and room under the limits while they work."""
 
 
+TimeInForce = Literal["gtc", "ioc", "fok"]
+
+
 class Guard(NamedTuple):
     """Protective exits of one entry, each a fraction of its fill price (0.02 is 2 %), or None."""
 
@@ -47,7 +50,8 @@ class OrderRequest(NamedTuple):
     group's position from its first fill on and reports the guard's exit under the client id `guard_id`.
     `decided_ms` is the market time of the decision; `resolution` the timeframe of the bars, or the feed, that decides
     the fill where the venue simulates. `price` is None for a market order. A `post_only` order is refused where it
-    would take. One with a `stop_price` waits at the venue until the market touches that, and is sent to it only then.
+    would take. A limit order whose `time_in_force` is ioc takes what is there at once and drops the rest; fok takes all
+    of it or nothing. One with a `stop_price` waits at the venue until the market touches that, and is sent only then.
     """
 
     client_id: str
@@ -61,6 +65,7 @@ class OrderRequest(NamedTuple):
     decided_ms: int
     resolution: str
     post_only: bool = False
+    time_in_force: TimeInForce = "gtc"
     guard: Guard | None = None
     guard_id: str = ""
     stop_price: Decimal | None = None

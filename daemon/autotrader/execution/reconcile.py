@@ -9,8 +9,9 @@ from collections.abc import Container
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.execution.leg import Leg
-from autotrader.execution.orders import BUY, SELL, Reason
+from autotrader.execution.leg import NO_BOUND, Leg, Policy
+from autotrader.execution.orders import BUY, SELL, Reason, TimeInForce
+from autotrader.execution.slicing import ICEBERG, TWAP, WHOLE
 
 ZERO = Decimal(0)
 
@@ -25,13 +26,15 @@ class Place(NamedTuple):
     reason: str
     post_only: bool = False
     after: str = ""
+    force: TimeInForce = "gtc"
 
 
 class Steps(NamedTuple):
-    """What closes the difference: cancel these client ids first, then place this."""
+    """What closes the difference: cancel these client ids first, then place this. `ends`: the entry is over."""
 
     cancel: tuple[str, ...] = ()
     place: Place | None = None
+    ends: bool = False
 
 
 NOTHING = Steps()
@@ -49,7 +52,8 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
     What else works may be entries, orders by slot, and a stop that rests at the exchange: there it reserves the coins.
 
     An exit is never abandoned: under a limit policy it is repriced at each close and becomes a market order after its
-    timeout. What is too little to be traded stays. `ending` names orders that are being canceled already.
+    timeout; one in slices ends so too. What is too little to be traded stays. `ending` names orders that are being
+    canceled already.
     """
     held = leg.position.amount
     amount = leg.instrument.tradable(abs(held), close)
@@ -60,28 +64,56 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
     if not amount:
         return Steps(entries + tuple(order.client_id for order in exits))
     urgent = leg.exit_reason in URGENT or leg.policy.kind == "market" or _timed_out(leg, now_ms)
-    price = None if urgent else leg.instrument.price(leg.instrument.ticks(close))
+    price = None if urgent or not leg.policy.rests else leg.instrument.price(leg.instrument.ticks(close))
+    if not urgent and leg.policy.slicing != WHOLE:
+        amount = leg.instrument.tradable(leg.now(abs(held), now_ms), close)
+        if not amount:
+            return Steps(entries)  # no slice is due
     if sum((order.remaining for order in exits if order.price == price), ZERO) >= amount:
         return Steps(entries + tuple(order.client_id for order in exits if order.price != price))
     side = SELL if held > 0 else BUY
-    return Steps(
-        entries + tuple(order.client_id for order in exits), Place("exit", side, amount, price, leg.exit_reason)
-    )
+    place = under(leg.policy, Place("exit", side, amount, price, leg.exit_reason))
+    return Steps(entries + tuple(order.client_id for order in exits), place)
+
+
+def under(policy: Policy, place: Place) -> Place:
+    """Return an order as a policy sends it; a market order has no terms."""
+    if place.price is None:
+        return place
+    return place._replace(post_only=policy.post_only, force=policy.force)
 
 
 def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:
-    """Return what a working limit entry needs at a close: to end with its timeout, or to move to the new price."""
-    orders = leg.working("entry")
-    if not orders or leg.policy.kind != "limit":
+    """Return what an entry needs at a look: to end with its time, to move to the new price, or its next slice.
+
+    It moves as often as its policy lets it. A post-only order that was refused moves too, whatever the price; one that
+    may not move again ends.
+    """
+    orders, policy = leg.working("entry"), leg.policy
+    if policy.kind == "market" or not leg.enters:
         return NOTHING
     cancel = tuple(order.client_id for order in orders)
     if _timed_out(leg, now_ms):
-        return Steps(cancel)
-    price = leg.instrument.price(leg.instrument.ticks(close))
-    if all(order.price == price for order in orders):
-        return NOTHING
+        return Steps(cancel, ends=True)
     missing = sum((order.remaining for order in orders), ZERO)
-    return Steps(cancel, Place("entry", orders[0].side, missing, price, Reason.ENTRY))
+    if policy.slicing == TWAP:
+        return _next_slice(leg, missing, cancel, close, now_ms)
+    price = leg.instrument.price(leg.instrument.ticks(close))
+    if orders and all(order.price == price for order in orders):
+        return NOTHING
+    if NO_BOUND < policy.chase <= leg.chases:
+        return NOTHING if orders else Steps(ends=True)
+    missing = leg.now(abs(leg.left), now_ms) if policy.slicing == ICEBERG else missing or abs(leg.left)
+    side = orders[0].side if orders else (BUY if leg.left > 0 else SELL)
+    return Steps(cancel, under(policy, Place("entry", side, missing, price, Reason.ENTRY)))
+
+
+def _next_slice(leg: Leg, working: Decimal, cancel: tuple[str, ...], close: Decimal, now_ms: int) -> Steps:
+    """Return the market order that a twap's schedule calls for; what is less than an exchange takes waits for more."""
+    amount, rules = leg.now(abs(leg.left), now_ms), leg.instrument
+    if amount <= working or amount < rules.min_amount or amount * close < rules.min_notional:
+        return NOTHING
+    return Steps(cancel, Place("entry", BUY if leg.left > 0 else SELL, amount, None, Reason.ENTRY))
 
 
 def _timed_out(leg: Leg, now_ms: int) -> bool:

@@ -178,6 +178,15 @@ def crosses(side: int, limit: int, price: int) -> bool:
     return price <= limit if side > 0 else price >= limit
 
 
+def would_take(side: int, limit: int, price: int, quoted: int) -> bool:
+    """Tell whether a post-only limit would take as it comes in, and is refused.
+
+    Where bid and ask are told (`quoted`), `price` is what its side is offered: at it an order takes. A last trade may
+    have been on either side: only a limit that is better than it surely takes.
+    """
+    return crosses(side, limit, price) if quoted else limit_at_open(side, limit, price)
+
+
 def rest_of_bar(side: int, filled: int, high: int, low: int, close: int) -> tuple[int, int, int]:
     """Return open, high and low of what surely follows a limit's fill inside a bar.
 

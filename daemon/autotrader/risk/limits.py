@@ -103,6 +103,11 @@ class Refusal(NamedTuple):
         whose = f" of {self.of}" if self.of else ""
         return f"{self.limit}{whose} is {self.bound}, this order would make it {self.value}"
 
+    def told(self, change: Decimal, price: Decimal | None) -> dict[str, str]:
+        """Return it as the journal keeps it, with the order that was refused: its signed amount, and its limit."""
+        side, shown = "buy" if change > 0 else "sell", "" if price is None else f"{price:f}"
+        return self._asdict() | {"side": side, "amount": f"{abs(change):f}", "price": shown}
+
 
 NAMES = (
     "",

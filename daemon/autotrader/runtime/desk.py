@@ -20,7 +20,7 @@ from autotrader.execution.ids import client_id, group_id, guard_id
 from autotrader.execution.ledger import Position, Trade, apply_fill, cash_flow, swept
 from autotrader.execution.leg import REMOVED, Leg, exit_code
 from autotrader.execution.order_state import DONE, OrderEvent, OrderState, advance
-from autotrader.execution.orders import ADDING, Fill, Guard, Order, Reason, VenueOrder
+from autotrader.execution.orders import ADDING, Fill, Guard, Order, Reason, TimeInForce, VenueOrder
 from autotrader.execution.reconcile import PROTECTIVE, Steps
 from autotrader.runtime.account import Account
 from autotrader.store.journal import Journal, LegRow
@@ -51,6 +51,7 @@ class Draft:
     guard_order: Order | None = None
     post_only: bool = False
     after: str = ""
+    force: TimeInForce = "gtc"
     filled: dict[str, Decimal] = field(default_factory=dict)
     behind: frozenset[str] = frozenset()
 
@@ -127,7 +128,7 @@ class Desk:
                 if place.purpose == "entry":
                     staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
             leg.sent += 1
-            staged.post_only, staged.after = place.post_only, place.after
+            staged.post_only, staged.after, staged.force = place.post_only, place.after, place.force
             staged.order = Order(
                 client_id(leg.group, _LETTERS[place.purpose], leg.sent),
                 "",
@@ -334,6 +335,7 @@ class Desk:
                 leg.best, leg.watched_ms = float(fill.price / leg.instrument.tick), fill.ts_ms
             if order.purpose == "stop" and order.group == leg.group:
                 leg.exit_reason = leg.exit_reason or reason
+            leg.left = _after_fill(leg.left, order, fill)
             self._record(leg, order, fill)
             self._rearm(leg, order)
             if trade is None and leg.position.out_amount and not leg.instrument.lots(abs(leg.position.amount)):
@@ -348,7 +350,7 @@ class Desk:
     def _close(self, leg: Leg, trade: Trade) -> None:
         """Write a closed trade, and end what is left of its entry."""
         self.journal.trade(trade, leg.owner, leg.exchange, leg.symbol, leg.group)
-        leg.last_exit = exit_code(trade.reason)
+        leg.last_exit, leg.left = exit_code(trade.reason), ZERO
         if rest := tuple(order.client_id for order in leg.working("entry")):
             self.drafts.append(Draft(leg, "exit", {"why": f"the entry ended: {trade.reason}"}, rest))
 
@@ -404,7 +406,7 @@ class Desk:
 
     def _rest(self, leg: Leg) -> None:
         """Bring a leg to rest where it is flat: the entry is over, and so is its guard."""
-        if leg.position.amount or leg.working("entry"):
+        if leg.position.amount or leg.enters:
             return
         ended, (leg.target, leg.exposure, leg.exit_reason) = leg.exit_reason, (ZERO, 0.0, "")
         row = self.journal.find_order(guard_id(leg.group)) if leg.group else None
@@ -412,8 +414,17 @@ class Desk:
             reason = ended if ended in PROTECTIVE else row.reason
             self.journal.order(row._replace(state=OrderState.CANCELED, reason=reason))
 
-    def conclude(self, leg: Leg, order: Order, event: OrderEvent, reason: str) -> None:
-        """Take in what a venue answered to an order; what became known of it meanwhile stays."""
+    def come_to_rest(self, leg: Leg) -> None:
+        """Bring a leg to rest that is flat and for which nothing works any more; it is saved with its draft."""
+        if not leg.orders and not leg.position.amount:
+            with self.journal.write(durable=False):
+                self._rest(leg)
+
+    def conclude(self, leg: Leg, order: Order, event: OrderEvent, reason: str, *, again: bool = False) -> None:
+        """Take in what a venue answered to an order; what became known of it meanwhile stays.
+
+        An entry that is refused is over, but with `again` where its policy persists: then the next look tries anew.
+        """
         known = self.journal.find_order(order.client_id) or order
         venue_id = order.venue_id or known.venue_id
         changed = known._replace(state=advance(known.state, event), venue_id=venue_id, reason=reason)
@@ -421,6 +432,8 @@ class Desk:
             self._count_reject(known, changed.state)
         self.unsettled.pop(order.client_id, None)
         refused = event in {OrderEvent.REJECT, OrderEvent.ABSENT}
+        if refused and order.purpose == "entry" and not again:
+            leg.left = ZERO
         with self.journal.write(durable=refused):
             self.journal.order(changed)
             leg.keep(changed)
@@ -450,3 +463,9 @@ class Desk:
         """Return every order that may still fill."""
         for leg in self.legs.values():
             yield from leg.orders.values()
+
+
+def _after_fill(left: Decimal, order: Order, fill: Fill) -> Decimal:
+    """Return what an entry still tries to get once one of its orders filled."""
+    after = left - fill.side * fill.amount if order.purpose == "entry" else left
+    return after if after * left > 0 else ZERO

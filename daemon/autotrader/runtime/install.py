@@ -8,8 +8,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
+from autotrader.core.units import timeframe_ms
 from autotrader.execution.declared import Rules
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import Guard, Reason
@@ -21,6 +23,8 @@ from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.warm import Prepared
 from autotrader.store.journal import StateRow
+
+ZERO = Decimal(0)
 
 
 @contextmanager
@@ -93,9 +97,12 @@ def retire(loop: TradingLoop, leg: Leg, fate: str, now_ms: int) -> None:
 
 
 def _cancel_entry(loop: TradingLoop, leg: Leg, now_ms: int) -> None:
-    leg.slots, leg.filled = {}, 0
+    under_way = bool(leg.left)
+    leg.slots, leg.filled, leg.left = {}, 0, ZERO
     if orders := tuple(order.client_id for order in (*leg.working("entry"), *leg.slotted())):
         loop.desk.draft(leg, Steps(orders), now_ms, "cancel", {"why": "the declaration changed"})
+    elif under_way:
+        loop.desk.come_to_rest(leg)
 
 
 def _seat(
@@ -122,6 +129,7 @@ def _seat(
                 "guard": strategy.guard,
                 "max_holding_ms": strategy.max_holding_ms,
                 "policy": strategy.policy,
+                "look_ms": 0 if loop.desk.venues[declared.exchange].remote else timeframe_ms(declared.feed.timeframe),
                 "on_remove": strategy.params.on_remove,
             }
             for slot, value in settings.items():

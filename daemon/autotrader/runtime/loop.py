@@ -257,7 +257,7 @@ class TradingLoop:
         legs = [
             leg
             for leg in account.legs.values()
-            if leg.position.amount or leg.orders or leg.exit_reason or leg.owner.startswith(REMOVED)
+            if leg.position.amount or leg.orders or leg.left or leg.exit_reason or leg.owner.startswith(REMOVED)
         ]
         self._exits = {key: one for key, one in self._exits.items() if key in self.desk.legs}
         due = [leg for leg in legs if self._exits.get(leg.key, (0, 0.0))[1] <= now_s and not self.sender.waits(leg)]
@@ -270,13 +270,13 @@ class TradingLoop:
                 if together.tend(self.trader, part, strategy.terms, max(account.market_ms, part.ts_ms)):
                     self.remember(strategy, part)
             for leg in due:
-                stuck = bool(leg.exit_reason) and not leg.working("exit")
+                stuck = bool(leg.exit_reason) and not leg.working("exit") and not leg.policy.slices
                 tries = self._exits.pop(leg.key, (0, 0.0))[0]
                 if stuck:
                     longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
                     self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, longest_s)
                 if self.desk.legs.get(leg.key) is leg:
-                    self._look_after(leg, account.market_ms)
+                    self._look_after(leg, max(account.market_ms, self.desk.venues[exchange].market_ms()))
             if self.desk.drafts or self._dirty:
                 await self.finish(account.market_ms, account)
 

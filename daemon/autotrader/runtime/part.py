@@ -233,7 +233,7 @@ class Part:
     def adopt_legs(self) -> None:
         """Want what the legs already hold: a State that starts anew keeps positions, entry ids and stops."""
         for index, leg in enumerate(self.legs):
-            if leg.position.amount or leg.working("entry"):
+            if leg.position.amount or leg.enters:
                 self.out.target[index] = leg.exposure
                 self.out.entry[index] = leg.entry_id
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from autotrader.core.clock import Clock
-from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable
+from autotrader.core.errors import AmbiguousSubmit, OrderRejected, UnknownOrder, VenueUnavailable, WouldTake
 from autotrader.execution.ids import guard_id
 from autotrader.execution.leg import Leg
 from autotrader.execution.order_state import OrderEvent
@@ -171,7 +171,7 @@ class Sender:
             answer = await desk.venues[order.exchange].submit(request)
         except OrderRejected as error:
             async with turn:
-                desk.conclude(leg, order, OrderEvent.REJECT, error.reason)
+                desk.conclude(leg, order, OrderEvent.REJECT, error.reason, again=isinstance(error, WouldTake))
         except (AmbiguousSubmit, VenueUnavailable) as error:
             async with turn:
                 desk.leave_unsettled(leg, order)
@@ -225,6 +225,7 @@ def _request(staged: Draft, leg: Leg, order: Order, *, keeps_guards: bool) -> Or
         decided_ms=order.created_ms,
         resolution=leg.resolution,
         post_only=staged.post_only,
+        time_in_force=staged.force,
         guard=leg.guard if entry and leg.guard != NO_GUARD else None,
         guard_id=guard_id(order.group) if entry else "",
         stop_price=order.price if stop else None,

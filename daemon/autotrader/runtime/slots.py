@@ -19,7 +19,7 @@ from autotrader.market.instrument import STEP
 from autotrader.risk.limits import Refusal
 from autotrader.runtime import together
 from autotrader.runtime.part import Part
-from autotrader.runtime.trader import Trader, told_refusal
+from autotrader.runtime.trader import Trader
 
 
 def order_slots(trader: Trader, part: Part, now_ms: int) -> bool:
@@ -69,7 +69,7 @@ def _place(trader: Trader, leg: Leg, slot: int, wish: Wish, after: str, now_ms: 
     reducing = not leg.exit_reason and reduces(leg, wish.side, amount, ending)
     refusal = None if reducing else _refusal(trader, leg, wish.side * amount, price, ending, now_ms)
     if refusal is not None:
-        detail = told_refusal(refusal, wish.side * amount, price)
+        detail = refusal.told(wish.side * amount, price)
         trader.desk.draft(leg, NOTHING, now_ms, "refused", {**detail, "slot": slot})
         return ""
     purpose = "slot_exit" if reducing else "slot"

@@ -17,23 +17,14 @@ from autotrader.execution.declared import Rules
 from autotrader.execution.ledger import Trade
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.orders import BUY, SELL, Fill, Reason
-from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave
+from autotrader.execution.reconcile import NOTHING, Place, Steps, chase, leave, under
 from autotrader.execution.sizing import NO_TRADES, Record, Room, entry_amount
 from autotrader.market.instrument import STEP
 from autotrader.risk import breakers as brk
 from autotrader.risk import limits as lim
 from autotrader.runtime.account import Account
 from autotrader.runtime.desk import Desk
-from autotrader.runtime.locks import (
-    ACCOUNT_FLAG,
-    Own,
-    own_flag,
-    own_from,
-    plain,
-    plain_gone,
-    plain_own,
-    share_for,
-)
+from autotrader.runtime.locks import ACCOUNT_FLAG, Own, own_flag, own_from, plain, plain_gone, plain_own, share_for
 from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trial import TRIAL_FLAG, Trial, plain_trial
@@ -73,7 +64,7 @@ class Trader:
         if target == 0.0:
             if not entry_id and part.slots:
                 return  # its position is the slots' business
-            if (leg.position.amount or leg.working("entry")) and not leg.exit_reason:
+            if (leg.position.amount or leg.enters) and not leg.exit_reason:
                 self.leave(leg, Reason.EXIT, now_ms)
             return
         if entry_id == leg.entry_id:
@@ -84,12 +75,14 @@ class Trader:
         """Draft the way out of a leg's position and entry."""
         now_ms = self.accounts[leg.exchange].market_ms or now_ms  # each exchange has a clock of its own
         if not leg.exit_reason:
-            leg.first_sent_ms = now_ms
+            leg.first_sent_ms, leg.whole = now_ms, abs(leg.position.amount)
         leg.exit_reason = reason
         steps = leave(leg, self.price(leg), now_ms, self.desk.ending(leg))
-        if steps != NOTHING:
+        if steps != NOTHING or leg.left:
+            leg.left = ZERO
             self.desk.draft(leg, steps, now_ms, "exit", {"why": reason, "holds": str(leg.position.amount)})
         self._sweep(leg, now_ms)
+        self.desk.come_to_rest(leg)
 
     def _sweep(self, leg: Leg, now_ms: int) -> None:
         """Give up what is left of a position on its way out where it is too little to be traded."""
@@ -107,7 +100,7 @@ class Trader:
         for order in working:  # they are canceled first, so they take neither money nor room
             leg.orders.pop(order.client_id)
         with self.desk.taken_back():
-            wanted, limit, refusal = self._sized(strategy, part, index, leg, now_ms)
+            wanted, limit, first, refusal = self._sized(strategy, part, index, leg, now_ms)
         leg.orders |= {order.client_id: order for order in working}
         cancel = tuple(order.client_id for order in working)
         change = wanted - leg.position.amount
@@ -117,28 +110,35 @@ class Trader:
             self._refuse(leg, refusal, change, limit, now_ms)
         else:
             leg.target, leg.first_sent_ms = wanted, now_ms
-            place = Place("entry", BUY if change > 0 else SELL, abs(change), limit, Reason.ENTRY)
+            leg.left, leg.chases = change if leg.policy.persists else ZERO, 0
+            leg.whole = abs(change)
+            place = Place("entry", BUY if change > 0 else SELL, first, limit, Reason.ENTRY)
+            place = under(leg.policy, place)
             share = str(self.share(strategy, leg))
             self.desk.draft(leg, Steps(cancel, place), now_ms, "enter", {"exposure": target, "share": share})
 
     def _sized(
         self, strategy: Strategy, part: Part, index: int, leg: Leg, now_ms: int
-    ) -> tuple[Decimal, Decimal | None, lim.Refusal | None]:
-        """Return the signed amount that a leg's target is sized to, its limit price, and why more is not allowed."""
+    ) -> tuple[Decimal, Decimal | None, Decimal, lim.Refusal | None]:
+        """Return the signed amount that a leg's target is sized to, its limit price, how much is sent at first, and why
+        that is not allowed.
+        """
         target, account, price = part.out.target[index], self.accounts[leg.exchange], self.price(leg)
         money = account.available() + self._freed(leg, price)
         room = Room(self.share(strategy, leg), money, account.cost, account.leverage)
         record = self._record(strategy)
         amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index), record)
         wanted = amount if target > 0 else -amount
-        limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.kind == "limit" else None
+        limit = leg.instrument.price(leg.instrument.ticks(price)) if leg.policy.rests else None
+        change = wanted - leg.position.amount
+        first = leg.first_slice(abs(change))
         refusal = self.blocked(leg, now_ms)
         if refusal is None and strategy.size.kelly is not None and not strategy.size.counted(record):
             refusal = lim.Refusal("kelly", "an edge", f"none in {record.wins + record.losses} trades")
-        refusal = refusal or self.below_minimum(leg, abs(wanted - leg.position.amount), price)
+        refusal = refusal or self.below_minimum(leg, first, price)
         if refusal is None:
-            refusal = self.gate(leg, (wanted - leg.position.amount) * price, limit or price, now_ms)
-        return wanted, limit, refusal
+            refusal = self.gate(leg, (first if change > 0 else -first) * price, limit or price, now_ms)
+        return wanted, limit, first, refusal
 
     def _record(self, strategy: Strategy) -> Record:
         """Return a strategy's closed trades where its size asks for them; read from the journal once."""
@@ -184,7 +184,7 @@ class Trader:
         if not same_side:
             self.leave(leg, Reason.EXIT, now_ms)
         elif amount and not leg.exit_reason:  # what is on its way out goes on
-            leg.target = wanted
+            leg.target, leg.left = wanted, ZERO
             side = SELL if leg.position.amount > 0 else BUY
             place = Place("exit", side, amount, None, Reason.EXIT)
             others = (*leg.working("exit"), *leg.working("stop"))  # else two would sell the same
@@ -201,7 +201,7 @@ class Trader:
 
     def _refuse(self, leg: Leg, refusal: lim.Refusal, change: Decimal, limit: Decimal | None, now_ms: int) -> None:
         """Draft nothing, but write why: the limit, its bound, the value and the order that was refused."""
-        detail = told_refusal(refusal, change, limit) | {"exposure": leg.exposure}
+        detail = refusal.told(change, limit) | {"exposure": leg.exposure}
         leg.exposure = 0.0 if not leg.position.amount else leg.exposure
         self.desk.draft(leg, NOTHING, now_ms, "refused", detail)
 
@@ -254,7 +254,7 @@ class Trader:
 
     def look_after(self, leg: Leg, now_ms: int) -> None:
         """Go on with what a leg has under way: an exit that is not done, a holding time, a limit entry."""
-        if self.killed and not leg.exit_reason and (leg.position.amount or leg.orders):
+        if self.killed and not leg.exit_reason and (leg.position.amount or leg.orders or leg.left):
             self.leave(leg, Reason.KILL, now_ms)
         elif not leg.exit_reason and (strays := self._strays(leg)):
             self.desk.draft(leg, Steps(strays), now_ms, "cancel", {"why": "nothing wants it any more"})
@@ -265,7 +265,7 @@ class Trader:
             self._sweep(leg, now_ms)
         elif leg.max_holding_ms and leg.position.amount and now_ms - leg.position.opened_ms >= leg.max_holding_ms:
             self.leave(leg, Reason.MAX_HOLDING, now_ms)
-        elif leg.orders and all(order.created_ms < now_ms for order in leg.orders.values()):
+        elif (leg.orders or leg.left) and all(order.created_ms < now_ms for order in leg.orders.values()):
             self._chase(leg, now_ms)
 
     def _strays(self, leg: Leg) -> tuple[str, ...]:
@@ -287,20 +287,30 @@ class Trader:
                 leg.orders.pop(order.client_id)
             price = moved.price or self.price(leg)
             change = moved.side * moved.amount
-            refusal = self.blocked(leg, now_ms) or self.gate(leg, change * price, price, now_ms)
+            refusal = self.blocked(leg, now_ms) or self.below_minimum(leg, moved.amount, price)
+            refusal = refusal or self.gate(leg, change * price, price, now_ms)
             for order in working:
                 leg.orders[order.client_id] = order
             if refusal is not None:
-                detail = told_refusal(refusal, change, moved.price)
-                self.desk.draft(leg, Steps(steps.cancel), now_ms, "refused", detail)
+                self._give_up(leg, steps, now_ms, "refused", refusal.told(change, moved.price))
                 return
-        self.desk.draft(leg, steps, now_ms, "reprice" if steps.place else "timeout", {})
+            leg.chases += 1
+            self.desk.draft(leg, steps, now_ms, "reprice", {})
+            return
+        self._give_up(leg, steps, now_ms, "timeout", {})
+
+    def _give_up(self, leg: Leg, steps: Steps, now_ms: int, kind: str, detail: dict[str, Any]) -> None:
+        """Draft the end of an entry; what it got stays."""
+        leg.left = ZERO
+        self.desk.draft(leg, Steps(steps.cancel), now_ms, kind, detail)
+        self.desk.come_to_rest(leg)
 
     def leave_all(self, reason: str, now_ms: int, owner: str = "") -> int:
         """Draft the way out of every position and entry, or of one owner's; return how many."""
         count = 0
         for leg in self.desk.legs.values():
-            if (not owner or leg.owner in {owner, REMOVED + owner}) and (leg.position.amount or leg.orders):
+            under_way = leg.position.amount or leg.orders or leg.left
+            if (not owner or leg.owner in {owner, REMOVED + owner}) and under_way:
                 self.leave(leg, reason, now_ms)
                 count += 1
         return count
@@ -486,13 +496,3 @@ class Trader:
             self._tripped(breaches, own.limits, now_ms, leg.owner)
         if (record := self._records.get(leg.owner)) is not None:
             self._records[leg.owner] = record.with_trade(trade.pnl)
-
-
-def told_refusal(refusal: lim.Refusal, change: Decimal, price: Decimal | None) -> dict[str, str]:
-    """Return a refusal as the journal keeps it: the limit, whose it is, bound, value, and the order refused."""
-    order = {
-        "side": "buy" if change > 0 else "sell",
-        "amount": f"{abs(change):f}",
-        "price": "" if price is None else f"{price:f}",
-    }
-    return refusal._asdict() | order

@@ -169,6 +169,8 @@ class CcxtAccount:
         params: dict[str, Any] = {"clientOrderId": request.client_id}
         if request.post_only:
             params["postOnly"] = True
+        if request.time_in_force != "gtc":
+            params["timeInForce"] = request.time_in_force.upper()
         if request.reduce_only and self.market != "spot":
             params["reduceOnly"] = True
         if request.stop_price is not None:

@@ -16,6 +16,7 @@ from autotrader.core.errors import (
     UnknownOrder,
     VenueError,
     VenueUnavailable,
+    WouldTake,
 )
 
 MAX_TEXT = 300
@@ -115,6 +116,8 @@ def of_submit(error: BaseException, place: str) -> VenueError | BrokenInvariant:
     answer, text = answer_to(error), f"{place}: {words(error)}"
     if answer is Answer.STOP:
         return BrokenInvariant(f"{text}; the request is wrong, and asking again cannot help")
+    if named(error, "OrderImmediatelyFillable"):
+        return WouldTake(text)
     if answer in {Answer.REJECT, Answer.PAUSE_VENUE}:
         return OrderRejected(text)
     if answer is Answer.BACK_OFF:

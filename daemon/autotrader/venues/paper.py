@@ -48,6 +48,9 @@ from autotrader.venues.protocol import (
 MAX_SERIES = 4096
 """Bound of the series subscribed to."""
 
+QUOTED = frozenset({"quotes", "book"})
+"""The feeds that tell bid and ask."""
+
 MAX_BARS = 100_000
 """Bound of the bars in one answer."""
 
@@ -163,6 +166,7 @@ class PaperVenue(PaperAccount):
             length_ms=length_ms,
             latency_ms=self._settings.latency_ms,
             moment=self._clock,
+            quoted=key.timeframe in QUOTED,
         )
         return self._place(request, admission)
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.core.errors import OrderRejected
+from autotrader.core.errors import OrderRejected, WouldTake
 from autotrader.core.units import plain
 from autotrader.execution.orders import BUY, SELL, Guard, OrderRequest
 from autotrader.market import fills
-from autotrader.venues.paper_ledger import NO_MONEY, OPPOSITE, Ledger
-from autotrader.venues.paper_state import OPENED, STEP, Moment, Order, Traded
+from autotrader.venues.paper_ledger import NO_MONEY, OPPOSITE, WOULD_TAKE, Ledger
+from autotrader.venues.paper_state import OPENED, POST_ONLY, RESTS, STEP, TERMS, Moment, Order, Traded
 
 MAX_OPEN_ORDERS = 10_000
 """Bound of the orders that may still fill, guards included."""
@@ -21,6 +21,7 @@ class Admission(NamedTuple):
     """What the market knows when an order comes in; `length_ms` is 0 where events decide its fill.
 
     `last_ticks` is the last close, of quotes the ask for a buyer and the bid for a seller; 0 before there is one.
+    `quoted` says that it is an ask or a bid.
     """
 
     traded: Traded
@@ -28,6 +29,7 @@ class Admission(NamedTuple):
     length_ms: int
     latency_ms: int
     moment: Moment
+    quoted: bool
 
 
 def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Callable[[str], Order | None]) -> Order:
@@ -49,7 +51,7 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
     limit = _whole(request.price, market.traded.tick, "price") if request.price is not None else 0
     _demand(bool(limit or market.last_ticks), "there is no price yet: no bar has closed")
     crossing = bool(limit and market.last_ticks) and fills.crosses(request.side, limit, market.last_ticks)
-    _demand(not (request.post_only and (crossing or not limit)), "post only: it would take")
+    terms = _terms(request, market, limit)
     expected = limit or fills.slipped(float(market.last_ticks), request.side, ledger.rates.slippage)
     _demand(fills.fits(lots, expected, market.traded.unit), "amount or price are too large to count")
     _check_least(request, market.traded, lots, limit or market.last_ticks)
@@ -76,8 +78,23 @@ def admit(request: OrderRequest, ledger: Ledger, market: Admission, known: Calla
         status="open",
         reason="",
         ts_ms=market.moment.ms,
-        crossing=crossing and market.length_ms == 0,
+        crossing=crossing and market.length_ms == 0 and not request.post_only,
+        terms=terms,
     )
+
+
+def _terms(request: OrderRequest, market: Admission, limit: int) -> int:
+    """Return an order's terms. Raises WouldTake for a post-only order that would."""
+    terms = TERMS.get(request.time_in_force)
+    if terms is None:
+        raise OrderRejected(f"a time in force is {', '.join(TERMS)}, not {request.time_in_force}")
+    _demand(bool(limit) or (terms == RESTS and not request.post_only), "a market order has no terms: it takes")
+    if not request.post_only:
+        return terms
+    _demand(terms == RESTS, f"post only and {request.time_in_force} exclude each other")
+    if market.last_ticks and fills.would_take(request.side, limit, market.last_ticks, market.quoted):
+        raise WouldTake(WOULD_TAKE)
+    return POST_ONLY
 
 
 def guard_fractions(guard: Guard | None) -> tuple[int, int, int]:

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from autotrader.execution.orders import BUY, Fill, Reason, VenueOrder, VenueStatus
 from autotrader.market import fills
-from autotrader.venues.paper_state import STEP, AccountSettings, Group, Key, Order, Traded
+from autotrader.venues.paper_state import FOK, MAKES, STEP, AccountSettings, Group, Key, Order, Traded
 from autotrader.venues.protocol import FillHappened, FundingPaid, OrderChanged, VenueEvent
 
 POSITION_CLOSED = "position closed"
 LIFTED = "lifted"
+WOULD_TAKE = "post only: it would take"
+NOT_THERE = "nothing at its price, and it does not rest"
 NO_MONEY = "insufficient balance"
 OPPOSITE = "opposite positions on one swap need hedge mode"
 
@@ -144,6 +146,10 @@ class Ledger:
         """Let a limit order that crossed when it came in, and was not met at its limit, rest from now on."""
         self._put(order._replace(crossing=False))
 
+    def make_only(self, order: Order) -> None:
+        """Let a post-only order that its first open has left alone rest: no later open fills it as a taker."""
+        self._put(order._replace(terms=MAKES))
+
     def queue(self, order: Order, ahead: int) -> None:
         """Note how much is ahead of an order that rests in a book. It is as durable as the event that it comes from."""
         if ahead != order.ahead:
@@ -221,6 +227,8 @@ class Ledger:
             least = max(self.rates.min_notional, traded.min_cost)
             if not order.reduce_only and (worth < least or lots < traded.min_lots):
                 lots = 0
+        if order.terms == FOK and lots < wanted and not order.reduce_only:
+            lots = 0
         return lots, why
 
     def _book(self, order: Order, lots: int, ticks: int, *, maker: bool, ts_ms: int, reason: str) -> None:

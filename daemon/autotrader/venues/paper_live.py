@@ -207,6 +207,7 @@ class LivePaperVenue(PaperAccount):
             length_ms=0,
             latency_ms=self._settings.latency_ms,
             moment=Moment(came_ms, OPENED),
+            quoted=True,
         )
         return self._place(request._replace(resolution=QUOTES), admission)
 

@@ -12,10 +12,14 @@ from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import BUY, Reason
 from autotrader.execution.protect import REASONS
 from autotrader.market import fills, queue
-from autotrader.venues.paper_ledger import Ledger
-from autotrader.venues.paper_state import Group, Key, Order
+from autotrader.venues.paper_ledger import NOT_THERE, WOULD_TAKE, Ledger
+from autotrader.venues.paper_state import FOK, IOC, POST_ONLY, RESTS, Group, Key, Order
 
 EXIT_REASONS = {**REASONS, fills.LIQUIDATION: Reason.LIQUIDATION}
+
+
+FLEETING = frozenset({IOC, FOK})
+"""Terms of orders that do not rest."""
 
 
 class Candle(NamedTuple):
@@ -54,6 +58,8 @@ class Shown(NamedTuple):
 def open_bars(ledger: Ledger, opened: dict[Key, Candle], ts_ms: int) -> None:
     """Let bars open: market orders fill there, limits that are bettered too, then passed exits.
 
+    A post-only order that would take at the first open it meets ends; one that rests there takes at no later one. One
+    that takes at once or ends takes at its limit too.
     Orders go in the sequence of their submission, whatever their symbol: the money that is there decides.
     """
     orders = [order for key in opened for order in ledger.working.get(key, {}).values() if order.from_ms <= ts_ms]
@@ -63,7 +69,13 @@ def open_bars(ledger: Ledger, opened: dict[Key, Candle], ts_ms: int) -> None:
         price = opened[order.key].open
         if order.type == "market":
             ledger.execute(order, fills.slipped(price, order.side, ledger.rates.slippage), maker=False, ts_ms=ts_ms)
-        elif fills.limit_at_open(order.side, order.ticks, price):
+        elif order.terms == POST_ONLY and fills.limit_at_open(order.side, order.ticks, price):
+            ledger.finish(order, "expired", WOULD_TAKE, ts_ms)
+        elif order.terms == POST_ONLY:
+            ledger.make_only(order)
+        elif order.terms in FLEETING and not fills.crosses(order.side, order.ticks, price):
+            ledger.finish(order, "expired", NOT_THERE, ts_ms)
+        elif order.terms in FLEETING or (order.terms == RESTS and fills.limit_at_open(order.side, order.ticks, price)):
             ledger.execute(order, price, maker=False, ts_ms=ts_ms)
     for key in sorted(opened):
         price = opened[key].open
@@ -126,7 +138,9 @@ def _take(ledger: Ledger, key: Key, event: Candle, shown: Shown | None, ts_ms: i
                 _paid(price, order.side, order.lots - order.filled, 0, shown), order.side, ledger.rates.slippage
             )
             ledger.execute(order, ticks, maker=False, ts_ms=ts_ms)
-        elif order.crossing and fills.crosses(order.side, order.ticks, price):
+        elif order.terms in FLEETING and not fills.crosses(order.side, order.ticks, price):
+            ledger.finish(order, "expired", NOT_THERE, ts_ms)
+        elif (order.crossing or order.terms in FLEETING) and fills.crosses(order.side, order.ticks, price):
             ticks = _paid(price, order.side, order.lots - order.filled, order.ticks, shown)
             ledger.execute(order, ticks, maker=False, ts_ms=ts_ms)
         elif order.crossing:

@@ -19,6 +19,14 @@ START, CLOSED, OPENED = range(3)
 """Where the market stands at its moment: a replay begins; its bars closed and are told; their successors opened."""
 
 
+RESTS, POST_ONLY, IOC, FOK, MAKES = range(5)
+"""An order's terms: none; never taking; what is not taken at its first open or event is dropped, or all of it where
+not all is taken; and a post-only order that its first open has left resting.
+"""
+
+TERMS = {"gtc": RESTS, "ioc": IOC, "fok": FOK}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """What a simulated account is declared to be.
@@ -107,7 +115,8 @@ class Order(NamedTuple):
     """One order, dead or alive. `ticks` is 0 for a market order, `value` the sum of ticks x lots of its fills.
 
     It meets bars that open, and events, at `from_ms` or later. A `crossing` limit would have taken when it came in: it
-    meets its first event as a market order does, and rests from then on. `reserved` counts the currency that it spends.
+    meets its first event as a market order does, and rests from then on. Its `terms` say what it may not do, RESTS
+    being nothing. `reserved` counts the currency that it spends.
     The guard's fractions are parts of RATE. `seq` grows with submission. `ahead` is what stands before it in the queue
     of a book (see `market.queue`).
     """
@@ -135,6 +144,7 @@ class Order(NamedTuple):
     ts_ms: int
     crossing: bool = False
     ahead: int = NOT_JOINED
+    terms: int = 0
 
     @property
     def key(self) -> Key:

@@ -17,7 +17,7 @@ from autotrader.execution.orders import Fill
 from autotrader.venues.paper_ledger import Changes
 from autotrader.venues.paper_state import Group, Moment, Order
 
-VERSION = 3
+VERSION = 4
 
 _SECOND = """
 ALTER TABLE clock ADD COLUMN symbol TEXT NOT NULL DEFAULT '';
@@ -29,6 +29,9 @@ ALTER TABLE orders ADD COLUMN crossing INTEGER NOT NULL DEFAULT 0;
 
 _THIRD = "ALTER TABLE orders ADD COLUMN ahead INTEGER NOT NULL DEFAULT -1;"
 """What the third version added: the place of an order in the queue of a book; one of before joins it anew."""
+
+_FOURTH = "ALTER TABLE orders ADD COLUMN terms INTEGER NOT NULL DEFAULT 0;"
+"""What the fourth version added: orders that never take, and those that do at once or end."""
 
 # value and entry_value count ticks x lots, which may pass 64 bits: they are text
 _SCHEMA = """
@@ -59,7 +62,7 @@ CREATE TABLE funding (ts_ms INTEGER NOT NULL, symbol TEXT NOT NULL, units INTEGE
   PRIMARY KEY (ts_ms, symbol)) WITHOUT ROWID;
 """
 
-_PUT_ORDER = "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_PUT_ORDER = "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _PUT_GROUP = "INSERT OR REPLACE INTO groups VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 _PUT_FILL = "INSERT INTO fills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
@@ -101,8 +104,8 @@ class PaperStore:
             if version == 0:
                 self._create(identity, balances)
                 return
-            if version in {1, 2}:
-                missing = f"{_SECOND if version == 1 else ''} {_THIRD}"
+            if version in {1, 2, 3}:
+                missing = " ".join((_SECOND, _THIRD, _FOURTH)[version - 1 :])
                 self._db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;")
                 version = VERSION
             held = dict(self._db.execute("SELECT name, value FROM identity"))
@@ -180,7 +183,8 @@ class PaperStore:
         self._db.close()
 
     def _create(self, identity: dict[str, str], balances: dict[str, int]) -> None:
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SECOND} {_THIRD} PRAGMA user_version = {VERSION};")
+        whole = f"{_SCHEMA} {_SECOND} {_THIRD} {_FOURTH}"
+        self._db.executescript(f"BEGIN IMMEDIATE; {whole} PRAGMA user_version = {VERSION};")
         self._db.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
         self._db.executemany("INSERT INTO balances VALUES (?, ?)", balances.items())
         self._db.execute("COMMIT")
