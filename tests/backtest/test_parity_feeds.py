@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 
 from autotrader.backtest import glue, loop
 from autotrader.backtest import world as c
-from autotrader.backtest.decide import equity_of
 from autotrader.backtest.engine import Outcome, simulate
+from autotrader.backtest.gate import equity_of
 from autotrader.backtest.run import fills_of
 from autotrader.core import jit
 from autotrader.market.history import History

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autotrader.app import replay_run
 from autotrader.backtest import world as c
-from autotrader.backtest.decide import equity_of
+from autotrader.backtest.gate import equity_of
 from autotrader.backtest.run import fills_of
 from support.drawn import BASE_MS, BEGIN_MS, World, save, worlds
 from support.folders import write

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import entry_state, guard_kept, left_alone, quiet_of, together, trailed, undisturbed
-from autotrader.backtest.decide import share
+from autotrader.backtest.gate import share
 from autotrader.core import jit, memory
 from autotrader.core.eights import first_one
 from autotrader.core.errors import BrokenInvariant

@@ -13,16 +13,8 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_stale_entries
-from autotrader.backtest.decide import (
-    consider,
-    equity_of,
-    leave_all,
-    look_after,
-    own_equity,
-    own_profit,
-    send,
-    wish,
-)
+from autotrader.backtest.decide import consider, leave_all, look_after, send, wish
+from autotrader.backtest.gate import equity_of, own_equity, own_profit
 from autotrader.backtest.happen import happen
 from autotrader.backtest.meet import close_bar, open_bars
 from autotrader.core import jit, memory
