@@ -254,13 +254,18 @@ def _entries(exchange: Exchange, rows: Rows) -> list[str]:
 
 
 def _rate(bounds: Bounds, rows: Rows) -> list[str]:
-    """Count orders where they were decided: none that adds is the one too many within a minute."""
-    wrong, before = [], []
+    """Count orders where they were decided: none that adds is the one too many within a minute.
+
+    A bar's close may be told after a fill of a later moment: what is decided on it is decided at that later moment.
+    """
+    wrong: list[str] = []
+    before: list[int] = []
     for row in rows.all(
         "SELECT client_id, created_ms, purpose FROM orders WHERE type != 'guard' AND decision > 0 ORDER BY decision"
     ):
-        recent = sum(row["created_ms"] - 60_000 < one <= row["created_ms"] for one in before[-100:])
+        now_ms = max([row["created_ms"], *before[-1:]])
+        recent = sum(now_ms - 60_000 < one <= now_ms for one in before[-100:])
         if row["purpose"] in {"entry", "slot"} and recent >= bounds.max_orders_per_minute:
             wrong.append(f"max_orders_per_minute: {row['client_id']} is number {recent + 1} within a minute")
-        before.append(row["created_ms"])
+        before.append(now_ms)
     return wrong

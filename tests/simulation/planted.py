@@ -71,8 +71,9 @@ def no_gate(stack: contextlib.ExitStack) -> None:
 def coming_not_counted(stack: contextlib.ExitStack) -> None:
     """Limits count what is held, and not the orders that are under way."""
 
-    def exposures(self: Any) -> dict[str, Decimal]:
-        return {leg.symbol: self.value(leg) for leg in self.legs.values() if leg.position.amount}
+    def exposures(self: Any, owner: str = "") -> dict[str, Decimal]:
+        legs = [leg for leg in self.legs.values() if not owner or leg.owner == owner]
+        return {leg.symbol: self.value(leg) for leg in legs if leg.position.amount}
 
     _swap(stack, Account, "exposures", lambda _: exposures)
 

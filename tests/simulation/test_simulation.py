@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -22,22 +23,21 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SEEDS = 24
 
 CAUGHT = {
-    "blind_resend": (0, "was sent 2 times"),
-    "late_fill_forgotten": (0, "sold foreign coins"),
-    "left_working": (0, "sold foreign coins"),
-    "no_gate": (0, "max_open_positions"),
-    "coming_not_counted": (0, "max_open_positions"),
-    "not_written_ahead": (0, "sold foreign coins"),
-    "fill_twice": (0, "an order that is filled cannot meet fill_all"),
-    "cancel_believed": (0, "sold foreign coins"),
-    "dead_at_once": (13, "sold foreign coins"),
-    "cursor_too_far": (0, "is closed at the exchange and open in the journal"),
-    "locks_forgotten": (0, "is paused, and"),
-    "minute_forgotten": (19, "max_orders_per_minute"),
-    "replaced_too_soon": (0, "sold foreign coins"),
+    "blind_resend": "was sent 2 times",
+    "late_fill_forgotten": "sold foreign coins|is closed at the exchange and canceled in the journal",
+    "left_working": "sold foreign coins",
+    "no_gate": "max_open_positions",
+    "coming_not_counted": "max_open_positions|max_position|max_exposure",
+    "not_written_ahead": "sold foreign coins|max_position",
+    "fill_twice": "an order that is filled cannot meet fill_all",
+    "cancel_believed": "sold foreign coins|bought .* wanted",
+    "dead_at_once": "sold foreign coins",
+    "cursor_too_far": "is closed at the exchange and open in the journal",
+    "locks_forgotten": "is paused, and",
+    "minute_forgotten": "max_orders_per_minute",
+    "replaced_too_soon": "sold foreign coins|bought .* wanted",
 }
-"""By planted bug: the first seed that catches it, and what that says. `python -m tests.simulation --planted` finds them
-again where a change of the daemon or of the world makes other runs of the same seeds."""
+"""What each planted bug is caught as, by one of the first seeds: `python -m tests.simulation --planted` tells which."""
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning"
@@ -77,10 +77,19 @@ def test_every_planted_bug_has_a_seed_that_catches_it():
 
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_planted_bug_is_caught(name):
-    seed, says = CAUGHT[name]
-    with planted(name), pytest.raises(Broken, match=says) as caught:
+    with planted(name):
+        seed, told = next(((seed, told) for seed in range(SEEDS) if (told := broken(seed))), (-1, ""))
+    assert re.search(CAUGHT[name], told)
+    assert f"python -m tests.simulation {seed}" in told
+
+
+def broken(seed):
+    """Return what a seed breaks; empty where it holds."""
+    try:
         simulate(seed)
-    assert f"python -m tests.simulation {seed}" in str(caught.value)
+    except Broken as error:
+        return str(error)
+    return ""
 
 
 PATH = [(0.0, D(100)), (1.0, D("98.5")), (2.0, D(98)), (3.0, D(97)), (9.0, D(101))]
