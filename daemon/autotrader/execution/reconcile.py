@@ -71,8 +71,7 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
             return Steps(entries)  # no slice is due
     if sum((order.remaining for order in exits if order.price == price), ZERO) >= amount:
         return Steps(entries + tuple(order.client_id for order in exits if order.price != price))
-    side = SELL if held > 0 else BUY
-    place = under(leg.policy, Place("exit", side, amount, price, leg.exit_reason))
+    place = under(leg.policy, Place("exit", -leg.position.side, amount, price, leg.exit_reason))
     return Steps(entries + tuple(order.client_id for order in exits), place)
 
 
