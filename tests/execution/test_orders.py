@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from autotrader.execution.orders import BUY, SELL, OrderRequest
+from autotrader.execution.orders import BUY, SELL, OrderRequest, side_of
 
 D = Decimal
 
@@ -27,6 +27,11 @@ D = Decimal
 def test_a_fee_is_part_of_what_moved_or_of_the_money_or_of_neither(new, side, fee, currency, moved, quote_fee) -> None:
     fill = new.fill(side, 1, fee=fee, fee_currency=currency)
     assert (fill.moved, fill.quote_fee) == (D(moved), D(quote_fee))
+
+
+@pytest.mark.parametrize(("amount", "side"), [("0.5", BUY), ("2", BUY), ("-0.5", SELL), ("-2", SELL), ("0", 0)])
+def test_the_side_of_a_signed_amount(amount, side) -> None:
+    assert side_of(D(amount)) == side
 
 
 def test_what_may_still_fill_is_what_did_not(new) -> None:

@@ -63,6 +63,11 @@ def test_while_giving_back_whatever_still_works_is_canceled_first() -> None:
     assert next_move(parts, TERMS, 0, 0, leaving=True) == Move(Answer.CANCEL, amounts("0.6", "0"))
 
 
+def test_a_leg_that_has_more_than_was_wanted_is_missing_nothing() -> None:
+    parts = (part("1.2"), part("0.4", side=-1))
+    assert next_move(parts, TERMS, 0, 0) == Move(Answer.COMPLETE, amounts("0", "0.6"))
+
+
 def test_two_legs_of_different_sizes_are_held_in_proportion() -> None:
     parts = (part("3", amount="4"), part("1", side=-1, amount="2"))
     assert next_move(parts, UNWINDS, 0, 0) == Move(Answer.UNWIND, amounts("1", "0"))

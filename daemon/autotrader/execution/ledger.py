@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.execution.orders import Fill
+from autotrader.execution.orders import Fill, side_of
 from autotrader.market.instrument import STEP
 
 ZERO = Decimal(0)
@@ -35,7 +35,7 @@ class Position(NamedTuple):
     @property
     def side(self) -> int:
         """+1 for a long, -1 for a short, 0 while flat."""
-        return (self.amount > 0) - (self.amount < 0)
+        return side_of(self.amount)
 
     @property
     def entry_price(self) -> Decimal | None:
