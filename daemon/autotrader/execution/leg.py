@@ -227,7 +227,6 @@ _CODES: dict[str, int] = {
     Reason.TAKE_PROFIT: BY_TAKE_PROFIT,
     Reason.TRAILING_STOP: BY_TRAILING_STOP,
     Reason.MAX_HOLDING: BY_MAX_HOLDING,
-    Reason.SLOT: BY_TARGET,
 }
 
 
