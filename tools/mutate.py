@@ -158,8 +158,9 @@ class Bench:
             sound = path.read_text(encoding="utf-8")
             path.write_text(mutant.text, encoding="utf-8")
             try:
-                own = f"test_{path.stem}.py"
-                return self._run(copy, sorted(self._tests, key=lambda test: Path(test).name != own))
+                own = [test for test in self._tests if Path(test).name == f"test_{path.stem}.py"]
+                rest = [test for test in self._tests if test not in own]
+                return all(self._run(copy, tests) for tests in (own, rest) if tests)
             finally:
                 path.write_text(sound, encoding="utf-8")
         finally:
@@ -184,16 +185,27 @@ def test_files(test: str) -> list[str]:
 def _pytest(copy: Path, tests: list[str]) -> NoReturn:
     """Run tests against the package of a copy, in a process of their own; the exit code is that of pytest."""
     import pytest
+    from hypothesis import HealthCheck, Phase, settings
 
+    # a failing example need not be the smallest
+    settings.register_profile(
+        "mutants",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=True,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+    )
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silence, stream)
     os.chdir(copy)
-    os.environ |= {"CI": "1", "AUTOTRADER_CACHE": str(copy / "cache")}
+    os.environ["AUTOTRADER_CACHE"] = str(copy / "cache")
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(copy / "daemon"))
     # assertions need no explanation, and without one a module that is loaded already does
-    os._exit(pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *tests]))
+    options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    os._exit(pytest.main([*options, *tests]))
 
 
 def argued() -> set[str]:

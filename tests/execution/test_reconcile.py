@@ -63,7 +63,9 @@ def exits(amount, price=None, side=SELL, reason=Reason.EXIT) -> Place:
 def test_the_way_out_of_a_leg(new, held, working, policy, reason, began, wanted) -> None:
     orders = [new.order(*order) for order in working]
     leg = new.leg(held, orders, policy=policy, exit_reason=reason, first_sent_ms=began)
-    assert leave(leg, D("100.004"), NOW) == wanted
+    steps = leave(leg, D("100.004"), NOW)
+    assert steps == wanted
+    assert not steps.ends
 
 
 def test_an_exit_that_is_being_canceled_covers_nothing(new) -> None:
