@@ -86,6 +86,10 @@ def test_a_price_in_whole_hundreds_is_a_price_like_any(new) -> None:
     assert sized(new, Size("percent", D(1)), price="1E+2") == D(10)
 
 
+def test_a_price_of_a_few_ticks_is_a_price_like_any(new) -> None:
+    assert sized(new, Size("percent", D(1)), room=Room(D(3), D(10**9), D(0)), price="0.03") == D(100)
+
+
 def test_leverage_lets_an_entry_hold_so_many_times_the_share(new) -> None:
     assert sized(new, Size("percent", D(5)), room=RICH._replace(leverage=3)) == D(30)
 
