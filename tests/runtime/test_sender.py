@@ -284,6 +284,19 @@ async def test_a_restart_counts_the_orders_of_the_last_minute(remote) -> None:
     assert remote.loop.desk.recent_orders(remote.venue.now_ms + 60_000) == 0
 
 
+async def test_orders_a_minute_are_counted_by_the_latest_clock_that_was_seen(remote) -> None:
+    """A bar's close is told after it: by then a timer has drafted, and the gate counted, at a later moment."""
+    leg, desk = remote.leg(entry_id=1), remote.loop.desk
+    began_ms = remote.venue.now_ms
+    desk.draft(leg, Steps(place=entry("1")), began_ms, "enter", {})
+    assert desk.recent_orders(remote.account.count_ms(began_ms + 61_000)) == 0
+    closed = desk.draft(leg, Steps(place=entry("2")), began_ms + 59_000, "enter", {})
+    assert closed.order.created_ms == began_ms + 61_000
+    assert desk.recent_orders(began_ms + 59_000) == 1
+    assert desk.recent_orders(began_ms + 120_999) == 1
+    assert desk.recent_orders(began_ms + 121_000) == 0
+
+
 async def test_an_exit_behind_a_cancel_that_a_fill_was_faster_than_is_not_sent(remote) -> None:
     """Both are drafted in one turn: the exit was decided as if the other order were over, with nothing of it filled."""
     leg = remote.leg(entry_id=1, held="5")
