@@ -3,14 +3,15 @@
 Tolerances, each because the gate decides on the last closed bar and the exchange measures on arrival:
 money limits DRIFT, the price collar DRIFT as well; orders a minute are counted exactly where they were decided, and at
 most twice as many may arrive together, when those of two minutes meet on the way; a command holds WAY_S after it was
-answered, for what was sent before it may still be on its way; an entry is sent at most LATE_S after it was decided.
+answered, for what was sent before it may still be on its way; an entry arrives at most LATE_S after the close that it
+was decided on: the bar that follows it, `stale_data`, the wait of an order to be sent, and its way.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ D = Decimal
 ZERO = D(0)
 DRIFT = D("0.02")
 WAY_S = 15.0
-LATE_S = 60.0
+LATE_S = 110.0
 DUST = D(12)
 """Rests of coins that were too little to be traded and given up are together worth less than this."""
 MINUTE_US = 60_000_000
@@ -58,6 +59,7 @@ class Watch:
         self.killed_us: int | None = None
         self.paused_us: dict[str, int] = {}
         self.owner_of: Any = lambda _name: ""
+        self.also: Callable[[Placed, Made], None] = lambda _order, _made: None
         self._arrived_us: deque[int] = deque()
         exchange.arrived, exchange.filled = self.on_order, self.on_fill
 
@@ -124,6 +126,7 @@ class Watch:
 
     def on_fill(self, order: Placed, made: Made) -> None:
         """Count what is ours. It may never sell what it does not own."""
+        self.also(order, made)
         if not order.ours:
             return
         base = self.exchange.coins[order.symbol].base
@@ -146,21 +149,6 @@ class Rows:
         self._db.close()
 
 
-def unprotected_s(
-    path: Sequence[tuple[float, Decimal]], entered_s: float, entry: Decimal, stop: Decimal, ended_s: float | None
-) -> float:
-    """Return how many seconds a long position stood after its stop was touched; 0 where it never was.
-
-    `path` is the market as (second, price). As on paper: measured from the entry's price, not rounded, from the fill
-    on, touched where the price is at the stop or below. What has not ended stands to the end of the path.
-    """
-    level = entry * (1 - stop)
-    touched_s = next((at for at, price in path if at >= entered_s and price <= level), None)
-    if touched_s is None or (ended_s is not None and ended_s <= touched_s):
-        return 0.0
-    return (path[-1][0] if ended_s is None else ended_s) - touched_s
-
-
 def at_end(watch: Watch, journal: Path, cash: Decimal) -> list[str]:
     """Return everything that differs between the exchange and the journal once all has come to rest."""
     rows = Rows(journal)
@@ -179,8 +167,7 @@ def at_end(watch: Watch, journal: Path, cash: Decimal) -> list[str]:
 
 def _orders(exchange: Exchange, rows: Rows) -> list[str]:
     wrong = [f"{name} was sent {count} times" for name, count in sorted(exchange.attempts.items()) if count > 1]
-    query = "SELECT o.*, d.at_ms FROM orders o LEFT JOIN decisions d ON d.id = o.decision WHERE o.type != 'guard'"
-    known = {row["client_id"]: row for row in rows.all(query)}
+    known = {row["client_id"]: row for row in rows.all("SELECT * FROM orders WHERE type != 'guard'")}
     for name, order in exchange.by_client.items():
         if not order.ours:
             continue
@@ -191,9 +178,9 @@ def _orders(exchange: Exchange, rows: Rows) -> list[str]:
             wrong.append(f"{name} is {order.status} at the exchange and {row['state']} in the journal")
         elif D(row["filled"]) != order.filled:
             wrong.append(f"{name} filled {order.filled} at the exchange and {row['filled']} in the journal")
-        late_ms = order.ts_ms - row["at_ms"] if row is not None and row["at_ms"] is not None else 0
+        late_ms = order.ts_ms - row["created_ms"] if row is not None else 0
         if order.side > 0 and late_ms > LATE_S * 1000:
-            wrong.append(f"{name} was decided at {row['at_ms']} and arrived at {order.ts_ms}")
+            wrong.append(f"{name} was decided at {row['created_ms']} and arrived at {order.ts_ms}")
     wrong += [
         f"{name} is {row['state']} in the journal and was never at the exchange"
         for name, row in known.items()
@@ -261,7 +248,8 @@ def _rate(bounds: Bounds, rows: Rows) -> list[str]:
     wrong: list[str] = []
     before: list[int] = []
     for row in rows.all(
-        "SELECT client_id, created_ms, purpose FROM orders WHERE type != 'guard' AND decision > 0 ORDER BY decision"
+        "SELECT client_id, created_ms, purpose FROM orders WHERE type NOT IN ('guard', 'stop') AND decision > 0 "
+        "ORDER BY decision"
     ):
         now_ms = max([row["created_ms"], *before[-1:]])
         recent = sum(now_ms - 60_000 < one <= now_ms for one in before[-100:])

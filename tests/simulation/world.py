@@ -19,7 +19,7 @@ from apscheduler.schedulers import base as scheduler
 from apscheduler.triggers import interval
 
 from autotrader.app import Loader, make_account, make_metrics
-from autotrader.core.errors import AutotraderError, ConfigError
+from autotrader.core.errors import AutotraderError, ConfigError, StoreError
 from autotrader.runtime.daemon import Daemon, Seams
 from autotrader.runtime.notify import Notifier
 from autotrader.store.journal import Journal
@@ -30,12 +30,15 @@ from autotrader.venues.ccxt_venue import CcxtVenue
 from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
 from simulation.client import Client, Faults
-from simulation.declarations import BOUNDS, changed, write_folder
+from simulation.declarations import BOUNDS, changed, exits, write_folder
 from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
+from simulation.protection import BACK_S, Protection
 from simulation.virtual import (
+    FULL,
     Circle,
     Death,
+    Disk,
     Mortal,
     MortalConnection,
     Universe,
@@ -52,6 +55,9 @@ RESTART_S = 10.0
 MIN_ORDERS, MIN_FAULTS = 50, 20
 LEAST_S, MOST_S = 2_400.0, 28_800.0
 SETTLE_S = 420.0
+QUIET_S, REST_S = 60.0, 900.0
+"""A run ends once no order was asked for so long; which it must come to within REST_S."""
+
 EXCHANGES = ("binance", "okx", "gateio")
 """Whose ways of finding an order the account uses: by our id, and by searching."""
 
@@ -75,6 +81,9 @@ class Result:
         self.starts = world.starts
         self.virtual_s = world.universe.now_us / 1e6
         self.digest = world.digest.hexdigest()
+        protection = world.protection
+        self.touches, self.fair, self.worst_s = protection.touches, protection.fair, protection.worst_s
+        self.rested_s = protection.rested
 
 
 class World:
@@ -98,14 +107,20 @@ class World:
         self.starts = 0
         self.cash = D(0)
         self.mortal = Mortal(lambda: None)
+        self.disk = Disk()
         self.loop: VirtualLoop | None = None
         self.daemon: Daemon | None = None
         self.client: Client | None = None
+        self.asking: CcxtClient | None = None
         self.ready = False
         self._mean = True
         self._snapshot = folder / "snapshot"
         self._owners: dict[str, str] = {}
-        write_folder(self.root, self.rng)
+        self.exits = exits(self.rng)
+        self.protection = Protection(self.exchange, self.watch.wrong)
+        self.protection.stops = self.exits.stops
+        self.watch.also = self.protection.on_fill
+        write_folder(self.root, self.rng, self.exits)
 
     # one run
 
@@ -156,7 +171,7 @@ class World:
             if options.get("uri"):
                 return real(path, **options)
             made = real(path, factory=MortalConnection, **options)
-            made.mortal = world.mortal
+            made.mortal, made.disk = world.mortal, world.disk
             world.mortal.files.append(made)
             return made
 
@@ -176,16 +191,23 @@ class World:
         self._meddle()
         while not self._lived():
             self._incarnation(self._lived)
-        self._mean = self.faults.on = False
+        self._mean = self.faults.on = self.disk.full = False
         self.exchange.down = False
         self.trace("faults end")
         end_us = universe.now_us + round(SETTLE_S * 1e6)
         universe.after(120.0, lambda: self._command("unlock"))
         universe.after(180.0, lambda: self._command("pause"))
         universe.after(240.0, self._hold)
-        while universe.now_us < end_us:
-            self._incarnation(lambda: universe.now_us >= end_us)
+        while not self._quiet(end_us):
+            self._incarnation(lambda: self._quiet(end_us))
         self._stop()
+
+    def _quiet(self, end_us: int) -> bool:
+        """Tell whether all has come to rest; a while after that should have been it may not go on."""
+        now_us = self.universe.now_us
+        if now_us > end_us + REST_S * 1e6:
+            raise self._broken([f"orders are still asked for {REST_S:.0f} s after all should be over"])
+        return now_us >= end_us and now_us - self.exchange.asked_us > QUIET_S * 1e6
 
     def _hold(self) -> None:
         self.exchange.still = True
@@ -201,10 +223,19 @@ class World:
         """Show the living what moved; every some seconds, and where a bar begins."""
         if self.client is None or self.exchange.still or self.exchange.down:
             return
+        for symbol in self.exchange.coins:
+            self.client.hear_quote(symbol)
+        if self.ready and self.daemon is not None and self.asking is not None:
+            self.protection.second(self.daemon, self.client, alone=self.asking.breaker.open)
         second = self.universe.now_us // 1_000_000 % 60
         if second in {0, 1} or second % 12 == 5:
             for symbol, coin in self.exchange.coins.items():
                 self.client.hear(symbol, [list(bar) for bar in coin.bars[-2:]])
+
+    def _shown(self, symbol: str) -> None:
+        """Note that the living were shown a quote."""
+        if self.ready and self.daemon is not None:
+            self.protection.told(symbol, self.daemon)
 
     def _told(self, order: Placed, made: Made | None) -> None:
         """Show the living what became of an order, by the account's streams."""
@@ -227,6 +258,7 @@ class World:
                 loop.run_until(starting.done)
                 starting.result()
                 self.ready = True
+                self.protection.begin()
                 self.trace(f"ready, generation {daemon.reloader.generation}")
                 if daemon.loop.trader.exits_only:
                     self.trace(f"exits only: {daemon.loop.trader.exits_only}")
@@ -248,6 +280,9 @@ class World:
 
     def _ended(self, why: str, failure: BaseException | None) -> None:
         self.trace(f"the daemon stops by itself: {why}")
+        if isinstance(failure, StoreError) and FULL in str(failure):
+            self._bury()
+            return
         raise self._broken([f"the daemon stopped by itself: {why}"]) from failure
 
     def _stop(self) -> None:
@@ -271,7 +306,16 @@ class World:
         self.mortal = mortal = Mortal(self._copy)
         self.loop = VirtualLoop(self.universe, mortal)
         self.clock.skew_ms = self.rng.randint(-1_500, 1_500)
-        self.client = client = Client(self.exchange, self.faults, mortal, self.trace, account_streams=self.streams)
+        self.client = client = Client(
+            self.exchange,
+            self.faults,
+            mortal,
+            self.trace,
+            account_streams=self.streams,
+            excuse=self.protection.excuse,
+            machine_ms=self.clock.now_ms,
+        )
+        client.shown = self._shown
         self.ready = False
         self.daemon = Daemon(self._of_daemon(client), Notifier({}))
         self.trace(f"start {self.starts}")
@@ -282,8 +326,9 @@ class World:
         settings = CcxtSettings(VENUE, self.id)
 
         def venue(name: str, _: Any) -> Any:
-            client = CcxtClient(settings, self.clock, lambda _: made, random)
+            self.asking = client = CcxtClient(settings, self.clock, lambda _: made, random)
             account = CcxtAccount(client, self.root / "var" / f"account-{name}.db")
+            made.keeps_stops = account.keeps_stops
             clock = ExchangeClock(self.clock, lambda: client.now_ms() - self.clock.now_ms())
             ticks = {symbol: coin.tick for symbol, coin in self.exchange.coins.items()}
             market = LiveMarket(lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random)
@@ -346,6 +391,14 @@ class World:
         while at < MOST_S:
             after(at, lambda: self._outage(rng.uniform(5.0, 100.0)))
             at += rng.uniform(900.0, 3_000.0)
+        at = rng.uniform(400.0, 2_000.0)
+        while at < MOST_S:
+            after(at, self._set_clock)
+            at += rng.uniform(500.0, 3_000.0)
+        at = rng.uniform(600.0, 3_000.0)
+        while at < MOST_S:
+            after(at, lambda: self._fill_disk(rng.uniform(0.5, 30.0)))
+            at += rng.uniform(1_500.0, 6_000.0)
         at = rng.uniform(100.0, 400.0)
         while at < MOST_S:
             after(at, self._order_about)
@@ -358,6 +411,24 @@ class World:
         steps = self.rng.randint(1, {"await": 400, "statement": 80, "order": 40}[kind])
         self.mortal.doom(kind, steps)
 
+    def _set_clock(self) -> None:
+        """Let somebody set the machine's time."""
+        if self._mean:
+            self.clock.skew_ms += self.rng.choice([-90_000, -6_000, -2_000, 2_000, 6_000, 90_000])
+            self.faults.counts["clock"] += 1
+            self.trace(f"fault the machine's time is off by {self.clock.skew_ms} ms now")
+
+    def _fill_disk(self, seconds: float) -> None:
+        if not self._mean:
+            return
+        self.trace(f"fault the disk is full for {seconds:.0f} s")
+        self.faults.counts["disk"] += 1
+        self.disk.full = True
+        self.universe.after(seconds, self._free_disk)
+
+    def _free_disk(self) -> None:
+        self.disk.full = False
+
     def _outage(self, seconds: float) -> None:
         if not self._mean:
             return
@@ -367,6 +438,7 @@ class World:
         if self.client is not None:
             for channel in self.client.channels.values():
                 channel.drop()
+        self.protection.excuse("", seconds + BACK_S)
         self.universe.after(seconds, self._back)
 
     def _back(self) -> None:
@@ -400,7 +472,7 @@ class World:
         if not self._mean:
             return
         if what == "reload":
-            changed(self.root, rng)
+            changed(self.root, rng, self.exits)
             self._command("reload")
         elif what == "close":
             self._command("close", name=name)
