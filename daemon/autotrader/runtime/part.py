@@ -6,20 +6,23 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autotrader.core.events import Bar, BarClosed, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
+from autotrader.core.events import Bar, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS
 from autotrader.execution.declared import ATR
+from autotrader.execution.ledger import Position
 from autotrader.execution.leg import Leg
 from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
 from autotrader.market.book import NO_LEVEL, Level
-from autotrader.market.events import as_bar
-from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out, levels_of
+from autotrader.strategies.contract import FILL, TIMER, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
 
 KEPT = Out._fields.index("stirred_by")
 """How much of Out the journal keeps: which column stirs a kind is for backtests, and is no wish."""
+
+Had = tuple[Position, int, int, int]
+"""What a step saw that a leg owns and has under way: its position, and the entry's id and state, and the last exit."""
 
 
 class Part:
@@ -50,14 +53,25 @@ class Part:
         self._order = {key: place for place, key in enumerate(program.series)}
         self._waiting: list[list[tuple[int, int, SeriesKey, Bar]]] = [[] for _ in self.declared]
         self._depths = [levels_of(one.feed) for one in self.declared]
-        self.bids: list[tuple[Level, ...]] = [(NO_LEVEL,) * depth for depth in self._depths]
-        self.asks = list(self.bids)
+        self._bids: list[tuple[Level, ...]] = [(NO_LEVEL,) * depth for depth in self._depths]
+        self._asks = list(self._bids)
+        self._unseen: dict[int, MarketEvent] = {}  # whose levels were told and not looked at yet
         self._told_ms = [0] * len(self.declared)
         self._price = [math.nan] * len(self.declared)
         self._heard: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self.stepped: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self._arrived: dict[int, int] = {}
+        self._kept: list[list[Any]] = []  # of Out, as the last step left it
+        self._had: list[Had] = []
+        self._owns: list[tuple[Leg, Position]] = []  # what the next five were counted from
+        self._lots: list[int] = []
+        self._entry_price: list[float] = []
+        self._may_short: list[int] = []
+        self._tick: list[float] = []
+        self._lot: list[float] = []
+        self._spares = not self.slots and TIMER not in self.wakes
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
+        self._keep()
 
     def own_series(self, leg: int) -> Series:
         """Return the bars, or the feed, that wakes a leg."""
@@ -107,6 +121,16 @@ class Part:
                 self.live[leg].update(key, bar)
             waiting.clear()
 
+    def is_spared(self, leg: int) -> bool:
+        """Tell whether a step on what a leg's features show now would change nothing, as the last step said of them.
+
+        Only while what is owned and under way is what that step saw, and without slots and timers, which need a step.
+        """
+        column = self.out.stirred_by[leg]
+        if column == 0 or not self._spares or self.live[leg].value(column - 1) == 1.0:
+            return False
+        return self._had == [_had(one) for one in self.legs]
+
     def is_calm(self, leg: int) -> bool:
         """Tell whether the last step said that it need not wake while a leg's price is where it is."""
         return self.out.calm_below[leg] < self._price[leg] < self.out.calm_above[leg]
@@ -134,15 +158,15 @@ class Part:
         for waiting in self._waiting:
             waiting.clear()
 
-    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> None:
-        """Show a trade, a quote or a book to a leg; one that it was shown already is passed over."""
-        mark = mark_of(event)
-        if mark[1] and mark <= self._heard[leg]:
+    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged, bar: Bar | None) -> None:
+        """Show a trade, a quote or a book, and the bar of its moment, to a leg; what it was shown is passed over."""
+        mark = event.ts_ms, event.row
+        if event.row and mark <= self._heard[leg]:
             return
         self._heard[leg] = mark
         self._told_ms[leg] = event.ts_ms
-        self.show(leg, event)
-        if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
+        self._unseen[leg] = event
+        if bar is not None:
             self._price[leg] = bar.close
             self.live[leg].update(self.program.own, bar)
 
@@ -150,26 +174,43 @@ class Part:
         """Let a leg see the levels of a quote or a book."""
         match event:
             case QuoteChanged():
-                self.bids[leg], self.asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
+                self._bids[leg], self._asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
             case BookChanged():
-                self.bids[leg], self.asks[leg] = (
+                self._bids[leg], self._asks[leg] = (
                     (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]] for side in (event.bids, event.asks)
                 )
 
+    @property
+    def bids(self) -> list[tuple[Level, ...]]:
+        """The bids that each leg was last told."""
+        self._look()
+        return self._bids
+
+    @property
+    def asks(self) -> list[tuple[Level, ...]]:
+        """The asks that each leg was last told."""
+        self._look()
+        return self._asks
+
+    def _look(self) -> None:
+        for leg, event in self._unseen.items():
+            self.show(leg, event)
+        self._unseen.clear()
+
     def fresh(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
         """Tell whether a leg's event was not stepped on yet, and remember it: a restart is told the last one again."""
-        mark = mark_of(event)
-        if mark[1] and mark <= self.stepped[leg]:
+        mark = event.ts_ms, event.row
+        if event.row and mark <= self.stepped[leg]:
             return False
         self.stepped[leg] = mark
         return True
 
-    def due(self, leg: int, event: BarClosed) -> bool:
-        """Say whether a step is due: this is the leg's own bar, and every other leg's bar of that close is there."""
-        if BAR not in self.wakes or event.series != self.own_series(leg) or event.ts_ms <= self.ts_ms:
+    def due(self, leg: int, closed_ms: int) -> bool:
+        """Say whether a step is due with a bar of a leg's own: every other leg's bar of that close is there, too."""
+        if closed_ms <= self.ts_ms:
             return False
-        self._arrived[leg] = event.ts_ms
-        return all(self._arrived.get(other) == event.ts_ms for other in range(len(self.declared)))
+        self._arrived[leg] = closed_ms
+        return all(self._arrived.get(other) == closed_ms for other in range(len(self.declared)))
 
     def step(self, event: int, leg: int, now_ms: int, budget: Sequence[float]) -> bool:
         """Fold one event; `budget` is each leg's share in quote units. True when State or Out changed.
@@ -181,39 +222,67 @@ class Part:
             fares(slot, legs[slot.wish.leg].slots.get(slot.client_id), legs[slot.wish.leg].instrument)
             for slot in self.slots
         ]
+        if self._owns != (owns := [(one, one.position) for one in legs]):
+            self._count(owns)
+        self._had = had = [_had(one) for one in legs]
+        self._look()
         view = View(
             event,
             leg,
             now_ms,
             [live.values() for live in self.live],
-            self.bids,
-            self.asks,
+            self._bids,
+            self._asks,
             [now_ms - told_ms for told_ms in self._told_ms],
-            [one.instrument.lots(one.position.amount) for one in legs],
-            [float(one.position.entry_price or math.nan) for one in legs],
-            [one.entry_id for one in legs],
-            [one.entry_state for one in legs],
-            [one.last_exit for one in legs],
+            self._lots,
+            self._entry_price,
+            [one[1] for one in had],
+            [one[2] for one in had],
+            [one[3] for one in had],
             budget,
-            [1 if one.instrument.market == "swap" else 0 for one in legs],
-            [float(one.instrument.tick) for one in legs],
-            [float(one.instrument.lot) for one in legs],
+            self._may_short,
+            self._tick,
+            self._lot,
             [one.state for one in asked],
             [one.filled for one in asked],
             [one.remaining for one in asked],
         )
-        before = [list(values) for values in self.out[:KEPT]]
         state = self.kind.step(self.constants, self.state, view, self.out)
-        changed = state != self.state or before != list(self.out[:KEPT])
-        self.wanted = wishes(self.out, len(legs))
+        wants = self._kept != list(self.out[:KEPT])
+        changed = wants or state != self.state
+        if wants:
+            self._keep()
+        if self.slots:
+            self.wanted = wishes(self.out, len(legs))
         self.state = state
         if changed and event != FILL:
             self.ts_ms = now_ms  # what fills at a bar's close wakes before that bar does
         return changed
 
+    def _keep(self) -> None:
+        """Remember what Out wants, so that the next step shows what it changes of it."""
+        self._kept = [list(values) for values in self.out[:KEPT]]
+
+    def _count(self, owns: list[tuple[Leg, Position]]) -> None:
+        """Count what the legs own in their instruments' units, as a step sees it."""
+        self._owns = owns
+        rules = [one.instrument for one in self.legs]
+        self._lots = [one.instrument.lots(one.position.amount) for one in self.legs]
+        self._entry_price = [float(one.position.entry_price or math.nan) for one in self.legs]
+        self._may_short = [1 if one.market == "swap" else 0 for one in rules]
+        self._tick, self._lot = [float(one.tick) for one in rules], [float(one.lot) for one in rules]
+
+    def wake(self, now_ms: int) -> bool:
+        """Tell whether TIMER is due, and have it come no second time."""
+        if not 0 < self.out.wake_ms[0] <= now_ms:
+            return False
+        self.out.wake_ms[0] = 0
+        self._keep()
+        return True
+
     def atr(self, leg: int) -> float:
         """Return the leg's ATR in quote units; NaN where the size does not ask for one or it is not defined yet."""
-        return self.live[leg].values()[self._atr] if self._atr >= 0 else math.nan
+        return self.live[leg].value(self._atr) if self._atr >= 0 else math.nan
 
     def plain(self) -> tuple[list[Any], list[list[float]]]:
         """Return State and Out as the journal keeps them."""
@@ -228,6 +297,7 @@ class Part:
         self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
         fresh = fresh_out(len(self.declared), 0)[len(out) :]  # what is not kept, or was not when this was written
         self.out = Out._make([*kept] for kept in (*out, *fresh))
+        self._keep()
         self.ts_ms = ts_ms
 
     def adopt_legs(self) -> None:
@@ -236,8 +306,8 @@ class Part:
             if leg.position.amount or leg.enters:
                 self.out.target[index] = leg.exposure
                 self.out.entry[index] = leg.entry_id
+        self._keep()
 
 
-def mark_of(event: TradePrinted | QuoteChanged | BookChanged) -> tuple[int, int]:
-    """Return what tells an event from the others of its feed; a row of 0 tells none apart."""
-    return event.ts_ms, event.row
+def _had(leg: Leg) -> Had:
+    return leg.position, leg.entry_id, leg.entry_state, leg.last_exit
