@@ -64,6 +64,8 @@ class Account:
     why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
     `rate` is what one unit of the money here is worth in the currency that the whole account is counted in; until it is
     known (`rated`) it is 1. `legs` and `traded`, the same by symbol, are changed by the methods here alone.
+    `uncounted` are the symbols whose value must be counted anew, None all of them. Whoever says so of every symbol that
+    moves has it `followed`; else all are counted whenever the equity is asked for.
     """
 
     name: str
@@ -84,6 +86,10 @@ class Account:
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: dict[LegKey, Leg] = field(default_factory=dict)
     traded: dict[str, Traded] = field(default_factory=dict)
+    followed: bool = False
+    uncounted: set[str] | None = None
+    _values: dict[str, Decimal] = field(default_factory=dict)
+    _owned: Decimal = ZERO
 
     def take_on(self, leg: Leg) -> None:
         """Have a leg deal here."""
@@ -130,11 +136,19 @@ class Account:
 
     def equity(self) -> Decimal:
         """Return cash plus the value of everything that is owned here."""
-        total = self.cash
-        for leg in self.legs.values():
-            if leg.position.amount:
-                total += self.value(leg)
-        return total
+        if not self.followed or self.uncounted is None:
+            self._values, self._owned, self.uncounted = {}, ZERO, set(self.traded)
+        for symbol in self.uncounted:
+            value = sum((self.value(leg) for leg in self.trading(symbol).legs), ZERO)
+            self._owned += value - self._values.get(symbol, ZERO)
+            self._values[symbol] = value
+        self.uncounted.clear()
+        return self.cash + self._owned
+
+    def recount(self, symbol: str) -> None:
+        """Have what is owned of a symbol counted anew."""
+        if self.uncounted is not None:
+            self.uncounted.add(symbol)
 
     def reserved(self) -> Decimal:
         """Return the quote money that working orders which add may still take, to the step of cash above each."""

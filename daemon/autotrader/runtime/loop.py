@@ -141,14 +141,22 @@ class TradingLoop:
         """Take what the market tells. Where nothing else had a turn since it last did, only prices moved."""
         if self.turn.taken != self._last_turn + 1 or self.desk.unsettled:
             self.trader.still = False
+            for one in self.accounts.values():
+                one.uncounted = None
         self._last_turn = self.turn.taken
-        match event:
-            case BarClosed():
-                self._on_bar(account, event)
-            case BarsComplete():
-                await self._on_moment(account, event.ts_ms)
-            case _:
-                await self._on_tick(account, event)
+        for one in self.accounts.values():
+            one.followed = True
+        try:
+            match event:
+                case BarClosed():
+                    self._on_bar(account, event)
+                case BarsComplete():
+                    await self._on_moment(account, event.ts_ms)
+                case _:
+                    await self._on_tick(account, event)
+        finally:
+            for one in self.accounts.values():
+                one.followed = False
 
     async def _on_account(self, account: Account, event: VenueEvent) -> None:
         match event:
@@ -218,6 +226,7 @@ class TradingLoop:
     def _take_price(self, account: Account, symbol: str, price: float) -> None:
         account.prices.tell(symbol, price)
         if account.holds(symbol):
+            account.recount(symbol)
             self.trader.still = False
 
     async def _on_moment(self, account: Account, now_ms: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotrader.core.events import Bar, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS
@@ -15,14 +15,41 @@ from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
 from autotrader.market.book import NO_LEVEL, Level
+from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import FILL, TIMER, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
 
 KEPT = Out._fields.index("stirred_by")
 """How much of Out the journal keeps: which column stirs a kind is for backtests, and is no wish."""
 
-Had = tuple[Position, int, int, int]
-"""What a step saw that a leg owns and has under way: its position, and the entry's id and state, and the last exit."""
+Had = tuple[Instrument, Position, int, int, int]
+"""What a leg owns and has under way: its position, the entry's id and state, and the last exit."""
+
+
+class Owned(NamedTuple):
+    """The same in the words of `View`, and in the units of each leg's instrument; indexed by leg."""
+
+    lots: list[int]
+    entry_price: list[float]
+    entry_id: list[int]
+    entry_state: list[int]
+    last_exit: list[int]
+    may_short: list[int]
+    tick: list[float]
+    lot: list[float]
+
+
+def _owned(had: Sequence[Had]) -> Owned:
+    return Owned(
+        [rules.lots(position.amount) for rules, position, _, _, _ in had],
+        [float(position.entry_price or math.nan) for _, position, _, _, _ in had],
+        [entry_id for _, _, entry_id, _, _ in had],
+        [entry_state for _, _, _, entry_state, _ in had],
+        [last_exit for _, _, _, _, last_exit in had],
+        [1 if rules.market == "swap" else 0 for rules, _, _, _, _ in had],
+        [float(rules.tick) for rules, _, _, _, _ in had],
+        [float(rules.lot) for rules, _, _, _, _ in had],
+    )
 
 
 class Part:
@@ -63,12 +90,7 @@ class Part:
         self._arrived: dict[int, int] = {}
         self._kept: list[list[Any]] = []  # of Out, as the last step left it
         self._had: list[Had] = []
-        self._owns: list[tuple[Leg, Position]] = []  # what the next five were counted from
-        self._lots: list[int] = []
-        self._entry_price: list[float] = []
-        self._may_short: list[int] = []
-        self._tick: list[float] = []
-        self._lot: list[float] = []
+        self._owned = _owned(())
         self._spares = not self.slots and TIMER not in self.wakes
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
         self._keep()
@@ -210,7 +232,8 @@ class Part:
         if closed_ms <= self.ts_ms:
             return False
         self._arrived[leg] = closed_ms
-        return all(self._arrived.get(other) == closed_ms for other in range(len(self.declared)))
+        others = range(len(self.declared)) if len(self.declared) > 1 else ()
+        return all(self._arrived.get(other) == closed_ms for other in others)
 
     def step(self, event: int, leg: int, now_ms: int, budget: Sequence[float]) -> bool:
         """Fold one event; `budget` is each leg's share in quote units. True when State or Out changed.
@@ -222,10 +245,11 @@ class Part:
             fares(slot, legs[slot.wish.leg].slots.get(slot.client_id), legs[slot.wish.leg].instrument)
             for slot in self.slots
         ]
-        if self._owns != (owns := [(one, one.position) for one in legs]):
-            self._count(owns)
-        self._had = had = [_had(one) for one in legs]
-        self._look()
+        if (had := [_had(one) for one in legs]) != self._had:
+            self._had, self._owned = had, _owned(had)
+        if self._unseen:
+            self._look()
+        owned = self._owned
         view = View(
             event,
             leg,
@@ -234,15 +258,15 @@ class Part:
             self._bids,
             self._asks,
             [now_ms - told_ms for told_ms in self._told_ms],
-            self._lots,
-            self._entry_price,
-            [one[1] for one in had],
-            [one[2] for one in had],
-            [one[3] for one in had],
+            owned.lots,
+            owned.entry_price,
+            owned.entry_id,
+            owned.entry_state,
+            owned.last_exit,
             budget,
-            self._may_short,
-            self._tick,
-            self._lot,
+            owned.may_short,
+            owned.tick,
+            owned.lot,
             [one.state for one in asked],
             [one.filled for one in asked],
             [one.remaining for one in asked],
@@ -262,15 +286,6 @@ class Part:
     def _keep(self) -> None:
         """Remember what Out wants, so that the next step shows what it changes of it."""
         self._kept = [list(values) for values in self.out[:KEPT]]
-
-    def _count(self, owns: list[tuple[Leg, Position]]) -> None:
-        """Count what the legs own in their instruments' units, as a step sees it."""
-        self._owns = owns
-        rules = [one.instrument for one in self.legs]
-        self._lots = [one.instrument.lots(one.position.amount) for one in self.legs]
-        self._entry_price = [float(one.position.entry_price or math.nan) for one in self.legs]
-        self._may_short = [1 if one.market == "swap" else 0 for one in rules]
-        self._tick, self._lot = [float(one.tick) for one in rules], [float(one.lot) for one in rules]
 
     def wake(self, now_ms: int) -> bool:
         """Tell whether TIMER is due, and have it come no second time."""
@@ -310,4 +325,4 @@ class Part:
 
 
 def _had(leg: Leg) -> Had:
-    return leg.position, leg.entry_id, leg.entry_state, leg.last_exit
+    return leg.instrument, leg.position, leg.entry_id, leg.entry_state, leg.last_exit

@@ -90,6 +90,7 @@ class Trader:
         left = abs(leg.position.amount)
         if left and not leg.orders and not leg.instrument.tradable(left, self.price(leg)):
             trade, self.still = self.desk.sweep(leg, now_ms), False
+            self.accounts[leg.exchange].recount(leg.symbol)
             if trade is not None:
                 self._closed(leg, trade, now_ms)
 
