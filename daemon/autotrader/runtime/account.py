@@ -62,8 +62,9 @@ class Account:
     `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
     is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
     why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
-    `rate` is what one unit of the money here is worth in the currency that the whole account is counted in; until it is
-    known (`rated`) it is 1. `legs` and `traded`, the same by symbol, are changed by the methods here alone.
+    `counted_ms` is the latest moment at which orders were counted against a limit. `rate` is what one unit of the money
+    here is worth in the currency that the whole account is counted in; until it is known (`rated`) it is 1. `legs` and
+    `traded`, the same by symbol, are changed by the methods here alone.
     `uncounted` are the symbols whose value must be counted anew, None all of them. Whoever says so of every symbol that
     moves has it `followed`; else all are counted whenever the equity is asked for.
     """
@@ -76,6 +77,7 @@ class Account:
     budget: Decimal | None = None
     leverage: int = 1
     market_ms: int = 0
+    counted_ms: int = 0
     idle: bool = False
     known: bool = False
     locked: str = ""
@@ -118,6 +120,14 @@ class Account:
     def holds(self, symbol: str) -> bool:
         """Tell whether any leg has a position in a symbol: its price moves the equity."""
         return any(leg.position.amount for leg in self.trading(symbol).legs)
+
+    def count_ms(self, now_ms: int) -> int:
+        """Return the moment at which orders are counted now: never before one at which they were.
+
+        A bar's close is told after it, and what a timer does in between has a later clock.
+        """
+        self.counted_ms = max(self.counted_ms, now_ms)
+        return self.counted_ms
 
     def value(self, leg: Leg) -> Decimal:
         """Return the signed quote value of what a leg owns, to the step of cash below, as `fills.value` does.
