@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite
+from operator import itemgetter
 
 from autotrader.core.errors import ExpressionError
 from autotrader.core.events import Bar
@@ -56,7 +57,7 @@ class Live:
     def __init__(self, program: Program) -> None:
         self._values = [NAN] * len(program.nodes)
         self._outputs = program.outputs
-        self._result = [NAN] * len(program.outputs)
+        self._read = itemgetter(*program.outputs) if program.outputs else list
         self._work: dict[SeriesKey, tuple[list[tuple[int, int]], list[Callable[[], None]]]] = {
             key: ([], []) for key in program.series
         }
@@ -82,11 +83,11 @@ class Live:
         return self._values[self._outputs[column]]
 
     def values(self) -> list[float]:
-        """Return the columns now. The list is used again at the next call."""
-        values, result = self._values, self._result
-        for place, index in enumerate(self._outputs):
-            result[place] = values[index]
-        return result
+        """Return the columns now."""
+        values = self._values
+        if len(self._outputs) > 1:
+            return list(self._read(values))
+        return [values[index] for index in self._outputs]
 
 
 def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
@@ -107,6 +108,13 @@ def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
                 values[out] = value if isfinite(value) else NAN
 
             return two
+        case (a, b, c):
+
+            def three() -> None:
+                value = function(values[a], values[b], values[c])
+                values[out] = value if isfinite(value) else NAN
+
+            return three
     args = node.args
 
     def several() -> None:

@@ -242,7 +242,7 @@ class TradingLoop:
         due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
-            if leg == NO_LEG or not all(part.is_calm(one) for one in range(len(part.declared))):
+            if leg == NO_LEG or not part.is_all_calm():
                 self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
         for one in self._closed.pop(account.name, ()):
             if (not one.idle or one.owner.startswith(REMOVED)) and self.desk.legs.get(one.key) is one:

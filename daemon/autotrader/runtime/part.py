@@ -25,6 +25,10 @@ KEPT = Out._fields.index("stirred_by")
 Had = tuple[Instrument, Position, int, int, int]
 """What a leg owns and has under way: its position, the entry's id and state, and the last exit."""
 
+OrdersFare = tuple[Sequence[int], Sequence[int], Sequence[int]]
+NO_ORDERS: OrdersFare = ((), (), ())
+"""How the orders of a part without slots fare."""
+
 
 class Owned(NamedTuple):
     """The same in the words of `View`, and in the units of each leg's instrument; indexed by leg."""
@@ -157,6 +161,13 @@ class Part:
         """Tell whether the last step said that it need not wake while a leg's price is where it is."""
         return self.out.calm_below[leg] < self._price[leg] < self.out.calm_above[leg]
 
+    def is_all_calm(self) -> bool:
+        """Tell whether it said so of every leg."""
+        for leg in range(len(self.declared)):  # noqa: SIM110 - a generator costs as much as a whole step's comparison
+            if not self.is_calm(leg):
+                return False
+        return True
+
     def feed(self, leg: int, key: SeriesKey, bar: Bar, closed_ms: int) -> None:
         """Show a closed bar to a leg's features at once; one that was seen already is passed over, an event never."""
         if closed_ms <= self.seen.get((leg, key), 0) and key.timeframe not in FEEDS:
@@ -241,10 +252,7 @@ class Part:
         Raises ValueError for slots that want what cannot be.
         """
         legs = self.legs
-        asked = [
-            fares(slot, legs[slot.wish.leg].slots.get(slot.client_id), legs[slot.wish.leg].instrument)
-            for slot in self.slots
-        ]
+        states, filled, remaining = self._fares() if self.slots else NO_ORDERS
         if (had := [_had(one) for one in legs]) != self._had:
             self._had, self._owned = had, _owned(had)
         if self._unseen:
@@ -267,9 +275,9 @@ class Part:
             owned.may_short,
             owned.tick,
             owned.lot,
-            [one.state for one in asked],
-            [one.filled for one in asked],
-            [one.remaining for one in asked],
+            states,
+            filled,
+            remaining,
         )
         state = self.kind.step(self.constants, self.state, view, self.out)
         wants = self._kept != list(self.out[:KEPT])
@@ -282,6 +290,14 @@ class Part:
         if changed and event != FILL:
             self.ts_ms = now_ms  # what fills at a bar's close wakes before that bar does
         return changed
+
+    def _fares(self) -> OrdersFare:
+        """Return how each slot's order fares: its state, and lots filled and remaining."""
+        found = [
+            fares(slot, (leg := self.legs[slot.wish.leg]).slots.get(slot.client_id), leg.instrument)
+            for slot in self.slots
+        ]
+        return [one.state for one in found], [one.filled for one in found], [one.remaining for one in found]
 
     def _keep(self) -> None:
         """Remember what Out wants, so that the next step shows what it changes of it."""
