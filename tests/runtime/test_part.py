@@ -121,3 +121,12 @@ async def test_what_befell_a_leg_meanwhile_wakes_once(dozing) -> None:
 
 async def test_a_kind_with_timers_is_never_spared(dozing) -> None:
     assert await tell(await dozing("timed: true\n"), 10.0, 11.0) == [10, 11]
+
+
+async def test_a_leg_sees_the_levels_that_were_told_last(dozing) -> None:
+    loop = await dozing()
+    await tell(loop, 10.0, 11.0, 12.0)
+    (part,) = loop.strategies["a"].parts
+    assert part.bids == [((12.0, 1.0),)]
+    part.show(0, QuoteChanged(0, "paper", "BTC/USDT", 7.0, 2.0, 8.0, 3.0))
+    assert part.asks == [((8.0, 3.0),)]

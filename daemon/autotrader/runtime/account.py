@@ -27,7 +27,7 @@ class Prices(MutableMapping[str, Decimal]):
 
     def __getitem__(self, symbol: str) -> Decimal:
         price = self._last[symbol]
-        if isinstance(price, float):
+        if not isinstance(price, Decimal):
             price = self._last[symbol] = Decimal(repr(price))
         return price
 

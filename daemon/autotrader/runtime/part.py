@@ -20,7 +20,7 @@ from autotrader.strategies.contract import FILL, TIMER, Kind, Out, View, fresh_o
 from autotrader.strategies.contract import Leg as Declared
 
 KEPT = Out._fields.index("stirred_by")
-"""How much of Out the journal keeps: which column stirs a kind is for backtests, and is no wish."""
+"""How much of Out the journal keeps: which column stirs a kind is no wish, and its next step says it anew."""
 
 Had = tuple[Instrument, Position, int, int, int]
 """What a leg owns and has under way: its position, the entry's id and state, and the last exit."""
@@ -163,7 +163,7 @@ class Part:
 
     def is_all_calm(self) -> bool:
         """Tell whether it said so of every leg."""
-        for leg in range(len(self.declared)):  # noqa: SIM110 - a generator costs as much as a whole step's comparison
+        for leg in range(len(self.declared)):  # noqa: SIM110 - a generator is several times slower
             if not self.is_calm(leg):
                 return False
         return True
@@ -198,20 +198,14 @@ class Part:
             return
         self._heard[leg] = mark
         self._told_ms[leg] = event.ts_ms
-        self._unseen[leg] = event
+        self.show(leg, event)
         if bar is not None:
             self._price[leg] = bar.close
             self.live[leg].update(self.program.own, bar)
 
     def show(self, leg: int, event: MarketEvent) -> None:
-        """Let a leg see the levels of a quote or a book."""
-        match event:
-            case QuoteChanged():
-                self._bids[leg], self._asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
-            case BookChanged():
-                self._bids[leg], self._asks[leg] = (
-                    (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]] for side in (event.bids, event.asks)
-                )
+        """Let a leg see the levels of a quote or a book, when they are next looked at."""
+        self._unseen[leg] = event
 
     @property
     def bids(self) -> list[tuple[Level, ...]]:
@@ -227,7 +221,14 @@ class Part:
 
     def _look(self) -> None:
         for leg, event in self._unseen.items():
-            self.show(leg, event)
+            match event:
+                case QuoteChanged():
+                    self._bids[leg], self._asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
+                case BookChanged():
+                    self._bids[leg], self._asks[leg] = (
+                        (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]]
+                        for side in (event.bids, event.asks)
+                    )
         self._unseen.clear()
 
     def fresh(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
