@@ -78,7 +78,8 @@ def test_live_limits_may_have_another_name(told):
 
 
 @pytest.mark.parametrize(
-    ("id_", "market", "refused"), [("binance", "spot", 0), ("binance", "swap", 1), ("bybit", "spot", 1)]
+    ("id_", "market", "refused"),
+    [("binance", "spot", 0), ("binance", "swap", 0), ("bybit", "swap", 0), ("bybit", "spot", 1)],
 )
 def test_a_stop_that_the_exchange_does_not_keep_is_to_be_accepted(told, strategy, id_, market, refused):
     more = f"market: {market}\n"

@@ -15,7 +15,7 @@ from autotrader.config.secrets import Secret
 from autotrader.config.types import DurationOrZeroMs, FractionOrZero, MoneyAmount
 from autotrader.config.wording import did_you_mean, shown
 
-STOPS_AT_VENUE = frozenset({("binance", "spot")})
+STOPS_AT_VENUE = frozenset({("binance", "spot"), ("binance", "swap"), ("binanceusdm", "swap"), ("bybit", "swap")})
 """Exchanges and their markets where stops rest at the exchange itself: they work while the daemon is away."""
 
 PAPER_MONEY = Decimal(10000)

@@ -18,13 +18,6 @@ FETCH_ORDER: Mapping[str, Mapping[str, Any]] = {"bybit": {"acknowledged": True}}
 NO_LONG_IDS = frozenset({"kraken"})
 """Exchanges whose client ids hold 18 characters, fewer than ours have."""
 
-STOP_PARAMETER: Mapping[tuple[str, str], str] = {("binance", "spot"): "stopLossPrice"}
-"""Exchanges and markets where a market order that waits for a price rests as every order does: under our id, asked for,
-canceled and told as any other. The parameter of `create_order` that says the price.
-
-Not Binance's swaps: a waiting order there is of another kind, with ids of its own, and its trades name a third one.
-"""
-
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""
 

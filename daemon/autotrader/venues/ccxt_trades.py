@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
-from autotrader.venues.ccxt_answers import ToldTrade, rows, told_order, told_trade
+from autotrader.venues.ccxt_answers import ToldTrade, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
+from autotrader.venues.ccxt_orders import SETTLE_MS, ask_order, read_order, stop_of
 from autotrader.venues.ccxt_quirks import FETCH_ORDER, PAGE, SMALL_PAGES
-from autotrader.venues.ccxt_store import CcxtStore
+from autotrader.venues.ccxt_stops import waits
+from autotrader.venues.ccxt_store import CcxtStore, Sent
 
 OVERLAP_MS = 600_000
 """How far back trades are read again each time: exchanges tell some of them late."""
@@ -119,19 +121,38 @@ class TradeReader:
         if sent is None and trade.client_id:
             sent = self._store.sent(trade.client_id)
         if sent is not None:
-            if not sent.venue_id and trade.venue_id:
+            if trade.venue_id and (not sent.venue_id or waits(sent.venue_id)):
                 self._store.accepted(sent.client_id, trade.venue_id)
             return sent.client_id, sent.group
-        foreign = trade.client_id or self._store.stranger(symbol, trade.venue_id)
-        if foreign or not trade.venue_id or not self._store.unknown(symbol):
-            return foreign or trade.venue_id or trade.trade_id, ""
+        known = trade.client_id or self._store.stranger(symbol, trade.venue_id)
+        stop = stop_of(self._client)
+        waiting = self._store.waiting(symbol, trade.side) if stop is not None and stop.apart else []
+        if known or not trade.venue_id or not (waiting or self._store.unknown(symbol)):
+            return known or trade.venue_id or trade.trade_id, ""
+        sent = await self._became(waiting, trade)
+        if sent is not None:
+            return sent.client_id, sent.group
         client_id = await self._client_id_of(symbol, trade.venue_id)
         sent = self._store.sent(client_id)
         if sent is not None and sent.symbol == symbol:
             self._store.accepted(sent.client_id, trade.venue_id)
             return sent.client_id, sent.group
+        if waiting and self._client.now_ms() - trade.ts_ms < SETTLE_MS:
+            raise VenueUnavailable(
+                f"{self._place}: {symbol} was traded by order {trade.venue_id}, which a stop may have become; "
+                "it is asked again"
+            )
         self._store.estrange(symbol, trade.venue_id, client_id or trade.venue_id)
         return client_id or trade.venue_id, ""
+
+    async def _became(self, waiting: Sequence[Sent], trade: ToldTrade) -> Sent | None:
+        """Return the stop that became the order of a trade, if one did: the exchange tells it with the stop alone."""
+        for sent in waiting:
+            told = await ask_order(self._client, sent)
+            if told is not None and told.venue_id == trade.venue_id:
+                self._store.accepted(sent.client_id, told.venue_id)
+                return sent
+        return None
 
     async def _client_id_of(self, symbol: str, venue_id: str) -> str:
         place = f"{self._client.settings.name} fetch_order {venue_id}"
@@ -140,7 +161,7 @@ class TradeReader:
                 "fetch_order",
                 venue_id,
                 self._client.ccxt_symbol(symbol),
-                check=lambda answer: told_order(answer, place, self._client.symbol_of),
+                check=lambda answer: read_order(answer, place, self._client),
                 params=FETCH_ORDER.get(self._client.settings.id),
             )
         except UnknownOrder as error:

@@ -15,9 +15,10 @@ import structlog
 from autotrader.core.errors import BrokenInvariant, VenueError, VenueUnavailable
 from autotrader.core.events import FillsComplete
 from autotrader.execution.orders import VenueOrder
-from autotrader.venues.ccxt_answers import ToldOrder, ToldTrade, rows, told_order, told_trade
+from autotrader.venues.ccxt_answers import ToldOrder, ToldTrade, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_errors import named, words
+from autotrader.venues.ccxt_orders import read_order
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 from autotrader.venues.ccxt_trades import TradeReader
 from autotrader.venues.live_feed import first_of
@@ -137,7 +138,7 @@ class AccountWatch:
     async def _take_orders(self, raw: Any) -> None:
         place = f"{self._name} watch_orders"
         for number, row in enumerate(rows(raw, place)):
-            told = told_order(row, f"{place}[{number}]", self._client.symbol_of)
+            told = read_order(row, f"{place}[{number}]", self._client)
             sent = self._store.owner(told.symbol, told.venue_id) or self._store.sent(told.client_id)
             if sent is not None:
                 self._take(self._account.known(sent, told))

@@ -1,0 +1,63 @@
+"""Reads an account's orders through ccxt: what an answer says of an order of ours, and asking for one by its ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotrader.core.errors import UnknownOrder, VenueError
+from autotrader.venues.ccxt_answers import ToldOrder, mapping, told_order
+from autotrader.venues.ccxt_client import CcxtClient
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER
+from autotrader.venues.ccxt_stops import STOPS, Stop, as_stop, own_id, waits
+from autotrader.venues.ccxt_store import Sent
+
+SETTLE_MS = 30_000
+"""How long an order that the exchange does not know may still be on its way: what it says by then is believed."""
+
+
+def stop_of(client: CcxtClient) -> Stop | None:
+    """Return how stops rest at a client's exchange; None where they do not."""
+    return STOPS.get((client.settings.id, client.settings.market))
+
+
+def read_order(value: object, place: str, client: CcxtClient) -> ToldOrder:
+    """Return what an answer or a stream says of an order. Raises VenueError for what cannot be."""
+    told = told_order(value, place, client.symbol_of)
+    return as_stop(mapping(value, place), told, stop_of(client))
+
+
+def apart(client: CcxtClient, sent: Sent) -> dict[str, Any]:
+    """Return what a question about an order must be told because it waits in a list apart; nothing of any other."""
+    stop = stop_of(client)
+    if stop is None or (sent.venue_id and not waits(sent.venue_id)) or sent.type != "stop":
+        return {}
+    return dict(stop.apart)
+
+
+async def ask_order(client: CcxtClient, sent: Sent) -> ToldOrder | None:
+    """Ask for an order of ours by its exchange's id, else by our own; None where it is not known there.
+
+    Fit for one with an id, and for exchanges that can be asked by our own. Raises VenueUnavailable or VenueError.
+    """
+    place = f"{client.settings.name} fetch_order {sent.client_id}"
+    waiting = apart(client, sent)
+    params = dict(FETCH_ORDER.get(client.settings.id, {})) | waiting
+    if not sent.venue_id:
+        params[BY_CLIENT_ID[client.settings.id]] = sent.client_id
+    stop = stop_of(client)
+    renamed = sent.type == "stop" and stop is not None and bool(stop.apart)  # what it becomes may have an id of its own
+
+    def check(answer: object) -> ToldOrder:
+        told = read_order(answer, place, client)
+        if not renamed and told.client_id not in {"", sent.client_id}:
+            raise VenueError(f"{place}: was told of {told.client_id} instead; nothing was taken from it")
+        return told
+
+    name, venue_id = client.ccxt_symbol(sent.symbol), own_id(sent.venue_id) or None
+    try:
+        told: ToldOrder = await client.read("fetch_order", venue_id, name, check=check, params=params)
+    except UnknownOrder:
+        return None
+    if waiting and not waits(told.venue_id):
+        return await ask_order(client, sent._replace(venue_id=told.venue_id)) or told
+    return told
