@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+
 from autotrader.core.events import Bar, BarClosed, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS
-from autotrader.execution.declared import ATR
+from autotrader.execution.declared import ATR, SHARE
 from autotrader.execution.leg import Leg
+from autotrader.execution.slicing import UNKNOWN, usual_part
 from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
@@ -17,6 +20,8 @@ from autotrader.market.book import NO_LEVEL, Level
 from autotrader.market.events import as_bar
 from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
+
+log = structlog.get_logger("part")
 
 KEPT = Out._fields.index("stirred_by")
 """How much of Out the journal keeps: which column stirs a kind is for backtests, and is no wish."""
@@ -58,6 +63,8 @@ class Part:
         self.stepped: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self._arrived: dict[int, int] = {}
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
+        self._shares = [place for place, name in enumerate(program.columns) if name.startswith(SHARE)]
+        self._told_even = False
 
     def own_series(self, leg: int) -> Series:
         """Return the bars, or the feed, that wakes a leg."""
@@ -214,6 +221,19 @@ class Part:
     def atr(self, leg: int) -> float:
         """Return the leg's ATR in quote units; NaN where the size does not ask for one or it is not defined yet."""
         return self.live[leg].values()[self._atr] if self._atr >= 0 else math.nan
+
+    def shares(self, leg: int) -> tuple[int, ...]:
+        """Return the usual shares of a vwap's slices, for `Leg.shares`; UNKNOWN where slices are to be equal.
+
+        That the volume is not known yet is logged once.
+        """
+        values = self.live[leg].values()
+        known = tuple(usual_part(values[place]) for place in self._shares)
+        if UNKNOWN in known and not self._told_even:
+            symbol = self.declared[leg].symbol
+            log.warning("the usual volume is not known yet; slices are equal", strategy=self.strategy, symbol=symbol)
+            self._told_even = True
+        return known
 
     def plain(self) -> tuple[list[Any], list[list[float]]]:
         """Return State and Out as the journal keeps them."""

@@ -65,11 +65,12 @@ class Trader:
             if not entry_id and part.slots:
                 return  # its position is the slots' business
             if (leg.position.amount or leg.enters) and not leg.exit_reason:
+                leg.shares = part.shares(index)
                 self.leave(leg, Reason.EXIT, now_ms)
             return
-        if entry_id == leg.entry_id:
-            return
-        self._enter(strategy, part, index, leg, now_ms)
+        if entry_id != leg.entry_id:
+            leg.shares = part.shares(index)
+            self._enter(strategy, part, index, leg, now_ms)
 
     def leave(self, leg: Leg, reason: str, now_ms: int) -> None:
         """Draft the way out of a leg's position and entry."""
