@@ -26,6 +26,7 @@ from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, NO_LONG_IDS
 from autotrader.venues.ccxt_rights import check_rights
 from autotrader.venues.ccxt_stops import own_id, waits
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
+from autotrader.venues.ccxt_timer import CancelTimer
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
 from autotrader.venues.ccxt_watch import AccountEvent, AccountWatch
 from autotrader.venues.protocol import Balance, VenuePosition
@@ -78,6 +79,11 @@ class CcxtAccount:
         store, reader = self._opened(), self._reader
         assert reader is not None
         return AccountWatch(self, self._client, store, reader, tell)
+
+    def timer(self) -> CancelTimer | None:
+        """Return the timer that cancels the account's orders once nobody winds it; None where none is declared."""
+        after_ms = self._client.settings.cancel_after_ms
+        return CancelTimer(self._client, after_ms) if after_ms else None
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return a symbol's precision and minimums. Raises VenueError for a symbol that is not traded."""
