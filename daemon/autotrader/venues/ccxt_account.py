@@ -334,7 +334,7 @@ def _view(told: ToldOrder, sent: Sent | None) -> VenueOrder:
         filled=told.filled,
         average=told.average,
         status=told.status,
-        reason="",
+        reason=told.reason,
         group=sent.group if sent else "",
         ts_ms=told.ts_ms or (sent.sent_ms if sent else 0),
     )

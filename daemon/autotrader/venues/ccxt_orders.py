@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from autotrader.core.errors import UnknownOrder, VenueError
 from autotrader.venues.ccxt_answers import ToldOrder, mapping, told_order
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, WOULD_TAKE
 from autotrader.venues.ccxt_stops import STOPS, Stop, as_stop, own_id, waits
 from autotrader.venues.ccxt_store import Sent
 
@@ -22,8 +23,19 @@ def stop_of(client: CcxtClient) -> Stop | None:
 
 def read_order(value: object, place: str, client: CcxtClient) -> ToldOrder:
     """Return what an answer or a stream says of an order. Raises VenueError for what cannot be."""
-    told = told_order(value, place, client.symbol_of)
-    return as_stop(mapping(value, place), told, stop_of(client))
+    row, told = mapping(value, place), told_order(value, place, client.symbol_of)
+    return as_stop(row, _as_refused(row, told, client), stop_of(client))
+
+
+def _as_refused(row: Mapping[str, Any], told: ToldOrder, client: CcxtClient) -> ToldOrder:
+    """Return a post-only order that was accepted and then canceled since it would have taken as one that was refused.
+
+    That is what it is elsewhere; where a policy persists, the next look tries again.
+    """
+    info, (key, said) = row.get("info"), WOULD_TAKE.get(client.settings.id, ("", ""))
+    if told.status != "canceled" or not key or not isinstance(info, Mapping) or str(info.get(key)) != said:
+        return told
+    return told._replace(status="rejected", reason=f"post-only: it would have taken ({said})")
 
 
 def apart(client: CcxtClient, sent: Sent) -> dict[str, Any]:

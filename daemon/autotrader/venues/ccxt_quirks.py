@@ -18,6 +18,13 @@ FETCH_ORDER: Mapping[str, Mapping[str, Any]] = {"bybit": {"acknowledged": True}}
 NO_LONG_IDS = frozenset({"kraken"})
 """Exchanges whose client ids hold 18 characters, fewer than ours have."""
 
+WOULD_TAKE: Mapping[str, tuple[str, str]] = {
+    "bybit": ("rejectReason", "EC_PostOnlyWillTakeLiquidity"),
+    "kraken": ("reason", "Post only order"),
+    "okx": ("cancelSource", "31"),
+}
+"""Exchanges that accept a post-only order that would take and cancel it then: what their own answer says of it."""
+
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""
 
