@@ -269,11 +269,6 @@ async def test_an_exchange_where_a_lost_order_could_not_be_found_is_refused(fake
         await account(fake, tmp_path / "e.db", id="somewhere").open()
 
 
-async def test_an_exchange_whose_order_ids_are_too_short_for_ours_is_refused(fake, tmp_path):
-    with pytest.raises(VenueError, match="shorter order ids"):
-        await account(fake, tmp_path / "f.db", id="kraken").open()
-
-
 async def test_a_foreign_order_of_a_market_that_is_not_traded_here_keeps_its_exchanges_name(fake, venue):
     fake.place("BTC/USDT:USDT", "limit", "sell", 1.0, 200.0, "web_7")
     assert [one.symbol for one in await venue.open_orders()] == ["BTC/USDT:USDT"]

@@ -159,15 +159,8 @@ OKX = {
     "GET /api/v5/account/config": {"code": "0", "data": []},
     "POST /api/v5/trade/cancel-all-after": {"code": "0", "data": [{"triggerTime": "0", "ts": "1587971400"}]},
 }
-KRAKEN = {
-    "GET /0/public/Time": lambda _: {"error": [], "result": {"unixtime": now_ms() // 1000}},
-    "GET /0/public/AssetPairs": {"error": [], "result": {}},
-    "GET /0/public/Assets": {"error": [], "result": {}},
-    "POST /0/private/CancelAllOrdersAfter": {"error": [], "result": {"triggerTime": "0"}},
-}
 SENT = {
     "okx": (OKX, "POST /api/v5/trade/cancel-all-after", "timeOut", [60, 0]),
-    "kraken": (KRAKEN, "POST /0/private/CancelAllOrdersAfter", "timeout", ["60", "0"]),
 }
 
 

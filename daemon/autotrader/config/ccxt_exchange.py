@@ -16,14 +16,16 @@ from autotrader.config.secrets import Secret
 from autotrader.config.types import DurationMs, DurationOrZeroMs, FractionOrZero, MoneyAmount
 from autotrader.config.wording import did_you_mean, shown
 
-STOPS_AT_VENUE = frozenset({("binance", "spot"), ("binance", "swap"), ("binanceusdm", "swap"), ("bybit", "swap")})
+STOPS_AT_VENUE = frozenset(
+    {("binance", "spot"), ("binance", "swap"), ("binanceusdm", "swap"), ("bybit", "swap"), ("kraken", "spot")}
+)
 """Exchanges and their markets where stops rest at the exchange itself: they work while the daemon is away."""
 
-CANCEL_TIMERS: Mapping[str, int] = {"kraken": 600_000, "okx": 120_000}
+CANCEL_TIMERS: Mapping[str, int] = {"okx": 120_000}
 """Exchanges whose timer cancels all open orders unless it is wound again and can be stopped; its longest time in ms.
 
-Not Bybit, whose timer goes by a websocket's connection and cannot be stopped, nor Binance USD-M, which has one for each
-symbol: what they do to stops that rest there is not told.
+Not Kraken, whose timer would take the stops that rest there, nor Bybit, whose timer goes by a websocket's connection
+and cannot be stopped, nor Binance USD-M, which has one for each symbol: what it does to stops is not told.
 """
 
 MIN_CANCEL_AFTER_MS = 10_000

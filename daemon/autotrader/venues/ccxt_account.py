@@ -21,8 +21,8 @@ from autotrader.execution.orders import Fill, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_orders import SETTLE_MS, apart, ask_order, read_order, stop_of
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, NO_LONG_IDS
+from autotrader.venues.ccxt_orders import SETTLE_MS, apart, ask_order, name_of, read_order, stop_of
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, SCANNED_BY_ID, SHORT_IDS
 from autotrader.venues.ccxt_rights import check_rights
 from autotrader.venues.ccxt_stops import own_id, waits
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
@@ -175,7 +175,7 @@ class CcxtAccount:
         if not store.intend(request, self._client.now_ms()):
             raise AmbiguousSubmit(f"{self.name} knows {request.client_id}; it is looked up, never sent again")
         place = f"{self.name} create_order {request.client_id}"
-        params: dict[str, Any] = {"clientOrderId": request.client_id}
+        params: dict[str, Any] = {"clientOrderId": name_of(self._client, request.client_id)}
         if request.post_only:
             params["postOnly"] = True
         if request.time_in_force != "gtc":
@@ -248,7 +248,7 @@ class CcxtAccount:
     def _answers(self, request: OrderRequest, answer: object, place: str) -> ToldOrder:
         """Check that an answer is about the order that was sent. Raises VenueError."""
         told = read_order(answer, place, self._client)
-        wanted = {"client_id": request.client_id, "symbol": request.symbol, "side": request.side}
+        wanted = {"client_id": name_of(self._client, request.client_id), "symbol": request.symbol, "side": request.side}
         for key, value in wanted.items():
             if getattr(told, key) not in {"", None, value}:
                 raise VenueError(f"{place}: the answer's {key} is {getattr(told, key)}, not {value}")
@@ -262,11 +262,13 @@ class CcxtAccount:
             return await ask_order(self._client, sent)
         name = self._client.ccxt_symbol(sent.symbol)
         since_ms = max(sent.sent_ms - OVERLAP_MS, 0)
+        identity, key = name_of(self._client, sent.client_id), SCANNED_BY_ID.get(self._client.settings.id)
+        params = {key: identity} if key else None
         for method, has in SCANNED.items():
             if not self._client.can(has):
                 continue
-            found = await self._scan(method, name, None if method == "fetch_open_orders" else since_ms)
-            mine = next((one for one in found if one.client_id == sent.client_id), None)
+            found = await self._scan(method, name, None if method == "fetch_open_orders" else since_ms, params)
+            mine = next((one for one in found if one.client_id == identity), None)
             if mine is not None:
                 return mine
         return None
@@ -300,14 +302,13 @@ class CcxtAccount:
 
     def _seen(self, told: ToldOrder) -> VenueOrder:
         store = self._opened()
-        sent = store.owner(told.symbol, told.venue_id) or store.sent(told.client_id)
+        longest = SHORT_IDS.get(self._client.settings.id, 0)
+        sent = store.owner(told.symbol, told.venue_id) or store.told(told.client_id, longest)
         return _view(told, sent) if sent is not None else _view(told, None)
 
     def _check_abilities(self) -> None:
         """Refuse an exchange where an order without an answer could not be found again. Raises VenueError."""
         known = self._client.settings.id
-        if known in NO_LONG_IDS:
-            raise VenueError(f"{self.name}: {known} takes shorter order ids than ours; say `orders: paper` there")
         needed = ["fetchBalance", "fetchMyTrades", "fetchOpenOrders", "fetchOrder", "cancelOrder", "createOrder"]
         needed += [] if known in BY_CLIENT_ID else ["fetchClosedOrders"]
         missing = [one for one in needed if not self._client.can(one)]

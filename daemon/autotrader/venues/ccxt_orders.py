@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrader.core.errors import UnknownOrder, VenueError
+from autotrader.execution.ids import short_id
 from autotrader.venues.ccxt_answers import ToldOrder, mapping, told_order
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, WOULD_TAKE
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, SHORT_IDS, WOULD_TAKE
 from autotrader.venues.ccxt_stops import STOPS, Stop, as_stop, own_id, waits
 from autotrader.venues.ccxt_store import Sent
 
@@ -38,6 +39,12 @@ def _as_refused(row: Mapping[str, Any], told: ToldOrder, client: CcxtClient) -> 
     return told._replace(status="rejected", reason=f"post-only: it would have taken ({said})")
 
 
+def name_of(client: CcxtClient, client_id: str) -> str:
+    """Return an order's client id as its exchange knows it."""
+    longest = SHORT_IDS.get(client.settings.id)
+    return client_id if longest is None else short_id(client_id, longest)
+
+
 def apart(client: CcxtClient, sent: Sent) -> dict[str, Any]:
     """Return what a question about an order must be told because it waits in a list apart; nothing of any other."""
     stop = stop_of(client)
@@ -55,13 +62,13 @@ async def ask_order(client: CcxtClient, sent: Sent) -> ToldOrder | None:
     waiting = apart(client, sent)
     params = dict(FETCH_ORDER.get(client.settings.id, {})) | waiting
     if not sent.venue_id:
-        params[BY_CLIENT_ID[client.settings.id]] = sent.client_id
+        params[BY_CLIENT_ID[client.settings.id]] = name_of(client, sent.client_id)
     stop = stop_of(client)
     renamed = sent.type == "stop" and stop is not None and bool(stop.apart)  # what it becomes may have an id of its own
 
     def check(answer: object) -> ToldOrder:
         told = read_order(answer, place, client)
-        if not renamed and told.client_id not in {"", sent.client_id}:
+        if not renamed and told.client_id not in {"", name_of(client, sent.client_id)}:
             raise VenueError(f"{place}: was told of {told.client_id} instead; nothing was taken from it")
         return told
 

@@ -15,8 +15,18 @@ BY_CLIENT_ID: Mapping[str, str] = {
 FETCH_ORDER: Mapping[str, Mapping[str, Any]] = {"bybit": {"acknowledged": True}}
 """What `fetch_order` must be told besides: Bybit knows the last 500 orders only, and ccxt wants that accepted."""
 
-NO_LONG_IDS = frozenset({"kraken"})
-"""Exchanges whose client ids hold 18 characters, fewer than ours have."""
+SHORT_IDS: Mapping[str, int] = {"kraken": 18}
+"""Exchanges whose client ids hold fewer characters than ours have: there an order has a short one that follows from
+it."""
+
+SCANNED_BY_ID: Mapping[str, str] = {"kraken": "clientOrderId"}
+"""Exchanges whose lists of orders can be asked for one client id, and the parameter that says it."""
+
+MIXED_TRADES = frozenset({"kraken"})
+"""Exchanges that answer for all symbols at once: a page is full though few of its trades are of the one wanted."""
+
+NO_STREAMS = frozenset({"kraken"})
+"""Exchanges whose streams of the account are not listened to: an order that filled is told without how much of it."""
 
 WOULD_TAKE: Mapping[str, tuple[str, str]] = {
     "bybit": ("rejectReason", "EC_PostOnlyWillTakeLiquidity"),

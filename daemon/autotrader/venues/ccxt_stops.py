@@ -38,6 +38,7 @@ STOPS: Mapping[tuple[str, str], Stop] = {
     ("binance", "swap"): _ALGO,
     ("binanceusdm", "swap"): _ALGO,
     ("bybit", "swap"): Stop("stopLossPrice"),
+    ("kraken", "spot"): Stop("stopLossPrice"),
 }
 """Exchanges and markets where stops rest, by ccxt's id. On a swap they only reduce; on spot they reserve the coins.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autotrader.core.errors import VenueError, VenueUnavailable
+from autotrader.execution.ids import short_id
 from autotrader.execution.orders import Fill, OrderRequest
 from autotrader.venues.ccxt_answers import ToldTrade
 from autotrader.venues.ccxt_stops import TRIGGER
@@ -147,6 +148,18 @@ class CcxtStore:
         """Return an order of ours by its client id."""
         rows = self._rows("SELECT * FROM orders WHERE client_id = ?", (client_id,))
         return _sent(rows[0]) if rows else None
+
+    def told(self, identity: str, longest: int = 0) -> Sent | None:
+        """Return an order of ours by its client id as the exchange tells it: at most `longest` characters, 0 for all.
+
+        By a short one it is found until it has ended; then the exchange's own id of it is known.
+        """
+        sent = self.sent(identity)
+        if sent is not None or not longest or len(identity) != longest:
+            return sent
+        query = "SELECT * FROM orders WHERE ended_ms = 0 AND refused IN ('', ?)"
+        rows = self._rows(query, (NEVER_ARRIVED,))
+        return next((_sent(row) for row in rows if short_id(row[0], longest) == identity), None)
 
     def owner(self, symbol: str, venue_id: str) -> Sent | None:
         """Return an order of ours by the exchange's own id."""

@@ -8,7 +8,7 @@ from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
 from autotrader.venues.ccxt_answers import ToldTrade, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_orders import SETTLE_MS, ask_order, read_order, stop_of
-from autotrader.venues.ccxt_quirks import FETCH_ORDER, PAGE, SMALL_PAGES
+from autotrader.venues.ccxt_quirks import FETCH_ORDER, MIXED_TRADES, PAGE, SHORT_IDS, SMALL_PAGES
 from autotrader.venues.ccxt_stops import waits
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 
@@ -66,9 +66,10 @@ class TradeReader:
                     raise VenueUnavailable(f"{self._place}: {symbol} has more than {pages} pages; the rest comes next")
                 pages += 1
                 first_ms, last_ms = spans.pop()
-                trades = await self._ask(symbol, first_ms, last_ms)
+                told = await self._ask(symbol, first_ms, last_ms)
+                trades = [trade for trade in told if trade.symbol == symbol]
                 new += await self.keep(symbol, trades)
-                if len(trades) >= self._page:
+                if len(told) >= self._page:
                     spans += self._halves(symbol, trades, first_ms, last_ms)
             self._store.move(symbol, min(until_ms, now_ms))
             begin_ms = until_ms + 1
@@ -95,11 +96,12 @@ class TradeReader:
             told = rows(answer, self._place)
             return [told_trade(one, f"{self._place}[{n}]", self._client.symbol_of) for n, one in enumerate(told)]
 
-        name = self._client.ccxt_symbol(symbol)
+        mixed = self._client.settings.id in MIXED_TRADES
+        name = None if mixed else self._client.ccxt_symbol(symbol)
         trades: list[ToldTrade] = await self._client.read(
             "fetch_my_trades", name, first_ms, self._page, check=check, params={"until": last_ms}
         )
-        strange = next((trade.symbol for trade in trades if trade.symbol != symbol), None)
+        strange = next((trade.symbol for trade in trades if trade.symbol != symbol and not mixed), None)
         if strange is not None:
             raise VenueError(f"{self._place}: asked for {symbol}, was told of {strange}; nothing was taken from it")
         return trades
@@ -133,7 +135,7 @@ class TradeReader:
         if sent is not None:
             return sent.client_id, sent.group
         client_id = await self._client_id_of(symbol, trade.venue_id)
-        sent = self._store.sent(client_id)
+        sent = self._store.told(client_id, SHORT_IDS.get(self._client.settings.id, 0))
         if sent is not None and sent.symbol == symbol:
             self._store.accepted(sent.client_id, trade.venue_id)
             return sent.client_id, sent.group

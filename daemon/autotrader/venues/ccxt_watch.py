@@ -19,6 +19,7 @@ from autotrader.venues.ccxt_answers import ToldOrder, ToldTrade, rows, told_trad
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_errors import named, words
 from autotrader.venues.ccxt_orders import read_order
+from autotrader.venues.ccxt_quirks import NO_STREAMS
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 from autotrader.venues.ccxt_trades import TradeReader
 from autotrader.venues.live_feed import first_of
@@ -82,18 +83,21 @@ class AccountWatch:
 
     async def run(self) -> None:
         """Watch until cancelled. Only a broken invariant ends it."""
-        streams = [("watchMyTrades", self._listen("watch_my_trades", self._take_trades))]
-        streams += [("watchOrders", self._listen("watch_orders", self._take_orders))]
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._poll())
-                for ability, listen in streams:
-                    if self._client.can(ability):
-                        tasks.create_task(listen)
-                    else:
-                        listen.close()
+                for method, take in self.streams().items():
+                    tasks.create_task(self._listen(method, take))
         except* BrokenInvariant as broken:
             raise broken.exceptions[0] from None
+
+    def streams(self) -> dict[str, Callable[[Any], Awaitable[None]]]:
+        """Return the account's streams that are listened to, by ccxt's method, each with what takes what it says."""
+        if self._client.settings.id in NO_STREAMS:
+            return {}
+        takers = {"watchMyTrades": self._take_trades, "watchOrders": self._take_orders}
+        methods = {"watchMyTrades": "watch_my_trades", "watchOrders": "watch_orders"}
+        return {methods[name]: take for name, take in takers.items() if self._client.can(name)}
 
     def sent(self) -> None:
         """Note that an order was sent; where no stream would tell of it, REST is asked at once."""
