@@ -58,10 +58,11 @@ async def bar(one, *prices, open_ms=BEGIN) -> None:
 
 
 async def second(one, count: int = 1) -> None:
-    """Let seconds pass, with what is done in each."""
+    """Let seconds pass in which the market says nothing, with what is done in each."""
     for _ in range(count):
         one.clock.advance(1)
-        one.account.market_ms += 1_000
+        one.venue.now_ms += 1_000
+        await one.loop.sender.settle("paper", one.loop.turn)
         await one.loop.tend("paper")
         await one.loop.protect("paper")
         await calm()

@@ -156,6 +156,7 @@ class Play:
         self.one.clock.advance(1)
         self.venue.now_ms += 1_000
         self.one.account.market_ms = self.venue.now_ms
+        await self.one.loop.sender.settle("paper", self.one.loop.turn)
         await self.one.loop.tend("paper")
         await self.one.loop.protect("paper")
         await self.calm()

@@ -127,10 +127,10 @@ async def test_an_unanswered_order_is_looked_up_beside_the_turn_until_it_is_told
     await calm()
     assert list(remote.loop.desk.unsettled) == [order.client_id for order in orders(remote)]
     remote.venue.untold = True
-    await remote.loop.tend("paper")
+    await remote.loop.sender.settle("paper", remote.loop.turn)
     assert remote.loop.desk.unsettled
     remote.venue.untold = False
-    await remote.loop.tend("paper")
+    await remote.loop.sender.settle("paper", remote.loop.turn)
     assert states(remote) == [OrderState.REJECTED]
     assert not remote.loop.desk.unsettled
 
@@ -198,7 +198,7 @@ async def test_an_order_that_is_not_told_of_yet_does_not_keep_a_start_waiting(re
     (leg,) = remote.loop.desk.legs.values()
     assert list(leg.orders) == list(remote.loop.desk.unsettled) == ["at1"]
     remote.venue.untold = False
-    await remote.loop.tend("paper")
+    await remote.loop.sender.settle("paper", remote.loop.turn)
     assert leg.orders == {}
 
 
@@ -282,6 +282,43 @@ async def test_a_restart_counts_the_orders_of_the_last_minute(remote) -> None:
     remote.loop.desk.recall()
     assert remote.loop.desk.recent_orders(remote.venue.now_ms) == 2
     assert remote.loop.desk.recent_orders(remote.venue.now_ms + 60_000) == 0
+
+
+async def test_an_order_that_is_never_told_of_holds_up_no_other_answer(remote, monkeypatch) -> None:
+    leg, other = remote.leg(entry_id=1), remote.leg(symbol="ETH/USDT", entry_id=2)
+    remote.venue.answers += [AmbiguousSubmit("no answer")] * 2
+    await draft(remote, leg, Steps(place=entry()))
+    await draft(remote, other, Steps(place=entry()))
+    await calm()
+    slow, quick = orders(remote)
+    told, forever = remote.venue.order, asyncio.Event()
+
+    async def order(client_id: str):
+        if client_id == slow.client_id:
+            await forever.wait()
+        return await told(client_id)
+
+    monkeypatch.setattr(remote.venue, "order", order)
+    asking = asyncio.ensure_future(remote.loop.sender.settle("paper", remote.loop.turn))
+    await calm()
+    assert list(remote.loop.desk.unsettled) == [slow.client_id]
+    assert states(remote) == [OrderState.INTENT, OrderState.REJECTED]
+    forever.set()
+    await asking
+    assert states(remote) == [OrderState.REJECTED, OrderState.REJECTED]
+
+
+async def test_orders_a_minute_are_counted_by_the_latest_clock_that_was_seen(remote) -> None:
+    """A bar's close is told after it: by then a timer has drafted, and the gate counted, at a later moment."""
+    leg, desk = remote.leg(entry_id=1), remote.loop.desk
+    began_ms = remote.venue.now_ms
+    desk.draft(leg, Steps(place=entry("1")), began_ms, "enter", {})
+    assert desk.recent_orders(remote.account.count_ms(began_ms + 61_000)) == 0
+    closed = desk.draft(leg, Steps(place=entry("2")), began_ms + 59_000, "enter", {})
+    assert closed.order.created_ms == began_ms + 61_000
+    assert desk.recent_orders(began_ms + 59_000) == 1
+    assert desk.recent_orders(began_ms + 120_999) == 1
+    assert desk.recent_orders(began_ms + 121_000) == 0
 
 
 async def test_an_exit_behind_a_cancel_that_a_fill_was_faster_than_is_not_sent(remote) -> None:

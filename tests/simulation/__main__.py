@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -26,24 +27,35 @@ def drop(*_: object) -> None:
     raise structlog.DropEvent
 
 
-def one(seed: int) -> tuple[int, str, int, int, int]:
-    """Run a seed; return it, what broke, and how many orders, faults and deaths there were."""
+class Told(NamedTuple):
+    """What a seed came to: what broke, and how many orders, faults, deaths and touched stops there were."""
+
+    seed: int
+    error: str
+    orders: int = 0
+    faults: int = 0
+    deaths: int = 0
+    touches: int = 0
+
+
+def one(seed: int) -> Told:
+    """Run a seed."""
     logging.disable()
     structlog.configure(processors=[drop], cache_logger_on_first_use=False)
     try:
         result = simulate(seed)
     except Broken as error:
-        return seed, str(error), 0, 0, 0
+        return Told(seed, str(error))
     except Exception as error:  # noqa: BLE001 - whatever a seed does to the daemon, the others run on
-        return seed, f"seed {seed}: {type(error).__name__}: {error}", 0, 0, 0
-    return seed, "", result.orders, result.faults, len(result.deaths)
+        return Told(seed, f"seed {seed}: {type(error).__name__}: {error}")
+    return Told(seed, "", result.orders, result.faults, len(result.deaths), result.touches)
 
 
 def caught(name: str) -> tuple[str, int, str]:
     """Return the first seed that catches a planted bug, and what it says; -1 where none does."""
     with planted(name):
         for seed in range(MOST_PLANTED):
-            error = one(seed)[1]
+            error = one(seed).error
             if error:
                 return name, seed, error.splitlines()[0].partition(": ")[2]
     return name, -1, f"none of {MOST_PLANTED} seeds"
@@ -61,17 +73,18 @@ def table(jobs: int) -> int:
 
 def many(first: int, count: int, jobs: int) -> int:
     """Run seeds on several cores; return how many broke."""
-    began_s, broken, orders, faults, deaths = time.monotonic(), [], 0, 0, 0
+    began_s, broken, sums = time.monotonic(), [], [0, 0, 0, 0]
     with multiprocessing.Pool(jobs) as pool:
         for done, (seed, error, *told) in enumerate(pool.imap_unordered(one, range(first, first + count)), 1):
-            orders, faults, deaths = orders + told[0], faults + told[1], deaths + told[2]
+            sums = [whole + more for whole, more in zip(sums, told, strict=True)]
             if error:
                 broken.append(seed)
                 print(f"\n{error}\n")
             if done % 10 == 0 or done == count or error:
+                orders, faults, deaths, touches = sums
                 print(
                     f"{done}/{count} seeds, {len(broken)} broken, {orders} orders, {faults} faults, {deaths} deaths, "
-                    f"{time.monotonic() - began_s:.0f} s",
+                    f"{touches} stops touched, {time.monotonic() - began_s:.0f} s",
                     flush=True,
                 )
     if broken:

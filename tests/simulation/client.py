@@ -29,8 +29,22 @@ KINDS = {
 MAX_WAY_S = 14.0
 """The longest that a request is on its way; with MAX_LAG_S it stays below what the account waits for an order."""
 
+SEARCHES = {"fetch_time", "fetch_open_orders", "fetch_closed_orders"}
+"""What is asked for no position in particular, and yet every order may wait for."""
+
+EXCUSED_S = 75.0
+"""How long after a request for a position was spoiled it need not be protected: it is looked up, a refusal believed."""
+
+SILENT_S = 50.0
+"""How long after its quotes were spoiled a symbol's price need not be known: silence is noticed late."""
+
 MAX_LAG_S = 9.0
 """How late an exchange may tell of what happened."""
+
+
+def group_of(client_id: str) -> str:
+    """Return the group in an id of ours: `at`, the group, a letter and a number; empty for a foreign id."""
+    return client_id.rstrip("0123456789")[2:-1] if client_id.startswith("at") else ""
 
 
 class Faults:
@@ -86,7 +100,9 @@ class Faults:
             row = row[self._rng.randrange(len(row))]
         numbers = []
         if isinstance(row, dict):
-            numbers = [key for key in ("price", "amount", "filled", "cost", "timestamp") if row.get(key) is not None]
+            numbers = [
+                key for key in ("price", "amount", "filled", "cost", "timestamp", "bid") if row.get(key) is not None
+            ]
         if numbers and self._rng.random() < 0.6:
             row[self._rng.choice(numbers)] = self._rng.choice([float("nan"), -1.0, "many", [1]])
             return wrong
@@ -142,6 +158,7 @@ class Client:
         trace: Callable[[str], None],
         *,
         account_streams: bool,
+        excuse: Callable[[str, float], None],
     ) -> None:
         self._exchange, self._faults, self._mortal, self._trace = exchange, faults, mortal, trace
         self._universe: Universe = exchange.universe
@@ -150,12 +167,20 @@ class Client:
         self.markets = exchange.markets()
         self.last_response_headers: dict[str, str] = {}
         self.channels: dict[str, Channel] = {}
+        self.keeps_stops = False
+        self.shown: Callable[[str], None] = lambda _symbol: None
+        self._excuse = excuse
+        self._pending: Counter[str] = Counter()
         self._numbers = 0
         self.closed = False
 
+    def busy(self, group: str) -> bool:
+        """Tell whether something about a position's orders is under way."""
+        return self._pending[group] > 0
+
     # requests
 
-    async def _ask(self, method: str, act: Callable[[], Any], what: str = "") -> Any:
+    async def _ask(self, method: str, act: Callable[[], Any], what: str = "", group: str = "") -> Any:
         self._mortal.alive()
         if method in {"create_order", "cancel_order"}:
             self._mortal.ordered()
@@ -164,12 +189,20 @@ class Client:
         kind = self._faults.draw(method)
         if kind:
             self._trace(f"fault {kind}: {name}")
+        if method in {"create_order", "cancel_order"}:
+            self._exchange.asked_us = self._universe.now_us
+        if kind and (group or method in SEARCHES):
+            self._excuse(group, EXCUSED_S)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if kind == "lost":
             self._reply(answer, errors.NetworkError("connection reset"), self._faults.way(kind))
         elif kind != "hang":
             self._universe.after(self._faults.way(kind), lambda: self._arrive(name, act, kind, answer))
-        return await answer
+        self._pending[group] += 1
+        try:
+            return await answer
+        finally:
+            self._pending[group] -= 1
 
     def _arrive(self, name: str, act: Callable[[], Any], kind: str, answer: asyncio.Future[Any]) -> None:
         """Let a request reach the exchange, whoever sent it and whether that one still lives."""
@@ -231,7 +264,7 @@ class Client:
     async def create_order(
         self, symbol: str, kind: str, side: str, amount: float, price: float | None = None, params: Any = None
     ) -> Any:
-        name = params["clientOrderId"]
+        name, stop = params["clientOrderId"], params.get("stopLossPrice")
 
         def act() -> Any:
             order = self._exchange.create(
@@ -241,13 +274,18 @@ class Client:
                 Decimal(repr(amount)),
                 None if price is None else Decimal(repr(price)),
                 name,
+                None if stop is None else Decimal(repr(stop)),
             )
             return dict(order.told[0 if self._faults.chance(0.3) else -1][1])
 
-        return await self._ask("create_order", act, f"{name} {side} {amount} {symbol} at {price}")
+        waits = "" if stop is None else f", waits for {stop}"
+        what = f"{name} {side} {amount} {symbol} at {price}{waits}"
+        return await self._ask("create_order", act, what, group_of(name))
 
     async def cancel_order(self, number: str, symbol: str) -> Any:  # noqa: ARG002 - a client's own signature
-        return await self._ask("cancel_order", lambda: dict(self._exchange.cancel(number).told[-1][1]), number)
+        order = self._exchange.orders.get(number)
+        group = group_of(order.client_id) if order is not None else ""
+        return await self._ask("cancel_order", lambda: dict(self._exchange.cancel(number).told[-1][1]), number, group)
 
     async def fetch_order(self, number: str | None, symbol: str, params: Any = None) -> Any:  # noqa: ARG002 - a client's own signature
         params = params or {}
@@ -261,7 +299,9 @@ class Client:
                 raise errors.OrderNotFound(f"no order {number or name}")
             return row
 
-        return await self._ask("fetch_order", act, str(number or name))
+        known = self._exchange.orders.get(number or "")
+        group = group_of(known.client_id if known is not None else name or "")
+        return await self._ask("fetch_order", act, str(number or name), group)
 
     async def fetch_open_orders(
         self,
@@ -299,6 +339,19 @@ class Client:
 
         return await self._ask("fetch_ohlcv", act, symbol)
 
+    async def fetch_order_book(self, symbol: str, limit: int | None = None) -> Any:  # noqa: ARG002 - a client's own signature
+        def act() -> Any:
+            quote = self.quote(symbol)
+            return {"bids": [[quote["bid"], 5.0]], "asks": [[quote["ask"], 5.0]], "timestamp": quote["timestamp"]}
+
+        return await self._ask("fetch_order_book", act, symbol)
+
+    def quote(self, symbol: str) -> dict[str, Any]:
+        """Return the best bid, which is the price, and the best ask, a step above it."""
+        coin = self._exchange.coins[symbol]
+        bid, ask, now_ms = float(coin.price), float(coin.price + coin.tick), self._universe.now_ms()
+        return {"bid": bid, "bidVolume": 5.0, "ask": ask, "askVolume": 5.0, "timestamp": now_ms}
+
     # streams
 
     def channel(self, symbol: str) -> Channel:
@@ -310,6 +363,13 @@ class Client:
 
     async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> None:  # noqa: ARG002 - a client's own signature
         self.channel(symbol).up = False
+
+    async def watch_bids_asks(self, symbols: list[str]) -> Any:
+        self._mortal.alive()
+        return await self.channel(f"quotes {symbols[0]}").next()
+
+    async def un_watch_bids_asks(self, symbols: list[str]) -> None:
+        self.channel(f"quotes {symbols[0]}").up = False
 
     async def watch_my_trades(self) -> Any:
         self._mortal.alive()
@@ -325,20 +385,30 @@ class Client:
             self.hear("trades", [made.row()])
         self.hear("orders", [dict(order.told[-1][1])])
 
-    def hear(self, symbol: str, rows: list[Any]) -> None:
-        """Let a message come of a symbol's candles, or of the account, or what becomes of it."""
+    def hear_quote(self, symbol: str) -> None:
+        """Let a symbol's quote come."""
+        if self.hear(f"quotes {symbol}", {symbol: self.quote(symbol)}):
+            self.shown(symbol)
+
+    def hear(self, symbol: str, rows: Any) -> bool:
+        """Let a message come of a symbol's candles or quotes, or of the account; tell whether it came whole, at once.
+
+        Else something became of it.
+        """
         channel = self.channels.get(symbol)
         if channel is None or not channel.up or self._mortal.dead:
-            return
+            return False
         if self._universe.now_us < channel.quiet_until_us:
-            return
+            return False
         kind = self._faults.stream()
         if kind:
             self._trace(f"fault {kind}: stream of {symbol}")
+            self._excuse(symbol, SILENT_S)
         if kind == "drop":
             channel.drop()
         elif kind == "stale":
             channel.quiet_until_us = self._universe.now_us + 90_000_000
+            self._excuse(symbol, 90.0)
         elif kind == "late message":
             self._universe.after(7.0, lambda: None if self._mortal.dead else channel.say(rows))
         elif kind == "bad message":
@@ -347,6 +417,7 @@ class Client:
             channel.say(rows)
             if kind == "doubled":
                 channel.say(rows)
+        return kind in {"", "doubled"}
 
     async def close(self) -> None:
         self.closed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from simulation.invariants import Bounds
 
@@ -45,40 +46,61 @@ def crosses(fast: int, slow: int, symbols: str, more: str) -> str:
     )
 
 
-def strategies(rng: Random) -> dict[str, str]:
+class Exits(NamedTuple):
+    """The protective exits of one run, as fractions: what a reload changes are other things."""
+
+    trend: Decimal | None
+    dip: Decimal
+    take: Decimal
+    trail: Decimal
+
+    @property
+    def stops(self) -> dict[str, Decimal]:
+        """Return the stop that each strategy has."""
+        return {"dip": self.dip} | ({"trend": self.trend} if self.trend is not None else {})
+
+
+def exits(rng: Random) -> Exits:
+    """Draw the protective exits of a run, near enough to be touched now and then."""
+    trend = D(rng.randint(4, 12)) / 1000 if rng.random() < 0.5 else None
+    return Exits(trend, D(rng.randint(3, 8)) / 1000, D(rng.randint(4, 10)) / 1000, D(rng.randint(3, 8)) / 1000)
+
+
+def strategies(rng: Random, own: Exits) -> dict[str, str]:
     """Return the strategies' files by name."""
-    size = rng.randint(300, 1_000)
+    stop = f"exits: {{stop_loss: {own.trend * 100:f}%}}\n" if own.trend is not None else ""
+    trail = f"exits: {{trailing_stop: {own.trail * 100:f}%}}\n"
+    amount = f"size: {{kind: notional, amount: {rng.randint(300, 1_000)} USDT}}\n"
     return {
-        "trend": crosses(
-            2, rng.randint(3, 5), "BTC/USDT, ETH/USDT", f"capital: 40%\nsize: {{kind: notional, amount: {size} USDT}}\n"
-        ),
+        "trend": crosses(2, rng.randint(3, 5), "BTC/USDT, ETH/USDT", f"capital: 40%\n{amount}{stop}"),
         "dip": (
             f"kind: rules\n{COMMON}symbols: [ETH/USDT, SOL/USDT]\ncapital: 30%\n"
             f"enter_long: close < prev(close, 1)\nexit_long: close > prev(close, {rng.randint(2, 4)})\n"
             f"size: {{kind: notional, amount: {rng.randint(100, 700)} USDT}}\n"
             f"execution: {{kind: limit, timeout: {rng.randint(2, 5)}m}}\n"
-            f"exits: {{max_holding: {rng.randint(4, 12)}m}}\n"
+            f"exits: {{max_holding: {rng.randint(4, 12)}m, stop_loss: {own.dip * 100:f}%, "
+            f"take_profit: {own.take * 100:f}%}}\n"
         ),
         "grid": (
             f"kind: grid\n{COMMON}symbols: [SOL/USDT]\ncapital: {rng.randint(5, 12)}%\n"
             f"params: {{levels: {rng.randint(4, 8)}, range: {rng.choice(['0.8%', '1.5%', '2.5%'])}, "
             "stop_outside: true}\n"
         ),
-        "swing": crosses(3, rng.randint(6, 9), "BTC/USDT", "capital: 8%\n"),
+        "swing": crosses(3, rng.randint(6, 9), "BTC/USDT", f"capital: 8%\n{trail}"),
     }
 
 
-def write_folder(root: Path, rng: Random) -> None:
+def write_folder(root: Path, rng: Random, own: Exits) -> None:
     """Write a whole configuration."""
     files = {"autotrader.yaml": DAEMON, "exchanges.d/sim.yaml": EXCHANGE, "risk.d/default.yaml": RISK}
-    files |= {f"strategies.d/{name}.yaml": text for name, text in strategies(rng).items()}
+    files |= {f"strategies.d/{name}.yaml": text for name, text in strategies(rng, own).items()}
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 
-def changed(root: Path, rng: Random) -> None:
+def changed(root: Path, rng: Random, own: Exits) -> None:
     """Write one strategy's file anew, with other numbers."""
     name = rng.choice(["trend", "dip", "grid", "swing"])
-    (root / "strategies.d" / f"{name}.yaml").write_text(strategies(rng)[name], encoding="utf-8")
+    (root / "strategies.d" / f"{name}.yaml").write_text(strategies(rng, own)[name], encoding="utf-8")

@@ -61,7 +61,10 @@ class Made(NamedTuple):
 
 @dataclass(slots=True)
 class Placed:
-    """One order as it truly stands; `told` holds its past versions, for those who are told late."""
+    """One order as it truly stands; `told` holds its past versions, for those who are told late.
+
+    One with a `stop` waits until the price is there; then it has none any more, and takes.
+    """
 
     id: str
     client_id: str
@@ -72,6 +75,7 @@ class Placed:
     amount: Decimal
     ts_ms: int
     fee_in_base: bool
+    stop: Decimal | None = None
     filled: Decimal = ZERO
     cost: Decimal = ZERO
     status: str = "open"
@@ -152,6 +156,7 @@ class Exchange:
         self.foreign["USDT"] = ZERO
         self.down = False
         self.still = False
+        self.asked_us = 0
         self.arrived: Callable[[Placed], None] = lambda _: None
         self.filled: Callable[[Placed, Made], None] = lambda _order, _fill: None
         self.told: Callable[[Placed, Made | None], None] = lambda _order, _fill: None
@@ -171,14 +176,23 @@ class Exchange:
 
     # what people do, ours included
 
-    def create(self, symbol: str, kind: str, side: int, amount: Decimal, price: Decimal | None, name: str) -> Placed:
+    def create(
+        self,
+        symbol: str,
+        kind: str,
+        side: int,
+        amount: Decimal,
+        price: Decimal | None,
+        name: str,
+        stop: Decimal | None = None,
+    ) -> Placed:
         """Take an order. Raises ccxt's errors for one that cannot be."""
         self.attempts[name] += 1
         coin = self.coins[symbol]
         if name in self.by_client:
             raise errors.DuplicateOrderId(f"duplicate order {name}")
         amount = coin.down(amount)
-        paid = price if price is not None else coin.price
+        paid = price or stop or coin.price
         if amount < coin.lot or amount * paid < MIN_COST:
             raise errors.InvalidOrder(f"filter failure: {amount} at {paid}")
         free = self.free()
@@ -186,13 +200,15 @@ class Exchange:
             raise errors.InsufficientFunds("account has insufficient balance")
         if side < 0 and free.get(coin.base, ZERO) < amount:
             raise errors.InsufficientFunds(f"account has insufficient {coin.base}")
+        if stop is not None and side * (coin.price - stop) >= 0:
+            raise errors.OrderImmediatelyFillable("stop price would trigger immediately")
         number = str(1000 + len(self.orders))
         in_base = side > 0 and self._rng.random() < self._base_fees
-        order = Placed(number, name, symbol, side, kind, price, amount, self.universe.now_ms(), in_base)
+        order = Placed(number, name, symbol, side, kind, price, amount, self.universe.now_ms(), in_base, stop)
         self.arrived(order)
         self.orders[number] = self.by_client[name] = order
         self._version(order)
-        if price is None or side * (price - coin.price) >= 0:
+        if stop is None and (price is None or side * (price - coin.price) >= 0):
             self._take(order, coin)
         return order
 
@@ -221,12 +237,20 @@ class Exchange:
     def cancel(self, number: str) -> Placed:
         """Cancel an order, whose fill may be faster. Raises OrderNotFound for one that does not work any more."""
         order = self.orders.get(number)
-        if order is not None and order.status == "open" and order.price is not None and self._rng.random() < 0.2:
-            self._fill(order, self._share(order, self.coins[order.symbol]), order.price, maker=True)
+        if order is not None and order.status == "open" and self._rng.random() < 0.2:
+            coin = self.coins[order.symbol]
+            if order.price is not None:
+                self._fill(order, self._share(order, coin), order.price, maker=True)
+            elif order.stop is not None and order.side * (order.stop - coin.price) < 20 * coin.tick:
+                self._trigger(order, coin)  # the price was there for a moment
         if order is None or order.status != "open":
             raise errors.OrderNotFound(f"unknown order {number}")
         self._end(order, "canceled")
         return order
+
+    def _trigger(self, order: Placed, coin: Coin) -> None:
+        order.stop = None
+        self._take(order, coin)
 
     def move(self, currency: str, amount: Decimal) -> None:
         """Let a person pay in, or out."""
@@ -262,7 +286,10 @@ class Exchange:
             coin = self.coins[order.symbol]
             if order.status != "open":
                 continue
-            if order.price is None:
+            if order.stop is not None:
+                if order.side * (coin.price - order.stop) >= 0:
+                    self._trigger(order, coin)
+            elif order.price is None:
                 self._fill(order, min(order.left, coin.up(order.amount / 3)), coin.price, maker=False)
             elif order.side * (order.price - coin.price) >= 0 and self._rng.random() < 0.7:
                 whole = self._rng.random() < 0.5

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +58,7 @@ class Watch:
         self.killed_us: int | None = None
         self.paused_us: dict[str, int] = {}
         self.owner_of: Any = lambda _name: ""
+        self.also: Callable[[Placed, Made], None] = lambda _order, _made: None
         self._arrived_us: deque[int] = deque()
         exchange.arrived, exchange.filled = self.on_order, self.on_fill
 
@@ -124,6 +125,7 @@ class Watch:
 
     def on_fill(self, order: Placed, made: Made) -> None:
         """Count what is ours. It may never sell what it does not own."""
+        self.also(order, made)
         if not order.ours:
             return
         base = self.exchange.coins[order.symbol].base
@@ -144,21 +146,6 @@ class Rows:
 
     def close(self) -> None:
         self._db.close()
-
-
-def unprotected_s(
-    path: Sequence[tuple[float, Decimal]], entered_s: float, entry: Decimal, stop: Decimal, ended_s: float | None
-) -> float:
-    """Return how many seconds a long position stood after its stop was touched; 0 where it never was.
-
-    `path` is the market as (second, price). As on paper: measured from the entry's price, not rounded, from the fill
-    on, touched where the price is at the stop or below. What has not ended stands to the end of the path.
-    """
-    level = entry * (1 - stop)
-    touched_s = next((at for at, price in path if at >= entered_s and price <= level), None)
-    if touched_s is None or (ended_s is not None and ended_s <= touched_s):
-        return 0.0
-    return (path[-1][0] if ended_s is None else ended_s) - touched_s
 
 
 def at_end(watch: Watch, journal: Path, cash: Decimal) -> list[str]:
@@ -261,7 +248,8 @@ def _rate(bounds: Bounds, rows: Rows) -> list[str]:
     wrong: list[str] = []
     before: list[int] = []
     for row in rows.all(
-        "SELECT client_id, created_ms, purpose FROM orders WHERE type != 'guard' AND decision > 0 ORDER BY decision"
+        "SELECT client_id, created_ms, purpose FROM orders WHERE type NOT IN ('guard', 'stop') AND decision > 0 "
+        "ORDER BY decision"
     ):
         now_ms = max([row["created_ms"], *before[-1:]])
         recent = sum(now_ms - 60_000 < one <= now_ms for one in before[-100:])

@@ -15,6 +15,8 @@ from autotrader.runtime import trader
 from autotrader.runtime.account import Account
 from autotrader.runtime.daemon import Daemon
 from autotrader.runtime.desk import Applied, Desk
+from autotrader.runtime.loop import TradingLoop
+from autotrader.runtime.protect import Protector
 from autotrader.runtime.trader import Trader
 from autotrader.store.journal import Journal
 from autotrader.venues import ccxt_account, ccxt_trades
@@ -168,11 +170,49 @@ def replaced_too_soon(stack: contextlib.ExitStack) -> None:
     _swap(stack, Desk, "draft", make)
 
 
+def stop_left(stack: contextlib.ExitStack) -> None:
+    """A way out leaves the stop resting at the exchange."""
+
+    def make(_: Any) -> Any:
+        def out(leg: Any, *args: Any) -> Any:
+            steps, stops = leave(leg, *args), {order.client_id for order in leg.working("stop")}
+            return steps._replace(cancel=tuple(one for one in steps.cancel if one not in stops))
+
+        return out
+
+    _swap(stack, trader, "leave", make)
+    _swap(stack, Protector, "follow", lambda real: lambda self, leg, ms: leg.position.amount and real(self, leg, ms))
+
+
+def stop_forgotten(stack: contextlib.ExitStack) -> None:
+    """No stop is placed at the exchange."""
+    _swap(stack, Protector, "follow", lambda _: lambda *_args: None)
+
+
+def touch_missed(stack: contextlib.ExitStack) -> None:
+    """Prices that come one by one are not held against the stops."""
+    _swap(stack, Protector, "on_event", lambda _: lambda *_args: False)
+
+
+def waits_for_answers(stack: contextlib.ExitStack) -> None:
+    """Positions are looked after once everything that was not answered is known."""
+
+    def make(real: Any) -> Any:
+        async def tend(self: Any, exchange: str) -> None:
+            await self.sender.settle(exchange, self.turn)
+            await real(self, exchange)
+
+        return tend
+
+    _swap(stack, TradingLoop, "tend", make)
+
+
 PLANTED: dict[str, Plant] = {
     one.__name__: one
     for one in (
         blind_resend, late_fill_forgotten, left_working, no_gate, coming_not_counted, not_written_ahead, fill_twice,
-        cancel_believed, dead_at_once, cursor_too_far, locks_forgotten, minute_forgotten, replaced_too_soon,
+        cancel_believed, dead_at_once, cursor_too_far, locks_forgotten, minute_forgotten, replaced_too_soon, stop_left,
+        stop_forgotten, touch_missed, waits_for_answers,
     )
 }  # fmt: skip
 

@@ -9,16 +9,14 @@ import os
 import re
 import subprocess
 import sys
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from simulation.invariants import Broken, unprotected_s
+from simulation.invariants import Broken
 from simulation.planted import PLANTED, planted
 from simulation.world import MIN_FAULTS, MIN_ORDERS, simulate
 
-D = Decimal
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEEDS = 24
 
@@ -36,6 +34,10 @@ CAUGHT = {
     "locks_forgotten": "is paused, and",
     "minute_forgotten": "max_orders_per_minute",
     "replaced_too_soon": "sold foreign coins|bought .* wanted",
+    "stop_left": "sold foreign coins",
+    "stop_forgotten": "and its stops cover 0",
+    "touch_missed": "no exit is under way",
+    "waits_for_answers": "no exit is under way|its stops cover",
 }
 """What each planted bug is caught as, by one of the first seeds: `python -m tests.simulation --planted` tells which."""
 
@@ -90,22 +92,3 @@ def broken(seed):
     except Broken as error:
         return str(error)
     return ""
-
-
-PATH = [(0.0, D(100)), (1.0, D("98.5")), (2.0, D(98)), (3.0, D(97)), (9.0, D(101))]
-
-
-def test_a_stop_counts_from_its_touch_to_the_end_of_the_position():
-    assert unprotected_s(PATH, 0.0, D(100), D("0.02"), 6.5) == 4.5
-
-
-def test_a_stop_that_was_touched_before_the_entry_does_not_count():
-    assert unprotected_s(PATH, 4.0, D(100), D("0.02"), None) == 0.0
-
-
-def test_a_position_that_never_ends_stands_to_the_end():
-    assert unprotected_s(PATH, 0.0, D(100), D("0.02"), None) == 7.0
-
-
-def test_a_position_that_ended_before_the_touch_is_not_unprotected():
-    assert unprotected_s(PATH, 0.0, D(100), D("0.02"), 1.5) == 0.0

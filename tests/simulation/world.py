@@ -30,9 +30,10 @@ from autotrader.venues.ccxt_venue import CcxtVenue
 from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
 from simulation.client import Client, Faults
-from simulation.declarations import BOUNDS, changed, write_folder
+from simulation.declarations import BOUNDS, changed, exits, write_folder
 from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
+from simulation.protection import BACK_S, Protection
 from simulation.virtual import (
     Circle,
     Death,
@@ -52,6 +53,9 @@ RESTART_S = 10.0
 MIN_ORDERS, MIN_FAULTS = 50, 20
 LEAST_S, MOST_S = 2_400.0, 28_800.0
 SETTLE_S = 420.0
+QUIET_S, REST_S = 60.0, 900.0
+"""A run ends once no order was asked for so long; which it must come to within REST_S."""
+
 EXCHANGES = ("binance", "okx", "gateio")
 """Whose ways of finding an order the account uses: by our id, and by searching."""
 
@@ -75,6 +79,9 @@ class Result:
         self.starts = world.starts
         self.virtual_s = world.universe.now_us / 1e6
         self.digest = world.digest.hexdigest()
+        protection = world.protection
+        self.touches, self.fair, self.worst_s = protection.touches, protection.fair, protection.worst_s
+        self.rested_s = protection.rested
 
 
 class World:
@@ -101,11 +108,16 @@ class World:
         self.loop: VirtualLoop | None = None
         self.daemon: Daemon | None = None
         self.client: Client | None = None
+        self.asking: CcxtClient | None = None
         self.ready = False
         self._mean = True
         self._snapshot = folder / "snapshot"
         self._owners: dict[str, str] = {}
-        write_folder(self.root, self.rng)
+        self.exits = exits(self.rng)
+        self.protection = Protection(self.exchange, self.watch.wrong)
+        self.protection.stops = self.exits.stops
+        self.watch.also = self.protection.on_fill
+        write_folder(self.root, self.rng, self.exits)
 
     # one run
 
@@ -183,9 +195,16 @@ class World:
         universe.after(120.0, lambda: self._command("unlock"))
         universe.after(180.0, lambda: self._command("pause"))
         universe.after(240.0, self._hold)
-        while universe.now_us < end_us:
-            self._incarnation(lambda: universe.now_us >= end_us)
+        while not self._quiet(end_us):
+            self._incarnation(lambda: self._quiet(end_us))
         self._stop()
+
+    def _quiet(self, end_us: int) -> bool:
+        """Tell whether all has come to rest; a while after that should have been it may not go on."""
+        now_us = self.universe.now_us
+        if now_us > end_us + REST_S * 1e6:
+            raise self._broken([f"orders are still asked for {REST_S:.0f} s after all should be over"])
+        return now_us >= end_us and now_us - self.exchange.asked_us > QUIET_S * 1e6
 
     def _hold(self) -> None:
         self.exchange.still = True
@@ -201,10 +220,19 @@ class World:
         """Show the living what moved; every some seconds, and where a bar begins."""
         if self.client is None or self.exchange.still or self.exchange.down:
             return
+        for symbol in self.exchange.coins:
+            self.client.hear_quote(symbol)
+        if self.ready and self.daemon is not None and self.asking is not None:
+            self.protection.second(self.daemon, self.client, alone=self.asking.breaker.open)
         second = self.universe.now_us // 1_000_000 % 60
         if second in {0, 1} or second % 12 == 5:
             for symbol, coin in self.exchange.coins.items():
                 self.client.hear(symbol, [list(bar) for bar in coin.bars[-2:]])
+
+    def _shown(self, symbol: str) -> None:
+        """Note that the living were shown a quote."""
+        if self.ready and self.daemon is not None:
+            self.protection.told(symbol, self.daemon)
 
     def _told(self, order: Placed, made: Made | None) -> None:
         """Show the living what became of an order, by the account's streams."""
@@ -227,6 +255,7 @@ class World:
                 loop.run_until(starting.done)
                 starting.result()
                 self.ready = True
+                self.protection.begin()
                 self.trace(f"ready, generation {daemon.reloader.generation}")
                 if daemon.loop.trader.exits_only:
                     self.trace(f"exits only: {daemon.loop.trader.exits_only}")
@@ -271,7 +300,10 @@ class World:
         self.mortal = mortal = Mortal(self._copy)
         self.loop = VirtualLoop(self.universe, mortal)
         self.clock.skew_ms = self.rng.randint(-1_500, 1_500)
-        self.client = client = Client(self.exchange, self.faults, mortal, self.trace, account_streams=self.streams)
+        self.client = client = Client(
+            self.exchange, self.faults, mortal, self.trace, account_streams=self.streams, excuse=self.protection.excuse
+        )
+        client.shown = self._shown
         self.ready = False
         self.daemon = Daemon(self._of_daemon(client), Notifier({}))
         self.trace(f"start {self.starts}")
@@ -282,8 +314,9 @@ class World:
         settings = CcxtSettings(VENUE, self.id)
 
         def venue(name: str, _: Any) -> Any:
-            client = CcxtClient(settings, self.clock, lambda _: made, random)
+            self.asking = client = CcxtClient(settings, self.clock, lambda _: made, random)
             account = CcxtAccount(client, self.root / "var" / f"account-{name}.db")
+            made.keeps_stops = account.keeps_stops
             clock = ExchangeClock(self.clock, lambda: client.now_ms() - self.clock.now_ms())
             ticks = {symbol: coin.tick for symbol, coin in self.exchange.coins.items()}
             market = LiveMarket(lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random)
@@ -367,6 +400,7 @@ class World:
         if self.client is not None:
             for channel in self.client.channels.values():
                 channel.drop()
+        self.protection.excuse("", seconds + BACK_S)
         self.universe.after(seconds, self._back)
 
     def _back(self) -> None:
@@ -400,7 +434,7 @@ class World:
         if not self._mean:
             return
         if what == "reload":
-            changed(self.root, rng)
+            changed(self.root, rng, self.exits)
             self._command("reload")
         elif what == "close":
             self._command("close", name=name)

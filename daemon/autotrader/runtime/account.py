@@ -20,8 +20,8 @@ class Account:
     `cash` counts every fill as if it had been paid in full, on swaps too: cash plus the value of what is owned (signed)
     is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
     why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
-    `rate` is what one unit of the money here is worth in the currency that the whole account is counted in; until it is
-    known (`rated`) it is 1.
+    `counted_ms` is the latest moment at which orders were counted against a limit. `rate` is what one unit of the money
+    here is worth in the currency that the whole account is counted in; until it is known (`rated`) it is 1.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Account:
     budget: Decimal | None = None
     leverage: int = 1
     market_ms: int = 0
+    counted_ms: int = 0
     idle: bool = False
     known: bool = False
     locked: str = ""
@@ -41,6 +42,14 @@ class Account:
     prices: dict[str, Decimal] = field(default_factory=dict)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)
+
+    def count_ms(self, now_ms: int) -> int:
+        """Return the moment at which orders are counted now: never before one at which they were.
+
+        A bar's close is told after it, and what a timer does in between has a later clock.
+        """
+        self.counted_ms = max(self.counted_ms, now_ms)
+        return self.counted_ms
 
     def value(self, leg: Leg) -> Decimal:
         """Return the signed quote value of what a leg owns, to the step of cash below, as `fills.value` does.

@@ -51,6 +51,8 @@ TEND_S = 1.0
 BREATH_S = 0.002
 """How long events that wait already are taken one after another before everybody else has a turn."""
 STOP_TIMEOUT_S = 10.0
+ATTENDED = ("exchange", "orders on", "answers of")
+"""The tasks of one exchange, by the words before its name."""
 MAX_UNREADY_STARTS = 3
 
 log = structlog.get_logger("daemon")
@@ -328,6 +330,7 @@ class Daemon:
         self._spawn(f"exchange {name}", self._follow(name))
         if self.loop.desk.venues[name].remote:
             self._spawn(f"orders on {name}", self._tend(name))
+            self._spawn(f"answers of {name}", self._settle(name))
 
     async def _follow(self, name: str) -> None:
         """Take an exchange's events one by one; where it cannot be had, wait, recover and go on."""
@@ -361,11 +364,17 @@ class Daemon:
                 return wait_s
 
     async def _tend(self, name: str) -> None:
-        """On a real exchange, go on with exits and with orders whose answer never came, between the closes too."""
+        """On a real exchange, go on with exits and entries, between the closes too."""
         while True:
             await self.seams.clock.sleep(TEND_S)
             await self.loop.tend(name)
             await self.loop.protect(name)
+
+    async def _settle(self, name: str) -> None:
+        """Ask a real exchange for orders whose answer never came; nothing else waits for what it says."""
+        while True:
+            await self.seams.clock.sleep(TEND_S)
+            await self.loop.sender.settle(name, self.loop.turn)
 
     async def _watch(self) -> None:
         async for _ in self.seams.watch():
@@ -400,7 +409,7 @@ class Daemon:
 
     async def exchange_removed(self, name: str) -> None:
         """Let an exchange go."""
-        for task in (self._tasks.pop(f"{what} {name}", None) for what in ("exchange", "orders on")):
+        for task in (self._tasks.pop(f"{what} {name}", None) for what in ATTENDED):
             if task is not None:
                 task.cancel()
         venue = self.loop.desk.venues.pop(name, None)

@@ -128,6 +128,7 @@ class Desk:
                 if place.purpose == "entry":
                     staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
             leg.sent += 1
+            sent_ms = self.accounts[leg.exchange].count_ms(now_ms) if self.venues[leg.exchange].remote else now_ms
             staged.post_only, staged.after, staged.force = place.post_only, place.after, place.force
             staged.order = Order(
                 client_id(leg.group, _LETTERS[place.purpose], leg.sent),
@@ -147,12 +148,12 @@ class Desk:
                 leg.group,
                 self.generation,
                 0,
-                now_ms,
-                now_ms,
+                sent_ms,
+                sent_ms,
             )
             leg.keep(staged.order)
             if place.purpose != "stop":  # it guards, as what a venue keeps itself does
-                self.recent.setdefault((leg.exchange, leg.owner), deque(maxlen=MAX_RECENT)).append(now_ms)
+                self.recent.setdefault((leg.exchange, leg.owner), deque(maxlen=MAX_RECENT)).append(sent_ms)
         self.drafts.append(staged)
         return staged
 
@@ -224,8 +225,9 @@ class Desk:
     def recent_orders(self, now_ms: int, owner: str = "") -> int:
         """Return how many orders were sent in the last minute of market time, of everybody or of one owner."""
         count = 0
-        for (_, one), times in self.recent.items():
-            while times and times[0] <= now_ms - MINUTE_MS:
+        for (exchange, one), times in self.recent.items():
+            until_ms = max(now_ms, self.accounts[exchange].counted_ms) - MINUTE_MS
+            while times and times[0] <= until_ms:
                 times.popleft()
             count += len(times) if not owner or one == owner else 0
         self.recent = {key: times for key, times in self.recent.items() if times}

@@ -246,13 +246,10 @@ class TradingLoop:
             self.trader.look_after(leg, now_ms)
 
     async def tend(self, exchange: str) -> None:
-        """Go on with what a real exchange's legs have under way, each second. Called outside `turn`.
+        """Go on with what a real exchange's legs have under way, each second. Called outside `turn`; asks nobody.
 
-        Orders whose answer never came are asked for. An exit that was refused or could not be sent is tried again,
-        after pauses that double.
+        An exit that was refused or could not be sent is tried again, after pauses that double.
         """
-        if self.desk.unsettled:
-            await self.sender.settle(exchange, self.turn)
         account, now_s = self.accounts[exchange], self.clock.monotonic_s()
         legs = [
             leg
@@ -276,9 +273,13 @@ class TradingLoop:
                     longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
                     self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, longest_s)
                 if self.desk.legs.get(leg.key) is leg:
-                    self._look_after(leg, max(account.market_ms, self.desk.venues[exchange].market_ms()))
+                    self._look_after(leg, self._now_ms(account))
             if self.desk.drafts or self._dirty:
                 await self.finish(account.market_ms, account)
+
+    def _now_ms(self, account: Account) -> int:
+        """Return the time at a real exchange, which goes on while its market is silent."""
+        return max(account.market_ms, self.desk.venues[account.name].market_ms())
 
     async def protect(self, exchange: str) -> None:
         """Go on guarding the positions of an exchange that keeps no guards, once a second. Called outside `turn`."""
@@ -287,7 +288,7 @@ class TradingLoop:
             return
         async with self.turn:
             account = self.accounts[exchange]
-            self.protector.tend(account)
+            self.protector.tend(account, self._now_ms(account))
             if self.desk.drafts:
                 await self.finish(account.market_ms, account)
         wanted = self.wanted_series()[exchange]

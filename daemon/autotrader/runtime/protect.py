@@ -227,12 +227,12 @@ class Protector:
                 self._desk.journal.event(last.updated_ms, "error", "unprotected", leg.owner, message)
         return now_s - memory.stop_s < (AGAIN_S if refused else PROTECT_S)
 
-    def tend(self, account: Account) -> None:
+    def tend(self, account: Account, now_ms: int) -> None:
         """Go on with what has its time: touches that the exchange's stop did not answer, stops to be moved, deadlines.
 
-        Called once a second.
+        Called once a second, with the time at the exchange: a market that is silent tells none.
         """
-        now_s, now_ms = self._clock.monotonic_s(), account.market_ms
+        now_s = self._clock.monotonic_s()
         if self._desk.venues[account.name].keeps_guards:
             return
         for leg in list(account.legs.values()):

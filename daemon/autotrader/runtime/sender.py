@@ -76,25 +76,34 @@ class Sender:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settle(self, exchange: str, turn: Turn = IN_TURN) -> None:
-        """Ask an exchange for every order whose answer never came, until each is known."""
+        """Ask an exchange for every order whose answer never came, side by side, so that each is known.
+
+        One that cannot be told now is asked for again another time.
+        """
+        unknown = [order for order in self._desk.unsettled.values() if order.exchange == exchange]
+        told = await asyncio.gather(*(self._look_up(order, turn) for order in unknown), return_exceptions=True)
+        for error in told:
+            if error is not None:
+                raise error
+
+    async def _look_up(self, order: Order, turn: Turn) -> None:
         desk = self._desk
-        for order in [order for order in desk.unsettled.values() if order.exchange == exchange]:
-            try:
-                answer = await desk.venues[exchange].order(order.client_id)
-            except VenueUnavailable:
-                continue
-            async with turn:
-                if desk.unsettled.pop(order.client_id, None) is None:
-                    continue
-                leg = desk.leg_of(order.group, order)
-                if answer is None and leg is not None:
-                    desk.absent(leg, order)
-                elif answer is not None:
-                    known = desk.journal.find_order(order.client_id)
-                    if known is not None and answer.status != "open" and answer.filled > known.filled:
-                        desk.unsettled[order.client_id] = order  # its fills come first
-                    else:
-                        desk.on_order(answer)
+        try:
+            answer = await desk.venues[order.exchange].order(order.client_id)
+        except VenueUnavailable:
+            return
+        async with turn:
+            if desk.unsettled.pop(order.client_id, None) is None:
+                return
+            leg = desk.leg_of(order.group, order)
+            if answer is None and leg is not None:
+                desk.absent(leg, order)
+            elif answer is not None:
+                known = desk.journal.find_order(order.client_id)
+                if known is not None and answer.status != "open" and answer.filled > known.filled:
+                    desk.unsettled[order.client_id] = order  # its fills come first
+                else:
+                    desk.on_order(answer)
 
     # one leg after another's orders, side by side
 
