@@ -290,7 +290,7 @@ async def test_an_order_that_is_never_told_of_holds_up_no_other_answer(remote, m
     await draft(remote, leg, Steps(place=entry()))
     await draft(remote, other, Steps(place=entry()))
     await calm()
-    slow, quick = orders(remote)
+    slow, _ = orders(remote)
     told, forever = remote.venue.order, asyncio.Event()
 
     async def order(client_id: str):

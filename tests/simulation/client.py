@@ -32,6 +32,16 @@ MAX_WAY_S = 14.0
 SEARCHES = {"fetch_time", "fetch_open_orders", "fetch_closed_orders"}
 """What is asked for no position in particular, and yet every order may wait for."""
 
+SIGNED = {
+    "create_order", "cancel_order", "fetch_order", "fetch_open_orders", "fetch_closed_orders", "fetch_my_trades",
+    "fetch_balance",
+}  # fmt: skip
+WINDOW_MS, AHEAD_MS = 5_000, 1_000
+"""How old a request may be, and how far ahead its time."""
+
+OFF_S = 10.0
+"""How long a client may take to learn the exchange's time again."""
+
 EXCUSED_S = 75.0
 """How long after a request for a position was spoiled it need not be protected: it is looked up, a refusal believed."""
 
@@ -159,6 +169,7 @@ class Client:
         *,
         account_streams: bool,
         excuse: Callable[[str, float], None],
+        machine_ms: Callable[[], int],
     ) -> None:
         self._exchange, self._faults, self._mortal, self._trace = exchange, faults, mortal, trace
         self._universe: Universe = exchange.universe
@@ -169,7 +180,7 @@ class Client:
         self.channels: dict[str, Channel] = {}
         self.keeps_stops = False
         self.shown: Callable[[str], None] = lambda _symbol: None
-        self._excuse = excuse
+        self._excuse, self._machine_ms = excuse, machine_ms
         self._pending: Counter[str] = Counter()
         self._numbers = 0
         self.closed = False
@@ -196,6 +207,11 @@ class Client:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if kind == "lost":
             self._reply(answer, errors.NetworkError("connection reset"), self._faults.way(kind))
+        elif not kind and method in SIGNED and self._off():
+            self._trace(f"refused for its time: {name}")
+            self._excuse("", OFF_S)
+            refused = errors.InvalidNonce("-1021 timestamp for this request is outside of the recvWindow")
+            self._reply(answer, refused, self._faults.way(""))
         elif kind != "hang":
             self._universe.after(self._faults.way(kind), lambda: self._arrive(name, act, kind, answer))
         self._pending[group] += 1
@@ -203,6 +219,11 @@ class Client:
             return await answer
         finally:
             self._pending[group] -= 1
+
+    def _off(self) -> bool:
+        """Tell whether a request is signed for a time that the exchange does not take for its own."""
+        off_ms = self._machine_ms() - self.options.get("timeDifference", 0) - self._universe.now_ms()
+        return not -WINDOW_MS < off_ms < AHEAD_MS
 
     def _arrive(self, name: str, act: Callable[[], Any], kind: str, answer: asyncio.Future[Any]) -> None:
         """Let a request reach the exchange, whoever sent it and whether that one still lives."""

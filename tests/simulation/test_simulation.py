@@ -30,7 +30,7 @@ CAUGHT = {
     "fill_twice": "an order that is filled cannot meet fill_all",
     "cancel_believed": "sold foreign coins|bought .* wanted",
     "dead_at_once": "sold foreign coins",
-    "cursor_too_far": "is closed at the exchange and open in the journal",
+    "cursor_too_far": "is closed at the exchange and open in the journal|orders are still asked for",
     "locks_forgotten": "is paused, and",
     "minute_forgotten": "max_orders_per_minute",
     "replaced_too_soon": "sold foreign coins|bought .* wanted",

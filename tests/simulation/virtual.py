@@ -199,21 +199,37 @@ class VirtualClock:
         await asyncio.sleep(seconds)
 
 
+FULL = "database or disk is full"
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "COMMIT")
+
+
+class Disk:
+    """Where the files lie: while it is full nothing is written."""
+
+    full = False
+
+
 class MortalConnection(sqlite3.Connection):
-    """A database of a process that may die before any statement, those within a transaction too."""
+    """A database of a process that may die before any statement, those within a transaction too; its disk may fill."""
 
     mortal: Mortal
+    disk: Disk
+
+    def _step(self, statement: str) -> None:
+        self.mortal.step("statement")
+        if self.disk.full and statement.lstrip().upper().startswith(WRITES):
+            raise sqlite3.OperationalError(FULL)
 
     def execute(self, *args: Any) -> sqlite3.Cursor:
-        self.mortal.step("statement")
+        self._step(args[0])
         return super().execute(*args)
 
     def executemany(self, *args: Any) -> sqlite3.Cursor:
-        self.mortal.step("statement")
+        self._step(args[0])
         return super().executemany(*args)
 
     def executescript(self, *args: Any) -> sqlite3.Cursor:
-        self.mortal.step("statement")
+        self._step(args[0])
         return super().executescript(*args)
 
 

@@ -19,7 +19,7 @@ from apscheduler.schedulers import base as scheduler
 from apscheduler.triggers import interval
 
 from autotrader.app import Loader, make_account, make_metrics
-from autotrader.core.errors import AutotraderError, ConfigError
+from autotrader.core.errors import AutotraderError, ConfigError, StoreError
 from autotrader.runtime.daemon import Daemon, Seams
 from autotrader.runtime.notify import Notifier
 from autotrader.store.journal import Journal
@@ -35,8 +35,10 @@ from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
 from simulation.protection import BACK_S, Protection
 from simulation.virtual import (
+    FULL,
     Circle,
     Death,
+    Disk,
     Mortal,
     MortalConnection,
     Universe,
@@ -105,6 +107,7 @@ class World:
         self.starts = 0
         self.cash = D(0)
         self.mortal = Mortal(lambda: None)
+        self.disk = Disk()
         self.loop: VirtualLoop | None = None
         self.daemon: Daemon | None = None
         self.client: Client | None = None
@@ -168,7 +171,7 @@ class World:
             if options.get("uri"):
                 return real(path, **options)
             made = real(path, factory=MortalConnection, **options)
-            made.mortal = world.mortal
+            made.mortal, made.disk = world.mortal, world.disk
             world.mortal.files.append(made)
             return made
 
@@ -188,7 +191,7 @@ class World:
         self._meddle()
         while not self._lived():
             self._incarnation(self._lived)
-        self._mean = self.faults.on = False
+        self._mean = self.faults.on = self.disk.full = False
         self.exchange.down = False
         self.trace("faults end")
         end_us = universe.now_us + round(SETTLE_S * 1e6)
@@ -277,6 +280,9 @@ class World:
 
     def _ended(self, why: str, failure: BaseException | None) -> None:
         self.trace(f"the daemon stops by itself: {why}")
+        if isinstance(failure, StoreError) and FULL in str(failure):
+            self._bury()
+            return
         raise self._broken([f"the daemon stopped by itself: {why}"]) from failure
 
     def _stop(self) -> None:
@@ -301,7 +307,13 @@ class World:
         self.loop = VirtualLoop(self.universe, mortal)
         self.clock.skew_ms = self.rng.randint(-1_500, 1_500)
         self.client = client = Client(
-            self.exchange, self.faults, mortal, self.trace, account_streams=self.streams, excuse=self.protection.excuse
+            self.exchange,
+            self.faults,
+            mortal,
+            self.trace,
+            account_streams=self.streams,
+            excuse=self.protection.excuse,
+            machine_ms=self.clock.now_ms,
         )
         client.shown = self._shown
         self.ready = False
@@ -379,6 +391,14 @@ class World:
         while at < MOST_S:
             after(at, lambda: self._outage(rng.uniform(5.0, 100.0)))
             at += rng.uniform(900.0, 3_000.0)
+        at = rng.uniform(400.0, 2_000.0)
+        while at < MOST_S:
+            after(at, self._set_clock)
+            at += rng.uniform(500.0, 3_000.0)
+        at = rng.uniform(600.0, 3_000.0)
+        while at < MOST_S:
+            after(at, lambda: self._fill_disk(rng.uniform(0.5, 30.0)))
+            at += rng.uniform(1_500.0, 6_000.0)
         at = rng.uniform(100.0, 400.0)
         while at < MOST_S:
             after(at, self._order_about)
@@ -390,6 +410,24 @@ class World:
         kind = self.rng.choice(["await", "statement", "order"])
         steps = self.rng.randint(1, {"await": 400, "statement": 80, "order": 40}[kind])
         self.mortal.doom(kind, steps)
+
+    def _set_clock(self) -> None:
+        """Let somebody set the machine's time."""
+        if self._mean:
+            self.clock.skew_ms += self.rng.choice([-90_000, -6_000, -2_000, 2_000, 6_000, 90_000])
+            self.faults.counts["clock"] += 1
+            self.trace(f"fault the machine's time is off by {self.clock.skew_ms} ms now")
+
+    def _fill_disk(self, seconds: float) -> None:
+        if not self._mean:
+            return
+        self.trace(f"fault the disk is full for {seconds:.0f} s")
+        self.faults.counts["disk"] += 1
+        self.disk.full = True
+        self.universe.after(seconds, self._free_disk)
+
+    def _free_disk(self) -> None:
+        self.disk.full = False
 
     def _outage(self, seconds: float) -> None:
         if not self._mean:

@@ -108,6 +108,24 @@ async def test_the_offset_of_the_clock_is_kept_and_measured_again_where_it_is_wr
     assert fake.options["timeDifference"] == -5000
 
 
+async def test_a_clock_that_is_due_is_measured_beside_what_is_asked(fake, client):
+    fake.clock.advance(901)
+    fake.skew_ms = 700
+    fake.faults["fetch_time"].append(HANG)
+    assert await client.read("fetch_balance") == fake.balance
+    await asyncio.sleep(0)
+    assert fake.count("fetch_time") == 2
+    assert client.now_ms() == fake.clock.now_ms()
+
+
+async def test_what_is_sent_is_signed_by_the_exchanges_time_whatever_the_machines_is_set_to(fake, client, monkeypatch):
+    machine_ms = fake.clock.now_ms() + 3_600_000
+    monkeypatch.setattr(client.clock, "now_ms", lambda: machine_ms)
+    fake.faults["fetch_time"].append(HANG)
+    await client.read("fetch_balance")
+    assert fake.options["timeDifference"] == 3_600_000
+
+
 @pytest.mark.parametrize("told", [None, "soon", float("inf"), -5, 7, {}, True])
 async def test_a_time_that_makes_no_sense_names_its_place(fake, client, told):
     fake.late["fetch_time"].extend([lambda _: told] * 4)

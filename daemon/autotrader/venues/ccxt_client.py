@@ -13,12 +13,15 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Literal, TypeVar, cast
 
+import structlog
+
 from autotrader.core.clock import Clock
 from autotrader.core.errors import AmbiguousSubmit, BrokenInvariant, VenueError, VenueUnavailable
 from autotrader.market.instrument import STEP, Instrument
 from autotrader.venues.breaker import Breaker
 from autotrader.venues.ccxt_answers import ZERO, mapping, maybe, number
 from autotrader.venues.ccxt_errors import Answer, answer_to, named, of_read, of_submit
+from autotrader.venues.server_time import ServerTime
 
 T = TypeVar("T")
 MAX_RATE_WAIT_S = 600.0
@@ -29,6 +32,8 @@ MAX_WAITING = 256
 
 FIRST_MS = Decimal(1_000_000_000_000)
 """2001: an exchange that tells an earlier time tells none, and what is read by its clock would be read from there."""
+
+log = structlog.get_logger("exchange")
 
 TICK_SIZE, DECIMAL_PLACES = 4, 2
 """How ccxt says precision: as the step itself, or as digits after the point."""
@@ -71,8 +76,8 @@ class CcxtClient:
         self._exchange: Any = None
         self._gate = asyncio.Semaphore(settings.concurrency)
         self._waiting = 0
-        self._offset_ms = 0
-        self._measured_s: float | None = None
+        self._time = ServerTime(clock, settings.clock_every_s)
+        self._measuring: asyncio.Task[None] | None = None
         self.symbol_of: dict[str, str] = {}
         self._ccxt_symbol: dict[str, str] = {}
 
@@ -85,6 +90,10 @@ class CcxtClient:
     async def close(self) -> None:
         """Close the connections. What still waits for an answer gets an error."""
         exchange, self._exchange = self._exchange, None
+        measuring, self._measuring = self._measuring, None
+        if measuring is not None:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
         if exchange is not None:
             await exchange.close()
 
@@ -100,11 +109,11 @@ class CcxtClient:
         return bool(self.exchange.has.get(method))
 
     def now_ms(self) -> int:
-        """Return the exchange's time: ours, and the offset that was measured."""
-        return self.clock.now_ms() + self._offset_ms
+        """Return the exchange's time, as it was last measured."""
+        return self._time.now_ms()
 
     async def measure_clock(self) -> None:
-        """Measure how far the exchange's clock is from ours, taking half of the way there and back off."""
+        """Ask the exchange for its time. Raises VenueUnavailable."""
         if not self.exchange.has.get("fetchTime"):
             return
         place = f"{self.settings.name} fetch_time"
@@ -112,12 +121,8 @@ class CcxtClient:
         def check(answer: object) -> int:
             return int(number({"time": answer}, "time", place, above=FIRST_MS))
 
-        before_ms = self.clock.now_ms()
-        server_ms: int = await self.read("fetch_time", check=check)
-        after_ms = self.clock.now_ms()
-        self._offset_ms = server_ms - (before_ms + after_ms) // 2
-        self._measured_s = self.clock.monotonic_s()
-        self.exchange.options["timeDifference"] = -self._offset_ms
+        asked_s = self.clock.monotonic_s()
+        self._time.told(await self.read("fetch_time", check=check), asked_s)
 
     async def read(
         self, method: str, *args: Any, check: Callable[[Any], T] | None = None, params: Mapping[str, Any] | None = None
@@ -156,7 +161,8 @@ class CcxtClient:
     ) -> T:
         """Send what must not be sent twice, once. Raises OrderRejected, AmbiguousSubmit, or VenueUnavailable unsent."""
         place = f"{self.settings.name} {method}"
-        await self._keep_time()
+        if self._time.doubted:
+            await self.measure_clock()
         try:
             return cast("T", self._checked(await self._once(method, args, params), check))
         except (VenueUnavailable, BrokenInvariant):
@@ -165,7 +171,7 @@ class CcxtClient:
             raise AmbiguousSubmit(f"{error}; the order may exist and is looked up by its id") from error
         except Exception as error:
             if named(error, "InvalidNonce"):
-                self._measured_s = None
+                self._time.doubt()
             raise of_submit(error, place) from error
 
     def ccxt_symbol(self, symbol: str) -> str:
@@ -246,6 +252,9 @@ class CcxtClient:
             raise VenueUnavailable(f"{self.settings.name} failed too often; it is asked again in {wait_s:.0f} s")
         self._waiting += 1
         try:
+            if method != "fetch_time":
+                self._keep_time()
+            exchange.options["timeDifference"] = self._time.ahead_ms()  # what ccxt signs by
             function: Callable[..., Awaitable[Any]] = getattr(exchange, method)
             more = {} if params is None else {"params": dict(params)}
             async with self._gate, asyncio.timeout(self.settings.timeout_s):
@@ -302,13 +311,14 @@ class CcxtClient:
         told = next((value for key, value in headers.items() if str(key).lower() == "retry-after"), "0")
         return min(float(told), MAX_RATE_WAIT_S) if str(told).isdigit() else 0.0
 
-    async def _keep_time(self) -> None:
-        """Measure the clock again where that is due; a failure leaves the last measure, where there is one."""
-        last_s = self._measured_s
-        if last_s is not None and self.clock.monotonic_s() - last_s < self.settings.clock_every_s:
-            return
+    def _keep_time(self) -> None:
+        """Have the clock measured again where that is due, beside whatever is asked."""
+        if self._time.due() and (self._measuring is None or self._measuring.done()):
+            self._measuring = asyncio.create_task(self._measure(), name=f"{self.settings.name} measures its clock")
+
+    async def _measure(self) -> None:
         try:
             await self.measure_clock()
-        except VenueUnavailable:
-            if last_s is None:
-                raise
+        except VenueError as error:
+            self._time.failed()
+            log.warning("an exchange does not say its time; the last measure stands", error=str(error))
