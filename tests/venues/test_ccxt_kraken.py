@@ -225,4 +225,7 @@ async def test_trades_of_other_symbols_do_not_hide_ours_on_a_page(kraken):
 async def test_its_streams_of_the_account_are_not_listened_to(kraken):
     _, venue = kraken
     assert venue._client.can("watchMyTrades")
-    assert venue.watch(lambda *_: None).streams() == {}
+    watch = venue.watch(lambda *_: None)
+    assert watch.streams() == {}
+    await venue.submit(request())
+    assert watch._wait_s() == 10.0

@@ -19,7 +19,7 @@ from autotrader.venues.ccxt_answers import ToldOrder, ToldTrade, rows, told_trad
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_errors import named, words
 from autotrader.venues.ccxt_orders import read_order
-from autotrader.venues.ccxt_quirks import NO_STREAMS
+from autotrader.venues.ccxt_quirks import NO_STREAMS, SELDOM_S
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 from autotrader.venues.ccxt_trades import TradeReader
 from autotrader.venues.live_feed import first_of
@@ -29,7 +29,7 @@ BESIDE_S = 30.0
 """How often REST is asked beside streams that speak, while orders are under way."""
 
 ALONE_S = 3.0
-"""How often REST is asked where no stream speaks, while orders are under way."""
+"""How often REST is asked where no stream speaks, while orders are under way; for some exchanges see their quirks."""
 
 OWED_S = 1.0
 """How often REST is asked while an order is known to have filled further than its trades were told."""
@@ -184,7 +184,7 @@ class AccountWatch:
             return OWED_S
         if not self._store.live():
             return QUIET_S
-        return BESIDE_S if self._speaking else ALONE_S
+        return BESIDE_S if self._speaking else SELDOM_S.get(self._client.settings.id, ALONE_S)
 
     async def _look(self) -> None:
         """Ask for trades, and for what became of orders that are not open any more."""
