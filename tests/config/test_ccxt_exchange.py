@@ -75,9 +75,9 @@ def test_secrets_are_looked_up_and_never_shown(tmp_path):
         ({"orders": "live", "credentials": ACCOUNT, "balances": {"USDT": 1}}, "not with balances"),
         ({"id": "okx", "orders": "live", "credentials": ACCOUNT}, "okx knows an account by its password, too"),
         ({"id": "bitmart", "orders": "live", "credentials": ACCOUNT}, "bitmart knows an account by its uid, too"),
-        (TIMED | {"id": "bybit", "market": "swap"}, "bybit has no timer that cancels orders and leaves stops alone"),
+        (TIMED | {"id": "bybit", "market": "swap"}, "bybit has no timer that cancels orders"),
         (TIMED | {"id": "binance"}, "binance has no timer"),
-        (TIMED | {"id": "kraken"}, "kraken has no timer that cancels orders and leaves stops alone"),
+        (TIMED | {"id": "kraken", "cancel_after": "11m"}, "the timer of kraken runs for 10s to 600s"),
         (TIMED | {"cancel_after": "9s"}, "the timer of okx runs for 10s to 120s"),
         (TIMED | {"cancel_after": "3m"}, "the timer of okx runs for 10s to 120s"),
         ({"id": "okx", "cancel_after": "60s"}, "orders on paper are filled here"),
@@ -87,6 +87,13 @@ def test_secrets_are_looked_up_and_never_shown(tmp_path):
 def test_what_cannot_be_is_refused(tmp_path, fields, message):
     with pytest.raises(ValidationError, match=message):
         declared(tmp_path, **fields)
+
+
+def test_a_timer_takes_the_stops_away(tmp_path):
+    fields = {"id": "kraken", "orders": "live", "credentials": ACCOUNT}
+    assert declared(tmp_path, **fields).keeps_stops
+    assert not declared(tmp_path, **fields, cancel_after="60s").keeps_stops
+    assert not declared(tmp_path, id="upbit").keeps_stops
 
 
 def test_the_timer_is_counted_in_milliseconds(tmp_path):

@@ -94,6 +94,12 @@ def test_a_stop_that_the_exchange_does_not_keep_is_to_be_accepted(told, strategy
     assert told({REAL: f"kind: ccxt\nid: {id_}\n{more}", "strategies.d/btc.yaml": stops, **LIVE}) == []
 
 
+def test_with_a_timer_that_cancels_orders_no_stop_is_kept(told, strategy):
+    stops = strategy(more="exits: {stop_loss: 2%}\n")
+    for more, refused in (("", 0), ("cancel_after: 60s\n", 1), ("cancel_after: 60s\nunprotected: accept\n", 0)):
+        assert len(told({REAL: live("kraken", more), "strategies.d/btc.yaml": stops, **LIVE})) == refused
+
+
 def test_shorts_on_a_real_spot_market_are_refused(told, strategy):
     shorts = strategy(more="enter_short: close < 1\nexit_short: close > 1\n")
     (found,) = told({REAL: live("binance"), "strategies.d/btc.yaml": shorts, **LIVE})

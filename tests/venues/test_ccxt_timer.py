@@ -141,6 +141,13 @@ async def test_where_it_cannot_be_stopped_that_is_told(venue):
     ]
 
 
+@pytest.mark.parametrize("after_ms", [0, 60_000])
+def test_with_one_no_stop_rests_at_the_exchange(tmp_path, after_ms):
+    settings = CcxtSettings(name="real", id="kraken", cancel_after_ms=after_ms)
+    one = CcxtAccount(CcxtClient(settings, StillClock(), lambda _: FakeCcxt(), Random(1)), tmp_path / "ccxt-real.db")
+    assert one.keeps_stops == (not after_ms)
+
+
 async def test_without_one_nothing_is_asked(tmp_path):
     fake = FakeCcxt()
     made = CcxtVenue(CcxtAccount(client(fake, StillClock(), 0), tmp_path / "ccxt-real.db"), Market())
@@ -159,7 +166,14 @@ OKX = {
     "GET /api/v5/account/config": {"code": "0", "data": []},
     "POST /api/v5/trade/cancel-all-after": {"code": "0", "data": [{"triggerTime": "0", "ts": "1587971400"}]},
 }
+KRAKEN = {
+    "GET /0/public/Time": lambda _: {"error": [], "result": {"unixtime": now_ms() // 1000}},
+    "GET /0/public/AssetPairs": {"error": [], "result": {}},
+    "GET /0/public/Assets": {"error": [], "result": {}},
+    "POST /0/private/CancelAllOrdersAfter": {"error": [], "result": {"triggerTime": "0"}},
+}
 SENT = {
+    "kraken": (KRAKEN, "POST /0/private/CancelAllOrdersAfter", "timeout", ["60", "0"]),
     "okx": (OKX, "POST /api/v5/trade/cancel-all-after", "timeOut", [60, 0]),
 }
 

@@ -21,11 +21,11 @@ STOPS_AT_VENUE = frozenset(
 )
 """Exchanges and their markets where stops rest at the exchange itself: they work while the daemon is away."""
 
-CANCEL_TIMERS: Mapping[str, int] = {"okx": 120_000}
+CANCEL_TIMERS: Mapping[str, int] = {"kraken": 600_000, "okx": 120_000}
 """Exchanges whose timer cancels all open orders unless it is wound again and can be stopped; its longest time in ms.
 
-Not Kraken, whose timer would take the stops that rest there, nor Bybit, whose timer goes by a websocket's connection
-and cannot be stopped, nor Binance USD-M, which has one for each symbol: what it does to stops is not told.
+Not Bybit, whose timer goes by a websocket's connection and cannot be stopped, nor Binance USD-M, which has one for each
+symbol. A timer takes stops that rest there with it, or is not known to leave them: with one, none is placed there.
 """
 
 MIN_CANCEL_AFTER_MS = 10_000
@@ -83,11 +83,17 @@ class CcxtExchange(Declared):
     leverage: int = Field(default=1, ge=1, le=125, description=LEVERAGE)
     cancel_after: DurationMs | None = Field(
         default=None,
-        description="The exchange cancels all open orders so long after it last heard from the daemon, as 60s.",
+        description="The exchange cancels all open orders so long after it last heard from the daemon, as 60s; "
+        "stops do not rest there then.",
     )
     unprotected: Literal["accept"] | None = Field(
         default=None, description="accept: trade though the exchange keeps no protective exits while we are away."
     )
+
+    @property
+    def keeps_stops(self) -> bool:
+        """Whether stops of real orders rest at the exchange itself: its timer would take them with it."""
+        return (self.id, self.market) in STOPS_AT_VENUE and self.cancel_after is None
 
     @model_validator(mode="before")
     @classmethod
@@ -137,8 +143,8 @@ class CcxtExchange(Declared):
         if self.orders == "paper":
             raise trouble("orders on paper are filled here, where no timer is needed", "remove it", at=at)
         longest_ms = CANCEL_TIMERS.get(self.id)
-        if longest_ms is None or (self.id, self.market) in STOPS_AT_VENUE:
-            message = f"{self.id} has no timer that cancels orders and leaves stops alone, or none that can be stopped"
+        if longest_ms is None:
+            message = f"{self.id} has no timer that cancels orders, or none that can be stopped"
             raise trouble(message, f"remove it; there is one at {', '.join(sorted(CANCEL_TIMERS))}", at=at)
         if not MIN_CANCEL_AFTER_MS <= after_ms <= longest_ms:
             message = f"the timer of {self.id} runs for 10s to {longest_ms // 1000}s"

@@ -48,7 +48,7 @@ class CcxtAccount:
     def __init__(self, client: CcxtClient, path: Path) -> None:
         self.name, self.market = client.settings.name, client.settings.market
         self._stop = stop_of(client)
-        self.keeps_stops = self._stop is not None
+        self.keeps_stops = self._stop is not None and not client.settings.cancel_after_ms
         self._client, self._path = client, path
         self._store: CcxtStore | None = None
         self._reader: TradeReader | None = None
