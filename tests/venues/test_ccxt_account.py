@@ -244,7 +244,7 @@ async def test_a_stop_says_where_it_waits_and_is_as_every_order(fake, venue):
     assert params == {"clientOrderId": "atgp1", "stopLossPrice": 95.5}
 
 
-@pytest.mark.parametrize("settings", [{"id": "upbit"}, {"id": "okx"}])
+@pytest.mark.parametrize("settings", [{"id": "upbit"}, {"id": "bybit"}])
 async def test_where_stops_are_not_placed_none_leaves(fake, tmp_path, settings):
     venue = account(fake, tmp_path / "c.db", **settings)
     await venue.open()

@@ -42,10 +42,9 @@ def unthrottled(settings):
 
 
 @asynccontextmanager
-async def account(server, tmp_path, clock=None, **fields):
-    settings = CcxtSettings(
-        name="real", market="swap", url=server.url, credentials={"key": "k", "secret": "s"}, attempts=1, **fields
-    )
+async def account(server, tmp_path, clock=None, **more):
+    fields = {"market": "swap", "credentials": {"key": "k", "secret": "s"}, **more}
+    settings = CcxtSettings(name="real", url=server.url, attempts=1, **fields)
     client = CcxtClient(settings, clock or SystemClock(), unthrottled, Random(1))
     made = CcxtAccount(client, tmp_path / "ccxt-real.db")
     await made.open()
@@ -313,3 +312,151 @@ async def test_a_waiting_stop_of_bybit_is_canceled_as_every_order(tmp_path):
         assert server.told("POST /v5/order/create")[0]["triggerDirection"] == 1
         assert (await venue.cancel("atgp1")).status == "canceled"
         assert server.told("POST /v5/order/cancel")[0]["orderId"] == "8ef1e2c9"
+
+
+# OKX: a trigger order apart; what it became is told under the trigger order's id
+
+
+def okx():
+    """Return a server that answers as OKX documents it, the trigger order, and the order that it became."""
+    algo, child = {}, {}
+    market = {
+        "instType": "SPOT",
+        "instId": "BTC-USDT",
+        "baseCcy": "BTC",
+        "quoteCcy": "USDT",
+        "tickSz": "0.1",
+        "lotSz": "0.00000001",
+        "minSz": "0.00001",
+        "state": "live",
+        "listTime": "1548133413000",
+        "instFamily": "",
+        "uly": "",
+        "ctVal": "",
+        "settleCcy": "",
+        "expTime": "",
+        "lever": "10",
+    }
+
+    def whole(*rows):
+        return {"code": "0", "msg": "", "data": list(rows)}
+
+    def place(asked):
+        algo.update(
+            algoId="6870",
+            algoClOrdId=asked["algoClOrdId"],
+            clOrdId="",
+            instId=asked["instId"],
+            instType="SPOT",
+            side=asked["side"],
+            ordType=asked["ordType"],
+            sz=asked["sz"],
+            tgtCcy="base_ccy",
+            triggerPx=asked["triggerPx"],
+            ordPx="-1",
+            ordId="",
+            actualSz="0",
+            state="live",
+            cTime=str(now_ms()),
+        )
+        told = {key: algo[key] for key in ("algoId", "algoClOrdId", "clOrdId")}
+        return whole({**told, "sCode": "0", "sMsg": ""})
+
+    def trigger():
+        child.update(
+            {key: algo[key] for key in ("algoId", "algoClOrdId", "instId", "instType", "side", "sz", "cTime")},
+            ordId="9001",
+            clOrdId="drawn1",
+            ordType="market",
+            px="",
+            tgtCcy="base_ccy",
+            accFillSz="0.5",
+            avgPx="95",
+            fillTime=str(now_ms()),
+            state="filled",
+        )
+        algo.update(state="effective", ordId="9001", clOrdId="drawn1", actualSz="0.5")
+
+    def cancel(asked):
+        if algo["state"] != "live":
+            return {"code": "1", "msg": "", "data": [{"algoId": "6870", "sCode": "51400", "sMsg": "does not exist"}]}
+        algo["state"] = "canceled"
+        return whole({"algoId": asked[0]["algoId"], "algoClOrdId": "", "sCode": "0", "sMsg": ""})
+
+    def fills(_):
+        if not child:
+            return whole()
+        fill = {key: child[key] for key in ("instId", "instType", "side", "ordId", "clOrdId")}
+        fill |= {"tradeId": "7", "billId": "8", "fillPx": "95", "fillSz": "0.5", "fee": "-0.02", "feeCcy": "USDT"}
+        return whole(fill | {"execType": "T", "ts": str(now_ms())})
+
+    def listed(asked):
+        return whole(*([market] if asked["instType"] == "SPOT" else []))
+
+    server = Loopback(
+        {
+            "GET /api/v5/public/time": lambda _: whole({"ts": str(now_ms())}),
+            "GET /api/v5/public/instruments": listed,
+            "GET /api/v5/asset/currencies": whole(),
+            "GET /api/v5/account/config": whole({"perm": "read_only,trade"}),
+            "POST /api/v5/trade/order-algo": place,
+            "GET /api/v5/trade/order-algo": lambda _: whole(algo),
+            "POST /api/v5/trade/cancel-algos": cancel,
+            "GET /api/v5/trade/orders-pending": whole(),
+            "GET /api/v5/trade/orders-algo-pending": lambda _: whole(*([algo] if algo["state"] == "live" else [])),
+            "GET /api/v5/trade/order": lambda _: whole(child),
+            "GET /api/v5/trade/fills-history": fills,
+            "GET /api/v5/trade/fills": fills,
+        }
+    )
+    server.trigger, server.algo = trigger, algo
+    return server
+
+
+@pytest.fixture
+async def on_okx(tmp_path):
+    credentials = {"key": "k", "secret": "s", "password": "p"}
+    async with okx() as server, account(server, tmp_path, id="okx", market="spot", credentials=credentials) as venue:
+        yield server, venue
+
+
+async def test_a_stop_of_okx_waits_under_our_id_and_borrows_nothing(on_okx):
+    server, venue = on_okx
+    order = await venue.submit(stop())
+    (sent,) = server.told("POST /api/v5/trade/order-algo")
+    wanted = {"ordType": "trigger", "triggerPx": "95.5", "orderPx": "-1", "sz": "0.5", "side": "sell"}
+    wanted |= {"tdMode": "cash", "algoClOrdId": "atgp1", "instId": "BTC-USDT"}
+    assert sent | wanted == sent
+    assert not {"clOrdId", "tag"} & set(sent)
+    assert (order.client_id, order.venue_id, order.status) == ("atgp1", "trigger-6870", "open")
+    assert [one.client_id for one in await venue.open_orders()] == ["atgp1"]
+    assert (await venue.order("atgp1")).status == "open"
+    assert (await venue.cancel("atgp1")).status == "canceled"
+    assert server.told("POST /api/v5/trade/cancel-algos") == [[{"algoId": "6870", "instId": "BTC-USDT"}]]
+
+
+async def test_a_stop_of_okx_whose_answer_was_lost_is_found_by_our_id(on_okx):
+    server, venue = on_okx
+    await venue.submit(stop())
+    venue._opened()._run("UPDATE orders SET venue_id = ''", ())
+    assert (await venue.order("atgp1")).venue_id == "trigger-6870"
+    assert server.told("GET /api/v5/trade/order-algo")[-1]["algoClOrdId"] == "atgp1"
+
+
+@pytest.mark.parametrize("first", ["order", "fills"])
+async def test_what_a_stop_of_okx_became_is_ours_whichever_is_told_first(on_okx, first):
+    server, venue = on_okx
+    await venue.submit(stop())
+    server.trigger()
+    fills = await venue.fills(0) if first == "fills" else None
+    order = await venue.order("atgp1")
+    assert (order.client_id, order.venue_id, order.status, order.filled) == ("atgp1", "9001", "filled", D("0.5"))
+    (fill,) = fills or await venue.fills(0)
+    assert (fill.client_id, fill.group, fill.amount, fill.price) == ("atgp1", "g", D("0.5"), D(95))
+
+
+async def test_a_stop_of_okx_that_triggers_while_it_is_canceled_tells_its_fill(on_okx):
+    server, venue = on_okx
+    await venue.submit(stop())
+    server.trigger()
+    assert (await venue.cancel("atgp1")).filled == D("0.5")

@@ -17,7 +17,14 @@ from autotrader.config.types import DurationMs, DurationOrZeroMs, FractionOrZero
 from autotrader.config.wording import did_you_mean, shown
 
 STOPS_AT_VENUE = frozenset(
-    {("binance", "spot"), ("binance", "swap"), ("binanceusdm", "swap"), ("bybit", "swap"), ("kraken", "spot")}
+    {
+        ("binance", "spot"),
+        ("binance", "swap"),
+        ("binanceusdm", "swap"),
+        ("bybit", "swap"),
+        ("kraken", "spot"),
+        ("okx", "spot"),
+    }
 )
 """Exchanges and their markets where stops rest at the exchange itself: they work while the daemon is away."""
 

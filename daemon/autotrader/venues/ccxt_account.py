@@ -175,16 +175,16 @@ class CcxtAccount:
         if not store.intend(request, self._client.now_ms()):
             raise AmbiguousSubmit(f"{self.name} knows {request.client_id}; it is looked up, never sent again")
         place = f"{self.name} create_order {request.client_id}"
-        params: dict[str, Any] = {"clientOrderId": name_of(self._client, request.client_id)}
+        stop = self._stop if request.stop_price is not None else None
+        params: dict[str, Any] = {stop.name if stop else "clientOrderId": name_of(self._client, request.client_id)}
         if request.post_only:
             params["postOnly"] = True
         if request.time_in_force != "gtc":
             params["timeInForce"] = request.time_in_force.upper()
         if request.reduce_only and self.market != "spot":
             params["reduceOnly"] = True
-        if request.stop_price is not None:
-            assert self._stop is not None  # else it was not admitted
-            params[self._stop.price] = float(request.stop_price)
+        if stop is not None and request.stop_price is not None:
+            params[stop.price] = float(request.stop_price)
         try:
             told: ToldOrder = await self._client.submit(
                 "create_order",

@@ -9,7 +9,7 @@ from autotrader.core.errors import UnknownOrder, VenueError
 from autotrader.execution.ids import short_id
 from autotrader.venues.ccxt_answers import ToldOrder, mapping, told_order
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, SHORT_IDS, WOULD_TAKE
+from autotrader.venues.ccxt_quirks import AT_MARKET, BY_CLIENT_ID, FETCH_ORDER, SHORT_IDS, WOULD_TAKE
 from autotrader.venues.ccxt_stops import STOPS, Stop, as_stop, own_id, waits
 from autotrader.venues.ccxt_store import Sent
 
@@ -24,7 +24,10 @@ def stop_of(client: CcxtClient) -> Stop | None:
 
 def read_order(value: object, place: str, client: CcxtClient) -> ToldOrder:
     """Return what an answer or a stream says of an order. Raises VenueError for what cannot be."""
-    row, told = mapping(value, place), told_order(value, place, client.symbol_of)
+    row = mapping(value, place)
+    if row.get("price") == AT_MARKET.get(client.settings.id):
+        row = {**row, "price": None}
+    told = told_order(row, place, client.symbol_of)
     return as_stop(row, _as_refused(row, told, client), stop_of(client))
 
 

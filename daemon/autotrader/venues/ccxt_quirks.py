@@ -35,6 +35,9 @@ WOULD_TAKE: Mapping[str, tuple[str, str]] = {
 }
 """Exchanges that accept a post-only order that would take and cancel it then: what their own answer says of it."""
 
+AT_MARKET: Mapping[str, float] = {"okx": -1.0}
+"""Exchanges that tell a price for a waiting order which takes the market, and that price."""
+
 SELDOM_S: Mapping[str, float] = {"kraken": 10.0}
 """Exchanges without streams of the account that may be asked less often than others while orders are under way."""
 

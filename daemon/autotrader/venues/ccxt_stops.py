@@ -19,19 +19,25 @@ TRIGGER = "trigger-"
 class Stop(NamedTuple):
     """How a market order that waits for a price is asked for.
 
-    `price` is the parameter of `create_order` that says the price. Where such orders are a list apart, `apart` is what
-    every question about them must be told, `ids` the keys of the exchange's own answer that hold the waiting order's
-    id, and `became` those that hold the id of the order that it became.
+    `price` is the parameter of `create_order` that says the price, `name` the one that says our id. Where such orders
+    are a list apart, `apart` is what every question about them must be told, `ids` the keys of the exchange's own
+    answer that hold the waiting order's id, and `became` those that hold the id of the order that it became. An answer
+    with the key `sent` is about that order, though ccxt may tell it under the id of the one that waited.
     """
 
     price: str
+    name: str = "clientOrderId"
     apart: Mapping[str, Any] = {}
     ids: tuple[str, ...] = ()
     became: tuple[str, ...] = ()
+    sent: str = ""
 
 
-_ALGO = Stop("stopLossPrice", {"trigger": True}, ("algoId", "aid"), ("actualOrderId", "ai"))
+_ALGO = Stop("stopLossPrice", apart={"trigger": True}, ids=("algoId", "aid"), became=("actualOrderId", "ai"))
 """Binance USD-M: an algo order, whose answers (`algoId`) and stream (`aid`) name the order that it became."""
+
+_TRIGGER = Stop("triggerPrice", "algoClOrdId", {"trigger": True}, ids=("algoId",), became=("ordId",), sent="accFillSz")
+"""OKX: a trigger order; the order that it became names both, and ccxt tells it under the trigger order's id."""
 
 STOPS: Mapping[tuple[str, str], Stop] = {
     ("binance", "spot"): Stop("stopLossPrice"),
@@ -39,12 +45,12 @@ STOPS: Mapping[tuple[str, str], Stop] = {
     ("binanceusdm", "swap"): _ALGO,
     ("bybit", "swap"): Stop("stopLossPrice"),
     ("kraken", "spot"): Stop("stopLossPrice"),
+    ("okx", "spot"): _TRIGGER,
 }
 """Exchanges and markets where stops rest, by ccxt's id. On a swap they only reduce; on spot they reserve the coins.
 
-Not here: Bybit spot (a waiting order is canceled and filled under rules of its own), OKX (ccxt tells the order that a
-waiting one became under the waiting one's id, and its trades under another), Coinbase (no market order may wait), Upbit
-and Bithumb (nothing waits).
+Not here: Bybit spot (a waiting order is canceled and filled under rules of its own), Coinbase (no market order may
+wait), Upbit and Bithumb (nothing waits).
 """
 
 
@@ -66,6 +72,8 @@ def as_stop(row: Mapping[str, Any], told: ToldOrder, stop: Stop | None) -> ToldO
     info = row.get("info")
     if stop is None or not isinstance(info, Mapping) or told.venue_id not in {str(info.get(key)) for key in stop.ids}:
         return told
+    if stop.sent and info.get(stop.sent) is not None:
+        return told._replace(venue_id=str(info[stop.became[0]]))
     became = next((str(info[key]) for key in stop.became if info.get(key)), "")
     if became:
         return told._replace(venue_id=became, filled=ZERO, average=None, status="open")

@@ -126,9 +126,10 @@ class TradeReader:
             if trade.venue_id and (not sent.venue_id or waits(sent.venue_id)):
                 self._store.accepted(sent.client_id, trade.venue_id)
             return sent.client_id, sent.group
-        known = trade.client_id or self._store.stranger(symbol, trade.venue_id)
         stop = stop_of(self._client)
         waiting = self._store.waiting(symbol, trade.side) if stop is not None and stop.apart else []
+        told = "" if waiting else trade.client_id  # what a stop becomes may be told under an id that is nobody's
+        known = told or self._store.stranger(symbol, trade.venue_id)
         if known or not trade.venue_id or not (waiting or self._store.unknown(symbol)):
             return known or trade.venue_id or trade.trade_id, ""
         sent = await self._became(waiting, trade)
