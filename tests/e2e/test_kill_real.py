@@ -57,10 +57,11 @@ FILES = {
     "price_collar: 2%\nmax_daily_loss: 30%\n",
     "strategies.d/cross.yaml": "kind: rules\nexchange: binance\nsymbols: [ETH/USDT]\nfeed: trades\ncapital: 10%\n"
     "enter_long: close > prev(close, 1)\nexit_long: close < prev(close, 1)\n"
-    "size: {kind: notional, amount: 100 USDT}\non_remove: close\n",
+    "size: {kind: notional, amount: 100 USDT}\nexits: {trailing_stop: 0.1%}\non_remove: close\n",
     "strategies.d/patient.yaml": "kind: rules\nexchange: binance\nsymbols: [BTC/USDT]\nfeed: trades\ncapital: 10%\n"
     "enter_long: crosses_above(ema(close, 3), ema(close, 7))\nexit_long: crosses_below(ema(close, 3), ema(close, 7))\n"
-    "size: {kind: notional, amount: 300 USDT}\nexecution: {kind: limit, timeout: 10s}\non_remove: close\n",
+    "size: {kind: notional, amount: 300 USDT}\nexecution: {kind: limit, timeout: 10s}\n"
+    "exits: {stop_loss: 0.1%, take_profit: 0.2%}\non_remove: close\n",
     "strategies.d/grid.yaml": "kind: grid\nexchange: binance\nsymbols: [BTC/USDT]\nfeed: trades\ncapital: 1%\n"
     "params: {levels: 12, spacing: geometric, range: 0.3%, stop_outside: true}\non_remove: close\n",
 }
@@ -128,7 +129,10 @@ def test_nothing_is_lost_or_doubled_by_kill_minus_nine_and_a_faulty_exchange(tmp
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) == 0
     told = Books(journal, tmp_path / "exchange.db")
-    print(f"{KILLS} kills, {in_flight} orders in flight at them, {len(told.orders)} orders, {len(told.trades)} trades")
+    print(
+        f"{KILLS} kills, {in_flight} orders in flight at them, {len(told.orders)} orders, {told.stops} of them stops, "
+        f"{len(told.trades)} trades"
+    )
     assert told.disagreements() == []
     assert len(told.trades) >= KILLS // 2
 
@@ -145,7 +149,10 @@ class Books:
                 for asset, free, locked in db.execute("SELECT asset, free, locked FROM balance")
             }
         with closing(_open(journal)) as db:
-            self.known = {row[0]: row[1:] for row in db.execute("SELECT client_id, state, amount, filled FROM orders")}
+            placed = db.execute("SELECT client_id, state, amount, filled FROM orders WHERE type != 'guard'")
+            self.known = {row[0]: row[1:] for row in placed}
+            stops = "SELECT COUNT(*) FROM orders WHERE type = 'stop'"
+            (self.stops,) = db.execute(stops).fetchone()
             columns = "client_id, strategy, symbol, side, amount, cost, fee, fee_currency"
             self.fills = db.execute(f"SELECT {columns} FROM fills").fetchall()
             self.legs = db.execute("SELECT symbol, amount FROM legs").fetchall()

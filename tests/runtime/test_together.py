@@ -177,3 +177,113 @@ async def test_a_trade_comes_back_from_the_journal_as_it_was(pair) -> None:
     assert pair.part.trades == before
     assert trade_of(plain["7"]) == before[7]
     assert [list(leg.slots) for leg in pair.legs] == before[7].built
+
+
+async def test_what_the_gate_refuses_is_not_completed_and_the_other_leg_is_given_back(pair) -> None:
+    pair.one.venue.answers.append(OrderRejected("busy"))
+    await pair.begin()
+    await pair.fill(pair.sent[0].client_id, "1")
+    pair.trader.paused[""] = "a person"
+    await pair.tend()
+    back = pair.sent[-1]
+    assert (back.symbol, back.side, back.amount, back.type) == ("ETH/USDT", -1, D(1), "market")
+    pair.trader.paused.clear()
+    await pair.fill(back.client_id, "1")
+    await pair.tend()
+    assert pair.held() == [0, 0]
+    assert pair.part.trades == {}
+
+
+async def test_what_the_fee_took_of_a_leg_is_not_given_back(pair) -> None:
+    pair.one.venue.answers.append(OrderRejected("busy"))
+    await pair.begin()
+    await pair.fill(pair.sent[0].client_id, "1")
+    pair.legs[1].position = pair.legs[1].position._replace(amount=D("0.999"))
+    pair.trader.killed = "locked"
+    await pair.tend()
+    assert pair.sent[-1].amount == D("0.999")
+
+
+class Owned(Pair):
+    """A trade that sells two coins, which are there."""
+
+    def __init__(self, one):
+        super().__init__(one)
+        for leg in self.legs:
+            one.loop.desk.drop(leg)
+        self.legs[:] = [one.leg(symbol=symbol, held="1") for symbol in SYMBOLS]
+
+    def draft(self, leg, amount):
+        step = Place("slot_exit", -1, amount, None, Reason.SLOT)
+        order = self.one.loop.desk.draft(leg, Steps(place=step), self.one.venue.now_ms, "slot", {}).order
+        leg.slots[order.client_id] = order
+        return order
+
+
+@pytest.fixture
+def owned(world):
+    return Owned(world())
+
+
+async def test_a_trade_that_reduces_is_completed_whatever_the_price_and_however_late(owned) -> None:
+    owned.one.venue.answers.append(OrderRejected("busy"))
+    await owned.begin()
+    await owned.fill(owned.sent[0].client_id, "1")
+    owned.one.account.prices["BTC/USDT"] = D(50)
+    owned.trader.paused[""] = "a person"
+    await owned.tend(3_600_000)
+    late = owned.sent[-1]
+    assert (late.symbol, late.side, late.amount, late.type) == ("BTC/USDT", -1, D(1), "market")
+    together.leave(owned.part, [0, 1])
+    await owned.fill(late.client_id, "1")
+    await owned.tend()
+    assert owned.held() == [0, 0]
+    assert owned.part.trades == {}
+
+
+async def test_orders_that_come_to_nothing_follow_each_other_with_pauses_that_double(owned) -> None:
+    owned.one.venue.answers.append(OrderRejected("busy"))
+    await owned.begin()
+    await owned.fill(owned.sent[0].client_id, "1")
+    owned.one.venue.answers += [OrderRejected("busy")] * 12
+    tried = []
+    for second in range(1, 18):
+        before = owned.one.venue.asked.count("submit")
+        await owned.tend()
+        if owned.one.venue.asked.count("submit") > before:
+            tried.append(second)
+    assert tried == [1, 2, 4, 8, 13]
+
+
+async def test_a_trade_whose_legs_are_on_their_way_out_is_over(pair) -> None:
+    await pair.begin()
+    await pair.fill(pair.sent[0].client_id, "1")
+    async with pair.one.loop.turn:
+        pair.trader.leave_all(Reason.KILL, pair.one.venue.now_ms)
+        await pair.one.loop.finish(pair.one.venue.now_ms, pair.one.account)
+    await calm()
+    sold = [order for order in pair.sent if order.side < 0]
+    assert await pair.tend()
+    assert pair.part.trades == {}
+    assert [order for order in pair.sent if order.side < 0] == sold
+
+
+async def test_a_strategy_that_begins_anew_gives_back_what_its_trades_have_too_much(pair) -> None:
+    await pair.begin()
+    await pair.fill(pair.sent[0].client_id, "1")
+    plain = {str(group): trade.plain() for group, trade in pair.part.trades.items()}
+    with pair.one.journal.write():
+        pair.one.journal.flag("together a 3", plain)
+    swapped = SimpleNamespace(
+        legs=pair.legs[::-1], slots=[], trades={}, trades_kept=False, asks=[(), ()], bids=[(), ()]
+    )
+    with pair.one.journal.write():
+        together.carry(pair.trader, "a", [SimpleNamespace(legs=pair.legs[:1], trades={}), swapped])
+    assert not pair.one.journal.flags().get("together a 3")
+    assert [trade.places for trade in swapped.trades.values()] == [[1, 0]]
+    assert swapped.trades_kept
+    pair.part = swapped
+    await pair.tend()
+    await pair.tend()
+    back = pair.sent[-1]
+    assert (back.symbol, back.side, back.amount) == ("BTC/USDT", -1, D(1))

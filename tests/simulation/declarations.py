@@ -46,6 +46,10 @@ def crosses(fast: int, slow: int, symbols: str, more: str) -> str:
     )
 
 
+EVEN_S = 20
+"""When giving back begins at the latest, in a trade of two coins of which one failed."""
+
+
 class Exits(NamedTuple):
     """The protective exits of one run, as fractions: what a reload changes are other things."""
 
@@ -86,6 +90,12 @@ def strategies(rng: Random, own: Exits) -> dict[str, str]:
             f"params: {{levels: {rng.randint(4, 8)}, range: {rng.choice(['0.8%', '1.5%', '2.5%'])}, "
             "stop_outside: true}\n"
         ),
+        "pair": (
+            f"kind: basket\n{COMMON}symbols: [ETH/USDT, SOL/USDT]\ncapital: 15%\nquote: {rng.randint(100, 500)}\n"
+            f"rest: {rng.randint(1, 4)}\nhold: {rng.randint(2, 6)}\naside: {rng.choice([0, 0, 2, 20])}\n"
+            f"legs: {{on_failure: {rng.choice(['unwind', 'complete_or_unwind'])}, bound: {rng.choice(['5', '30'])}bps, "
+            f"deadline: {EVEN_S}s}}\n"
+        ),
         "swing": crosses(3, rng.randint(6, 9), "BTC/USDT", f"capital: 8%\n{trail}"),
     }
 
@@ -102,5 +112,5 @@ def write_folder(root: Path, rng: Random, own: Exits) -> None:
 
 def changed(root: Path, rng: Random, own: Exits) -> None:
     """Write one strategy's file anew, with other numbers."""
-    name = rng.choice(["trend", "dip", "grid", "swing"])
+    name = rng.choice(["trend", "dip", "grid", "swing", "pair"])
     (root / "strategies.d" / f"{name}.yaml").write_text(strategies(rng, own)[name], encoding="utf-8")

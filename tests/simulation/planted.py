@@ -11,7 +11,7 @@ from unittest import mock
 from autotrader.core.errors import AmbiguousSubmit
 from autotrader.execution.order_state import DONE, OrderState
 from autotrader.execution.reconcile import leave
-from autotrader.runtime import trader
+from autotrader.runtime import together, trader
 from autotrader.runtime.account import Account
 from autotrader.runtime.daemon import Daemon
 from autotrader.runtime.desk import Applied, Desk
@@ -207,12 +207,22 @@ def waits_for_answers(stack: contextlib.ExitStack) -> None:
     _swap(stack, TradingLoop, "tend", make)
 
 
+def half_kept(stack: contextlib.ExitStack) -> None:
+    """A trade of two coins of which one failed is left as it is."""
+    _swap(stack, together, "tend", lambda _: lambda *_args: False)
+
+
+def trade_forgotten(stack: contextlib.ExitStack) -> None:
+    """A changed declaration forgets the trades that were under way."""
+    _swap(stack, together, "carry", lambda _: lambda *_args: None)
+
+
 PLANTED: dict[str, Plant] = {
     one.__name__: one
     for one in (
         blind_resend, late_fill_forgotten, left_working, no_gate, coming_not_counted, not_written_ahead, fill_twice,
         cancel_believed, dead_at_once, cursor_too_far, locks_forgotten, minute_forgotten, replaced_too_soon, stop_left,
-        stop_forgotten, touch_missed, waits_for_answers,
+        stop_forgotten, touch_missed, waits_for_answers, half_kept, trade_forgotten,
     )
 }  # fmt: skip
 

@@ -18,7 +18,9 @@ from autotrader.execution.protect import MOVE_EVERY_MS, held_of
 from autotrader.market import fills
 from autotrader.runtime.daemon import Daemon
 from autotrader.runtime.protect import PROTECT_S
+from autotrader.runtime.together import LONGEST_PAUSE_MS
 from simulation.client import EXCUSED_S, Client, group_of
+from simulation.declarations import EVEN_S
 from simulation.exchange import MIN_COST, Exchange, Made, Placed
 
 D = Decimal
@@ -35,6 +37,9 @@ TOLD_S = 30.0
 
 BEGUN_S, BACK_S = 5.0, EXCUSED_S
 """How long after a start, and after an outage, nothing is counted: streams begin, a client tries ever less often."""
+
+UNEVEN = D("0.2")
+"""The share by which two coins that were bought for the same money may differ: prices move, and lots are whole."""
 
 NEAR = D("1.001")
 """A price so near to the stop is not one at which an exchange takes it."""
@@ -56,7 +61,8 @@ class Protection:
     def __init__(self, exchange: Exchange, wrong: Any) -> None:
         self.exchange, self._wrong = exchange, wrong
         self.stops: dict[str, Decimal] = {}
-        self.touches = self.fair = self.rested = 0
+        self.touches = self.fair = self.rested = self.pairs = 0
+        self._even, self._uneven_s = False, 0.0
         self.worst_s = 0.0
         self._cases: dict[str, Case] = {}
         self._bought: dict[str, tuple[Decimal, Decimal]] = defaultdict(lambda: (ZERO, ZERO))
@@ -84,6 +90,7 @@ class Protection:
     def begin(self) -> None:
         """Forget what a process knew: another one has begun."""
         self._cases.clear()
+        self._uneven_s = 0.0
         self.excuse("", BEGUN_S)
 
     def told(self, symbol: str, daemon: Daemon) -> None:
@@ -97,6 +104,7 @@ class Protection:
 
     def second(self, daemon: Daemon, client: Client, *, alone: bool) -> None:
         """Let a second pass; `alone` says that the exchange is left alone after errors."""
+        self._look_at_pair(daemon, client, alone=alone)
         legs = _guarded(daemon)
         groups = {leg.group for leg in legs}
         self._cases = {group: case for group, case in self._cases.items() if group in groups}
@@ -137,6 +145,24 @@ class Protection:
             case.bare_s += 1.0
             if case.bare_s > RESTS_S:
                 self._wrong(f"{leg.owner} {leg.symbol} holds {left}, and its stops cover {stopped}")
+
+    def _look_at_pair(self, daemon: Daemon, client: Client, *, alone: bool) -> None:
+        """Hold the two legs of a trade against each other: after its deadline neither is there without the other."""
+        legs = [leg for leg in daemon.loop.desk.legs.values() if leg.owner == "pair"]
+        worth = [self._held[leg.group] * self.exchange.coins[leg.symbol].price for leg in legs]
+        if len(legs) < 2 or max(worth) - min(worth) <= max(UNEVEN * max(worth), MIN_COST * 2):
+            self.pairs += len(legs) == 2 and min(worth) > MIN_COST * 2 and not self._even
+            self._even, self._uneven_s = len(legs) == 2 and min(worth) > MIN_COST * 2, 0.0
+            return
+        now_us = self.exchange.universe.now_us
+        works = any(leg.working("slot_exit") or leg.exit_reason for leg in legs)
+        told = all(now_us - self._filled_us[leg.group] >= TOLD_S * 1e6 for leg in legs)
+        excused = any(client.busy(leg.group) or self._excused(leg.group) for leg in legs)
+        if alone or excused or not told or works:
+            return
+        self._uneven_s += 1.0
+        if self._uneven_s > EVEN_S + LONGEST_PAUSE_MS / 1000 + 2:
+            self._wrong(f"pair holds {worth[0]:.0f} of {legs[0].symbol} and {worth[1]:.0f} of {legs[1].symbol}")
 
     def _done(self, case: Case) -> None:
         if case.touched_us and not case.counted:

@@ -38,6 +38,8 @@ CAUGHT = {
     "stop_forgotten": "and its stops cover 0",
     "touch_missed": "no exit is under way",
     "waits_for_answers": "no exit is under way|its stops cover",
+    "half_kept": "pair holds",
+    "trade_forgotten": "pair holds",
 }
 """What each planted bug is caught as, by one of the first seeds: `python -m tests.simulation --planted` tells which."""
 

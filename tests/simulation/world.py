@@ -29,11 +29,13 @@ from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
 from autotrader.venues.ccxt_venue import CcxtVenue
 from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live_market import LiveMarket
+from simulation import basket
 from simulation.client import Client, Faults
 from simulation.declarations import BOUNDS, changed, exits, write_folder
 from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
-from simulation.protection import BACK_S, Protection
+from simulation.protection import Protection
+from simulation.trouble import MOST_S, Trouble
 from simulation.virtual import (
     FULL,
     Circle,
@@ -53,7 +55,7 @@ RESTART_S = 10.0
 """How long the service manager waits, as `systemd/autotrader.service` says."""
 
 MIN_ORDERS, MIN_FAULTS = 50, 20
-LEAST_S, MOST_S = 2_400.0, 28_800.0
+LEAST_S = 2_400.0
 SETTLE_S = 420.0
 QUIET_S, REST_S = 60.0, 900.0
 """A run ends once no order was asked for so long; which it must come to within REST_S."""
@@ -83,7 +85,7 @@ class Result:
         self.digest = world.digest.hexdigest()
         protection = world.protection
         self.touches, self.fair, self.worst_s = protection.touches, protection.fair, protection.worst_s
-        self.rested_s = protection.rested
+        self.rested_s, self.pairs = protection.rested, protection.pairs
 
 
 class World:
@@ -113,7 +115,7 @@ class World:
         self.client: Client | None = None
         self.asking: CcxtClient | None = None
         self.ready = False
-        self._mean = True
+        self.mean = True
         self._snapshot = folder / "snapshot"
         self._owners: dict[str, str] = {}
         self.exits = exits(self.rng)
@@ -188,10 +190,10 @@ class World:
         universe = self.universe
         self.exchange.second = self._second
         self.exchange.told = self._told
-        self._meddle()
+        Trouble(self).plan(self._order_about)
         while not self._lived():
             self._incarnation(self._lived)
-        self._mean = self.faults.on = self.disk.full = False
+        self.mean = self.faults.on = self.disk.full = False
         self.exchange.down = False
         self.trace("faults end")
         end_us = universe.now_us + round(SETTLE_S * 1e6)
@@ -321,7 +323,7 @@ class World:
         self.trace(f"start {self.starts}")
 
     def _of_daemon(self, made: Client) -> Seams:
-        loader = Loader(self.root)
+        loader = Loader(self.root, {**registry.params(), "basket": basket.Params})
         random = Random(f"jitter {self.seed} {self.starts}")
         settings = CcxtSettings(VENUE, self.id)
 
@@ -340,7 +342,7 @@ class World:
 
         return Seams(
             root=self.root,
-            kinds=registry.kinds(),
+            kinds={**registry.kinds(), "basket": registry.checked(basket)},
             load=loader,
             load_texts=loader.texts,
             venue=venue,
@@ -374,102 +376,14 @@ class World:
         if loop is not None:
             loop.bury()
 
-    # what is done to it
-
-    def _meddle(self) -> None:
-        """Plan what goes wrong and what people do, up to the longest time that a run may take."""
-        rng, after = self.rng, self.universe.after
-        at = 60.0
-        while at < MOST_S:
-            after(at, self._person)
-            at += rng.uniform(60.0, 300.0)
-        at = 30.0
-        while at < MOST_S:
-            after(at, self._doom)
-            at += rng.uniform(300.0, 1_500.0)
-        at = rng.uniform(200.0, 1_000.0)
-        while at < MOST_S:
-            after(at, lambda: self._outage(rng.uniform(5.0, 100.0)))
-            at += rng.uniform(900.0, 3_000.0)
-        at = rng.uniform(400.0, 2_000.0)
-        while at < MOST_S:
-            after(at, self._set_clock)
-            at += rng.uniform(500.0, 3_000.0)
-        at = rng.uniform(600.0, 3_000.0)
-        while at < MOST_S:
-            after(at, lambda: self._fill_disk(rng.uniform(0.5, 30.0)))
-            at += rng.uniform(1_500.0, 6_000.0)
-        at = rng.uniform(100.0, 400.0)
-        while at < MOST_S:
-            after(at, self._order_about)
-            at += rng.uniform(100.0, 700.0)
-
-    def _doom(self) -> None:
-        if not self._mean or self.loop is None:
-            return
-        kind = self.rng.choice(["await", "statement", "order"])
-        steps = self.rng.randint(1, {"await": 400, "statement": 80, "order": 40}[kind])
-        self.mortal.doom(kind, steps)
-
-    def _set_clock(self) -> None:
-        """Let somebody set the machine's time."""
-        if self._mean:
-            self.clock.skew_ms += self.rng.choice([-90_000, -6_000, -2_000, 2_000, 6_000, 90_000])
-            self.faults.counts["clock"] += 1
-            self.trace(f"fault the machine's time is off by {self.clock.skew_ms} ms now")
-
-    def _fill_disk(self, seconds: float) -> None:
-        if not self._mean:
-            return
-        self.trace(f"fault the disk is full for {seconds:.0f} s")
-        self.faults.counts["disk"] += 1
-        self.disk.full = True
-        self.universe.after(seconds, self._free_disk)
-
-    def _free_disk(self) -> None:
-        self.disk.full = False
-
-    def _outage(self, seconds: float) -> None:
-        if not self._mean:
-            return
-        self.trace(f"fault outage of {seconds:.0f} s")
-        self.faults.counts["outage"] += 1
-        self.exchange.down = True
-        if self.client is not None:
-            for channel in self.client.channels.values():
-                channel.drop()
-        self.protection.excuse("", seconds + BACK_S)
-        self.universe.after(seconds, self._back)
-
-    def _back(self) -> None:
-        self.exchange.down = False
-
-    def _person(self) -> None:
-        """Let a person trade on the same account, pay in, or out."""
-        rng, exchange = self.rng, self.exchange
-        what, symbol = rng.choice(["pay", "buy", "sell", "rest", "dust"]), rng.choice(sorted(exchange.coins))
-        coin = exchange.coins[symbol]
-        if not self._mean or exchange.down:
-            return
-        if what == "pay":
-            exchange.move("USDT", D(rng.randint(-300, 400)))
-        elif what == "dust":
-            exchange.move(coin.base, coin.lot * rng.randint(1, 9) / 10)
-        else:
-            side = 1 if what != "sell" else -1
-            amount = coin.up(D(rng.randint(10, 80)) / coin.price)
-            if side < 0 and exchange.foreign.get(coin.base, D(0)) < amount * 2:
-                return
-            price = None if what != "rest" else coin.ticks * coin.tick - 20 * coin.tick
-            exchange.create(symbol, "market" if price is None else "limit", side, amount, price, f"web_{rng.random()}")
-        self.trace(f"a person: {what} {symbol}")
+    # what people order
 
     def _order_about(self) -> None:
         rng = self.rng
         what = rng.choice(["pause", "pause one", "close", "kill", "reload", "reload"])
-        name = rng.choice(["trend", "dip", "grid", "swing"])
+        name = rng.choice(["trend", "dip", "grid", "swing", "pair"])
         back_s = rng.uniform(60.0, 400.0)
-        if not self._mean:
+        if not self.mean:
             return
         if what == "reload":
             changed(self.root, rng, self.exits)

@@ -128,7 +128,7 @@ class Desk:
                 if place.purpose == "entry":
                     staged.guard_order = self.guard_order(leg, place.side, place.amount, now_ms)
             leg.sent += 1
-            sent_ms = self.accounts[leg.exchange].count_ms(now_ms) if self.venues[leg.exchange].remote else now_ms
+            sent_ms = self.counted_ms(leg.exchange, now_ms)
             staged.post_only, staged.after, staged.force = place.post_only, place.after, place.force
             staged.order = Order(
                 client_id(leg.group, _LETTERS[place.purpose], leg.sent),
@@ -215,6 +215,11 @@ class Desk:
             fill.client_id, "", leg.owner, leg.exchange, leg.symbol, fill.side, "market", None, fill.amount, ZERO, None,
             OrderState.OPEN, fill.reason, "exit", leg.group, self.generation, 0, fill.ts_ms, fill.ts_ms,
         )  # fmt: skip
+
+    def counted_ms(self, exchange: str, now_ms: int) -> int:
+        """Return the time that an order gets: of a real exchange what it is there now, whatever is decided on."""
+        venue = self.venues[exchange]
+        return self.accounts[exchange].count_ms(max(now_ms, venue.market_ms())) if venue.remote else now_ms
 
     def recall(self) -> None:
         """Count the orders of the last minute again that the journal knows: a restart lifts no limit."""

@@ -74,8 +74,10 @@ def install(
         strategy = loop.strategies.pop(name, None)
         loop.failed.pop(name, None)
         loop.journal.forget_states(name)
+        halves = together.halves(strategy) if strategy is not None else set()
         for leg in [leg for leg in loop.desk.legs.values() if leg.owner == name]:
             fate = strategy.params.on_remove if strategy is not None else leg.on_remove
+            fate = "close" if leg.key in halves else fate
             retire(loop, leg, "adopt" if name in adopted else fate, now_ms)
     for name in sorted(prepared.strategies):
         loop.failed.pop(name, None)
@@ -86,7 +88,10 @@ def install(
 
 
 def retire(loop: TradingLoop, leg: Leg, fate: str, now_ms: int) -> None:
-    """Take a leg from its strategy: its entry is canceled; its position is held under another name, or closed."""
+    """Take a leg from its strategy: its entry is canceled; its position is held under another name, or closed.
+
+    What may be half of a trade is always closed.
+    """
     if not leg.position.amount and not leg.orders:
         loop.desk.drop(leg)
         return
@@ -148,6 +153,8 @@ def _seat(
             part.adopt_legs()
             part.ts_ms = now_ms  # it decides on what closes from now on
             loop.remember(strategy, part)
+    if not restored:
+        together.carry(loop.trader, strategy.name, strategy.parts)
     for leg in [leg for leg in loop.desk.legs.values() if leg.owner == strategy.name and leg.key not in seated]:
         retire(loop, leg, strategy.params.on_remove, now_ms)
     loop.strategies[strategy.name] = strategy

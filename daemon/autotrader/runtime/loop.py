@@ -264,7 +264,7 @@ class TradingLoop:
         async with self.turn:
             self.trader.equities.clear()
             for strategy, part in trades:
-                if together.tend(self.trader, part, strategy.terms, max(account.market_ms, part.ts_ms)):
+                if together.tend(self.trader, part, strategy.terms, max(self._now_ms(account), part.ts_ms)):
                     self.remember(strategy, part)
             for leg in due:
                 stuck = bool(leg.exit_reason) and not leg.working("exit") and not leg.policy.slices

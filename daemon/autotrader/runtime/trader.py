@@ -245,7 +245,7 @@ class Trader:
             account.worth(nets[leg.exchange].get(leg.symbol, ZERO)),
             sum((one.worth(one.gross(owner)) for one in self.accounts.values()), ZERO),
             held,
-            self.desk.recent_orders(account.count_ms(now_ms), owner),
+            self.desk.recent_orders(self.desk.counted_ms(leg.exchange, now_ms), owner),
             self.price(leg),
             account.due_ms.get((leg.symbol, leg.timeframe), now_ms),
             max(now_ms, account.market_ms),
