@@ -285,7 +285,8 @@ class Client:
     async def create_order(
         self, symbol: str, kind: str, side: str, amount: float, price: float | None = None, params: Any = None
     ) -> Any:
-        name, stop = params["clientOrderId"], params.get("stopLossPrice")
+        name = params.get("clientOrderId") or params["algoClOrdId"]
+        stop = params.get("stopLossPrice", params.get("triggerPrice"))
 
         def act() -> Any:
             order = self._exchange.create(
@@ -329,8 +330,10 @@ class Client:
         symbol: str | None = None,
         since: int | None = None,  # noqa: ARG002 - a client's own signature
         limit: int | None = None,  # noqa: ARG002 - a client's own signature
+        params: dict[str, Any] | None = None,
     ) -> Any:
-        return await self._ask("fetch_open_orders", lambda: self._rows(symbol, 0, open_=True))
+        """Tell the open orders; here stops are among them, and none are of a list apart."""
+        return await self._ask("fetch_open_orders", lambda: [] if params else self._rows(symbol, 0, open_=True))
 
     async def fetch_closed_orders(
         self, symbol: str | None = None, since: int | None = None, limit: int | None = None
