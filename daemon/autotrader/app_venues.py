@@ -68,26 +68,32 @@ def make_live_paper(root: Path, clock: Clock, name: str, declared: CcxtExchange)
 
 
 def _live_market(clock: Clock, name: str, declared: CcxtExchange) -> tuple[CcxtClient, LiveMarket]:
-    """Return an exchange's client, and the market that is read through it. Only live orders are given credentials."""
-    from random import Random
-
-    from autotrader.venues.ccxt_client import CcxtClient
+    """Return an exchange's client, and the market that is read through it."""
     from autotrader.venues.ccxt_feed import OwnNames
-    from autotrader.venues.ccxt_make import make_exchange, settings_of
     from autotrader.venues.live_feed import Connection, ExchangeClock
     from autotrader.venues.live_market import LiveMarket
 
-    settings = settings_of(name, declared)
-    if not is_live(declared):
-        settings = replace(settings, credentials={})
-    spread = Random()  # noqa: S311 - it spreads the pauses between tries
-    client = CcxtClient(settings, clock, make_exchange, spread)
+    client = make_client(clock, name, declared)
     market = LiveMarket(
         lambda: Connection(OwnNames(client), client.ticks()),
         live_settings(name, declared),
         ExchangeClock(clock, lambda: client.now_ms() - clock.now_ms()),
     )
     return client, market
+
+
+def make_client(clock: Clock, name: str, declared: CcxtExchange) -> CcxtClient:
+    """Return an exchange's client, not yet open. Only live orders are given credentials."""
+    from random import Random
+
+    from autotrader.venues.ccxt_client import CcxtClient
+    from autotrader.venues.ccxt_make import make_exchange, settings_of
+
+    settings = settings_of(name, declared)
+    if not is_live(declared):
+        settings = replace(settings, credentials={})
+    spread = Random()  # noqa: S311 - it spreads the pauses between tries
+    return CcxtClient(settings, clock, make_exchange, spread)
 
 
 def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:

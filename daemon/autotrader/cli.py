@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autotrader import cli_emulator
+from autotrader import cli_doctor, cli_emulator
 from autotrader.cli_output import bold, print_json, progress_bar, show, table_of, time_of
 from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import AutotraderError
 
 PLANNED = {
     "data": "it comes with the collectors",
-    "doctor": "it comes with live trading",
     "new": "copy an example from strategies.d until then",
     "train": "it comes with the models",
     "models": "it comes with the models",
@@ -103,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--data", type=Path, metavar="DIR", help="another folder of history")
     _add_optimize(add("optimize", _optimize, "search the values of a strategy's file that do best over history"))
     cli_emulator.add_options(add("emulator", cli_emulator.emulate, "run an exchange on loopback, on recorded prices"))
+    add("doctor", cli_doctor.doctor, "look whether this machine, folder and its exchanges are fit to trade")
     for name, why in PLANNED.items():
         planned = add(name, _planned, f"not built yet: {why}")
         planned.add_argument("rest", nargs=argparse.REMAINDER)

@@ -77,7 +77,7 @@ def test_what_is_not_built_is_refused_by_its_name(run, command) -> None:
     assert answer.err.startswith(f"'{command}' is not built yet: ")
 
 
-@pytest.mark.parametrize("argv", [["doctor", "--json"], ["--json", "doctor"], ["doctor", "a", "--json"]])
+@pytest.mark.parametrize("argv", [["train", "--json"], ["--json", "train"], ["train", "a", "--json"]])
 def test_what_is_not_built_is_refused_in_json_where_json_is_asked_for(run, argv) -> None:
     answer = run(*argv)
     assert answer.code == 1

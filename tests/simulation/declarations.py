@@ -110,7 +110,7 @@ def write_folder(root: Path, rng: Random, own: Exits) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def changed(root: Path, rng: Random, own: Exits) -> None:
-    """Write one strategy's file anew, with other numbers."""
-    name = rng.choice(["trend", "dip", "grid", "swing", "pair"])
+def changed(root: Path, rng: Random, own: Exits, name: str = "") -> None:
+    """Write one strategy's file anew, with other numbers; any of them where none is named."""
+    name = name or rng.choice(["trend", "dip", "grid", "swing", "pair"])
     (root / "strategies.d" / f"{name}.yaml").write_text(strategies(rng, own)[name], encoding="utf-8")

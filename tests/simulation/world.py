@@ -65,6 +65,9 @@ EXCHANGES = ("binance", "okx", "gateio")
 
 TRACE_LINES = 50
 
+DISTURBED = 0.01
+"""How often, in each of its seconds, a trade of two coins has its declaration changed."""
+
 BASE_FEES = 0.3
 """The share of buys whose fee is taken in the coin that is bought."""
 
@@ -229,6 +232,7 @@ class World:
             self.client.hear_quote(symbol)
         if self.ready and self.daemon is not None and self.asking is not None:
             self.protection.second(self.daemon, self.client, alone=self.asking.breaker.open)
+            self._disturb(self.daemon)
         second = self.universe.now_us // 1_000_000 % 60
         if second in {0, 1} or second % 12 == 5:
             for symbol, coin in self.exchange.coins.items():
@@ -397,6 +401,14 @@ class World:
             one = {"name": name} if what == "pause one" else {}
             self._command("pause", **one)
             self.universe.after(back_s, lambda: self._command("resume", **one))
+
+    def _disturb(self, daemon: Daemon) -> None:
+        """Change now and then the declaration of a trade of two coins that is under way."""
+        pair = daemon.loop.strategies.get("pair")
+        trades = pair is not None and any(part.trades for part in pair.parts)
+        if trades and self.mean and self.rng.random() < DISTURBED:
+            changed(self.root, self.rng, self.exits, "pair")
+            self._command("reload")
 
     def _command(self, command: str, **arguments: str) -> None:
         """Give a command; what it promises holds from its answer on, until the next one is given."""
