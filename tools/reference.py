@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from autotrader import cli
 from autotrader.config.daemon import DaemonSettings, ReloadSettings
 from autotrader.config.schema import schemas
-from autotrader.config.strategy import LimitExecution
 from autotrader.features.catalogue import FAMILIES as FEATURE_FAMILIES
 from autotrader.features.catalogue import PLANNED as PLANNED_FEATURES
 from autotrader.features.catalogue import PRICE_DOCS
@@ -118,7 +117,6 @@ def _planned_keys() -> str:
             "autotrader.yaml": DaemonSettings.planned,
             "autotrader.yaml, `reload`": ReloadSettings.planned,
             "strategies.d": kinds,
-            "strategies.d, `execution`": LimitExecution.planned,
             "models.d": {"every file": "models come later"},
         }.items()
         for name, why in names.items()

@@ -40,6 +40,7 @@ STRATEGIES = {
     "fleeting": rules(3, 6, symbols="BTC/USDT", execution="{kind: limit, time_in_force: ioc}"),
     "iceberg": rules(5, 12, symbols="BTC/USDT", execution="{kind: iceberg, show: 30%}", exits="{stop_loss: 0.8%}"),
     "twap": rules(4, 11, symbols="ETH/USDT", execution="{kind: twap, over: 40m, slices: 6}", exits="{stop_loss: 1%}"),
+    "vwap": rules(4, 11, symbols="ETH/USDT", execution="{kind: vwap, over: 70m, slices: 6}", exits="{stop_loss: 1%}"),
     "finer": rules(3, 9, symbols="BTC/USDT", timeframe="15m", resolution="5m", capital="25%"),
     "daily": rules(4, 11, more='filters: ["close > ema(close, 10, timeframe=\\"1h\\")"]\n'),
     "greedy": rules(3, 6, capital="100%", symbols="BTC/USDT, ETH/USDT", size="{kind: percent, percent: 100%}"),

@@ -12,6 +12,8 @@ from autotrader.config.exchange_ids import CREDENTIALS, EXCHANGE_IDS, SPOT_IDS, 
 from autotrader.config.secrets import SecretSource
 
 ACCOUNT = {"key": "${env:KEY}", "secret": "${env:SECRET}"}
+PHRASE = {**ACCOUNT, "password": "${env:KEY}"}
+TIMED = {"id": "okx", "orders": "live", "credentials": PHRASE, "cancel_after": "60s"}
 
 
 def declared(tmp_path, **fields):
@@ -73,12 +75,30 @@ def test_secrets_are_looked_up_and_never_shown(tmp_path):
         ({"orders": "live", "credentials": ACCOUNT, "balances": {"USDT": 1}}, "not with balances"),
         ({"id": "okx", "orders": "live", "credentials": ACCOUNT}, "okx knows an account by its password, too"),
         ({"id": "bitmart", "orders": "live", "credentials": ACCOUNT}, "bitmart knows an account by its uid, too"),
+        (TIMED | {"id": "bybit", "market": "swap"}, "bybit has no timer that cancels orders"),
+        (TIMED | {"id": "binance"}, "binance has no timer"),
+        (TIMED | {"id": "kraken", "cancel_after": "11m"}, "the timer of kraken runs for 10s to 600s"),
+        (TIMED | {"cancel_after": "9s"}, "the timer of okx runs for 10s to 120s"),
+        (TIMED | {"cancel_after": "3m"}, "the timer of okx runs for 10s to 120s"),
+        ({"id": "okx", "cancel_after": "60s"}, "orders on paper are filled here"),
         ({"id": "hyperliquid", "orders": "live", "credentials": ACCOUNT}, "by more than a key"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, fields, message):
     with pytest.raises(ValidationError, match=message):
         declared(tmp_path, **fields)
+
+
+def test_a_timer_takes_the_stops_away(tmp_path):
+    fields = {"id": "kraken", "orders": "live", "credentials": ACCOUNT}
+    assert declared(tmp_path, **fields).keeps_stops
+    assert not declared(tmp_path, **fields, cancel_after="60s").keeps_stops
+    assert not declared(tmp_path, id="upbit").keeps_stops
+
+
+def test_the_timer_is_counted_in_milliseconds(tmp_path):
+    assert declared(tmp_path, **TIMED).cancel_after == 60_000
+    assert declared(tmp_path, **(TIMED | {"cancel_after": "2m"})).cancel_after == 120_000
 
 
 def test_a_slip_in_the_id_is_answered_with_what_was_meant(tmp_path):

@@ -78,7 +78,8 @@ def test_live_limits_may_have_another_name(told):
 
 
 @pytest.mark.parametrize(
-    ("id_", "market", "refused"), [("binance", "spot", 0), ("binance", "swap", 1), ("bybit", "spot", 1)]
+    ("id_", "market", "refused"),
+    [("binance", "spot", 0), ("binance", "swap", 0), ("bybit", "swap", 0), ("bybit", "spot", 1)],
 )
 def test_a_stop_that_the_exchange_does_not_keep_is_to_be_accepted(told, strategy, id_, market, refused):
     more = f"market: {market}\n"
@@ -91,6 +92,12 @@ def test_a_stop_that_the_exchange_does_not_keep_is_to_be_accepted(told, strategy
         assert hint == "remove it, or say  unprotected: accept  in exchanges.d/real.yaml"
     assert told({REAL: live(id_, more + "unprotected: accept\n"), "strategies.d/btc.yaml": stops, **LIVE}) == []
     assert told({REAL: f"kind: ccxt\nid: {id_}\n{more}", "strategies.d/btc.yaml": stops, **LIVE}) == []
+
+
+def test_with_a_timer_that_cancels_orders_no_stop_is_kept(told, strategy):
+    stops = strategy(more="exits: {stop_loss: 2%}\n")
+    for more, refused in (("", 0), ("cancel_after: 60s\n", 1), ("cancel_after: 60s\nunprotected: accept\n", 0)):
+        assert len(told({REAL: live("kraken", more), "strategies.d/btc.yaml": stops, **LIVE})) == refused
 
 
 def test_shorts_on_a_real_spot_market_are_refused(told, strategy):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from autotrader.app import Loader
-from autotrader.config.ccxt_exchange import STOPS_AT_VENUE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((REPOSITORY / "exchanges.d").glob("*.example"))
@@ -66,4 +65,4 @@ def test_an_example_is_accepted_with_every_line_switched_on(alone, path):
     assert declared.budget is not None
     assert declared.fees is not None
     if live:
-        assert (declared.unprotected == "accept") == ((declared.id, declared.market) not in STOPS_AT_VENUE)
+        assert (declared.unprotected == "accept") == (not declared.keeps_stops)

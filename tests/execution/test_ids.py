@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.execution.ids import MAX_CLIENT_ID, client_id, group_id, guard_id
+from autotrader.execution.ids import MAX_CLIENT_ID, client_id, group_id, guard_id, short_id
 
 causes = st.tuples(
     st.text("0123456789abcdef", min_size=16, max_size=16),
@@ -24,6 +24,14 @@ def test_an_id_is_short_and_plain_enough_for_every_exchange(cause, purpose, atte
     identity = client_id(group_id(*cause), purpose, attempt)
     assert re.fullmatch(rf"[a-z0-9_-]{{1,{MAX_CLIENT_ID}}}", identity)
     assert re.fullmatch(rf"[a-z0-9_-]{{1,{MAX_CLIENT_ID}}}", guard_id(group_id(*cause)))
+
+
+@given(causes, st.sampled_from("exsp"), st.integers(1, 10**12))
+def test_where_ids_are_shorter_one_follows_from_ours(cause, purpose, attempt) -> None:
+    identity = client_id(group_id(*cause), purpose, attempt)
+    assert re.fullmatch(r"[a-z2-7]{18}", short_id(identity, 18))
+    assert short_id(identity, 18) == short_id(identity, 18) != short_id(f"{identity}1", 18)
+    assert short_id(identity, MAX_CLIENT_ID) == identity
 
 
 @given(causes)

@@ -72,6 +72,7 @@ def test_a_fresh_leg_has_sent_held_and_seen_nothing() -> None:
         "whole": "0",
         "chases": 0,
         "look_ms": 0,
+        "shares": [],
         "sent": 0,
         "first_sent_ms": 0,
         "exit_reason": "",

@@ -78,6 +78,11 @@ def test_what_is_due_never_shrinks(whole, slices, passed) -> None:
     assert due[-1] <= whole
 
 
+def test_the_last_look_sends_all_though_slices_are_shorter_than_a_millisecond() -> None:
+    assert due_lots(1_000, 0, 2, 1_000, 2) == 1_000
+    assert due_lots(1_000, 0, 3, 1_000, 2) == 334
+
+
 def test_of_an_iceberg_at_least_a_lot_is_shown() -> None:
     assert [shown_lots(whole, 1) for whole in (1, RATE, RATE + 1)] == [1, 1, 2]
 

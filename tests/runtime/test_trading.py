@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from autotrader.core.events import Series
+from autotrader.market.fills import RATE
 from support.books import disagreements
 from support.columns import batch
 from support.folders import folder, rules
@@ -153,6 +154,23 @@ async def test_a_twap_buys_in_slices_goes_on_after_a_crash_and_is_whole_at_its_e
     assert {(kind, state) for kind, state, _ in orders} == {("market", "filled")}
     assert len(orders) <= 12
     assert leg(one).position.amount == sum(Decimal(amount) for _, _, amount in orders) == leg(one).whole
+
+
+async def test_a_vwap_buys_as_the_volume_usually_is_and_is_whole_at_its_end(trading) -> None:
+    one = await trading(**ALWAYS, execution="{kind: vwap, over: 1h, slices: 12}")
+    await one.until(lambda: len(placed(one)) == 3)
+    shares = leg(one).shares
+    assert 0 < shares[0] <= shares[1] <= shares[10] <= RATE
+    await one.die()
+    await one.start()
+    assert leg(one).shares == shares
+    await one.until(lambda: not leg(one).left)
+    whole, step = leg(one).whole, leg(one).instrument.lot
+    bought = [Decimal(amount) for _, _, amount in placed(one)]
+    assert sum(bought) == whole == leg(one).position.amount
+    parts = [RATE, *reversed(shares)][::-1]
+    for count, part in enumerate(parts[: len(bought)]):
+        assert abs(sum(bought[: count + 1]) - whole * part / RATE) <= step
 
 
 async def test_a_slice_that_a_limit_refuses_ends_the_entry_with_what_it_has(trading) -> None:

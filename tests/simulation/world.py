@@ -285,7 +285,7 @@ class World:
             self._bury()
 
     def _ended(self, why: str, failure: BaseException | None) -> None:
-        self.trace(f"the daemon stops by itself: {why}")
+        self.trace(f"the daemon stops by itself: {why.replace(str(self.root), 'ROOT')}")
         if isinstance(failure, StoreError) and FULL in str(failure):
             self._bury()
             return

@@ -137,6 +137,8 @@ EXECUTIONS = st.sampled_from(
         "{kind: twap, over: 20m, slices: 4}",
         "{kind: twap, over: 2h, slices: 7}",
         "{kind: twap, over: 3h, slices: 40}",
+        "{kind: vwap, over: 40m, slices: 4}",
+        "{kind: vwap, over: 95m, slices: 24}",
     ]
 )
 PERCENTS = st.sampled_from(["0.1%", "0.3%", "0.5%", "1%", "3%"])

@@ -146,6 +146,9 @@ class FakeCcxt:
 
         return await self._call("cancel_order", act, number)
 
+    async def cancel_all_orders_after(self, after_ms):
+        return await self._call("cancel_all_orders_after", dict, after_ms)
+
     async def fetch_order(self, number, symbol, params=None):
         def act():
             client_id = (params or {}).get("origClientOrderId")

@@ -9,7 +9,6 @@ from random import Random
 import pytest
 from ccxt.base import errors
 
-from autotrader.config.ccxt_exchange import STOPS_AT_VENUE
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import (
     AmbiguousSubmit,
@@ -22,7 +21,6 @@ from autotrader.core.errors import (
 from autotrader.execution.orders import OrderRequest
 from autotrader.venues.ccxt_account import SETTLE_MS, CcxtAccount
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_quirks import STOP_PARAMETER
 from support.fake_ccxt import HANG, FakeCcxt
 
 
@@ -246,11 +244,7 @@ async def test_a_stop_says_where_it_waits_and_is_as_every_order(fake, venue):
     assert params == {"clientOrderId": "atgp1", "stopLossPrice": 95.5}
 
 
-def test_what_is_declared_to_protect_while_the_daemon_is_away_is_what_is_placed():
-    assert set(STOP_PARAMETER) == STOPS_AT_VENUE
-
-
-@pytest.mark.parametrize("settings", [{"id": "upbit"}, {"market": "swap"}])
+@pytest.mark.parametrize("settings", [{"id": "upbit"}, {"id": "bybit"}])
 async def test_where_stops_are_not_placed_none_leaves(fake, tmp_path, settings):
     venue = account(fake, tmp_path / "c.db", **settings)
     await venue.open()
@@ -273,11 +267,6 @@ async def test_an_exchange_where_a_lost_order_could_not_be_found_is_refused(fake
     fake.has["fetchClosedOrders"] = False
     with pytest.raises(VenueError, match="no fetchClosedOrders"):
         await account(fake, tmp_path / "e.db", id="somewhere").open()
-
-
-async def test_an_exchange_whose_order_ids_are_too_short_for_ours_is_refused(fake, tmp_path):
-    with pytest.raises(VenueError, match="shorter order ids"):
-        await account(fake, tmp_path / "f.db", id="kraken").open()
 
 
 async def test_a_foreign_order_of_a_market_that_is_not_traded_here_keeps_its_exchanges_name(fake, venue):

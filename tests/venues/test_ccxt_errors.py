@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import ccxt
 import pytest
 from ccxt.base import errors
 
@@ -50,6 +53,28 @@ def test_a_class_of_a_later_ccxt_gets_the_answer_of_its_base():
 def test_an_error_means_another_thing_for_a_submit_than_for_a_read(error, submit, read):
     assert type(of_submit(error, "here")) is submit
     assert type(of_read(error, "here")) is read
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "body"),
+    [
+        ("binance", 400, {"code": -2010, "msg": "Order would immediately match and take."}),
+        (
+            "binanceusdm",
+            400,
+            {"code": -5022, "msg": "Due to the order could not be executed as maker, the Post Only order is rejected."},
+        ),
+        ("kraken", 200, {"error": ["EOrder:Post only order"]}),
+        ("coinbase", 200, {"success": False, "error_response": {"error": "INVALID_LIMIT_PRICE_POST_ONLY"}}),
+    ],
+)
+@pytest.mark.parametrize("spaced", [False, True])
+def test_a_post_only_order_that_would_take_is_told_from_other_refusals(name, status, body, spaced):
+    exchange = getattr(ccxt, name)()
+    text = json.dumps(body, separators=None if spaced else (",", ":"))
+    with pytest.raises(errors.BaseError) as told:
+        exchange.handle_errors(status, "", "https://somewhere/order", "POST", {}, text, body, {}, "")
+    assert type(of_submit(told.value, "here")) is WouldTake
 
 
 def test_an_exchanges_own_words_are_cut():

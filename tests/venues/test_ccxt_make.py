@@ -108,10 +108,12 @@ def test_a_declaration_becomes_the_clients_settings_and_its_secrets_stay_out_of_
         "id": "okx",
         "market": "swap",
         "orders": "live",
+        "cancel_after": "60s",
         "credentials": {"key": "${env:KEY}", "secret": "${env:SECRET}", "password": "${env:PHRASE}"},
     }
     settings = settings_of("mine", CcxtExchange.model_validate(text, context={"secrets": secrets}))
     assert (settings.name, settings.id, settings.market) == ("mine", "okx", "swap")
+    assert settings.cancel_after_ms == 60_000
     expected = {"key": "the-key-itself", "secret": "the-secret-itself", "password": "the-phrase-itself"}
     assert settings.credentials == expected
     assert "itself" not in repr(settings)

@@ -26,8 +26,8 @@ from autotrader.backtest.slots import (
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import URGENT
 from autotrader.execution.sizing import KELLY, entry_lots, kelly_stake
-from autotrader.execution.slicing import TWAP, WHOLE, lots_now
-from autotrader.market.fills import cost, fee, value
+from autotrader.execution.slicing import TWAP, UNKNOWN, VWAP, WHOLE, due_slices, lots_now
+from autotrader.market.fills import RATE, cost, fee, value
 
 EXIT = REASONS.index(Reason.EXIT)
 MAX_HOLDING = REASONS.index(Reason.MAX_HOLDING)
@@ -69,9 +69,13 @@ def _enter(w: Any, f: Any, staged: Any, recent: Any, leg: int, atr: float) -> No
 
 def _lots_now(w: Any, leg: int, all_lots: int, left: int, passed_ms: int) -> int:
     """Return how many of the lots that have not filled are to work now (see `execution.slicing`)."""
+    step_ms, part = w[w[leg, c.OWN], c.LENGTH_MS], UNKNOWN
+    if w[leg, c.SLICING] == VWAP:
+        due = due_slices(passed_ms, w[leg, c.TIMEOUT_MS], w[leg, c.SLICES], step_ms)
+        part = RATE if due >= w[leg, c.SLICES] else w[leg, c.SHARE_0 + due - 1]
     return lots_now(
         w[leg, c.SLICING], max(all_lots, left), left, w[leg, c.SHOW], w[leg, c.SLICES], passed_ms, w[leg, c.TIMEOUT_MS],
-        w[w[leg, c.OWN], c.LENGTH_MS],
+        step_ms, part,
     )  # fmt: skip
 
 
@@ -301,13 +305,13 @@ def _chase(w: Any, f: Any, staged: Any, recent: Any, leg: int) -> None:
     sliced = w[leg, c.SLICING]
     left, passed_ms = abs(w[leg, c.LEFT]), w[c.RUN, c.NOW_MS] - w[leg, c.FIRST_SENT_MS]
     now_lots = _lots_now(w, leg, w[leg, c.ALL_LOTS], left, passed_ms)
-    if sliced == TWAP and not over:
+    if sliced >= TWAP and not over:
         least = w[w[leg, c.LEG_EXCHANGE], c.MIN_NOTIONAL]
         short = value(now_lots, ticks, w[w[leg, c.INSTRUMENT], c.UNIT]) < least
         if short or now_lots <= (w[leg, c.E_LOTS] if works else 0):
             return
     spent = 0 <= w[leg, c.CHASE] <= w[leg, c.CHASES]
-    if works and not over and sliced != TWAP and (w[leg, c.E_TICKS] == ticks or spent):
+    if works and not over and sliced < TWAP and (w[leg, c.E_TICKS] == ticks or spent):
         return
     side, lots = w[leg, c.E_SIDE], w[leg, c.E_LOTS]
     if works:

@@ -15,7 +15,9 @@ from autotrader.backtest.marks import keep_sample, unmoved, valued
 from autotrader.backtest.rows import leg_at, next_at
 from autotrader.backtest.turns import cared, considered, happened, heard, sent, watched, wished
 from autotrader.core.eights import CENT_8
+from autotrader.core.jit import seldom
 from autotrader.core.memory import real_at, whole_at
+from autotrader.execution.slicing import usual_part
 from autotrader.market.fills import in_ticks
 from autotrader.strategies.contract import FILL, TIMER
 
@@ -44,11 +46,22 @@ def wake(
         says = w[leg, c.WANT_ID] != 0 or w[part, c.PART_SLOTS] == 0  # else what is held came of slots
         leaves = not wants and has and w[leg, c.EXIT_REASON] == 0 and says
         if (wants and w[leg, c.WANT_ID] != w[leg, c.ENTRY_ID]) or leaves:
+            if w[leg, c.SHARE_COLUMN] >= 0:
+                keep_shares(w, features, leg)
             column = w[leg, c.ATR_COLUMN]
             atr = features[w[leg, c.FEATURE_ROW] + column * w[leg, c.HEIGHT]] if column >= 0 else NO_ATR
             considered(w, f, staged, recent, leg, atr)
     if w[part, c.PART_SLOTS] > 0 and w[part, c.MOVED] == 1:
         wished(w, f, staged, recent, part)
+
+
+@seldom
+def keep_shares(w: Any, features: Any, leg: int) -> None:
+    """Keep the usual shares of a vwap's slices as they are known now: by them it goes on."""
+    for number in range(w[leg, c.SLICES] - 1):
+        column = w[leg, c.SHARE_COLUMN] + number
+        share = features[w[leg, c.FEATURE_ROW] + column * w[leg, c.HEIGHT]]
+        w[leg, c.SHARE_0 + number] = usual_part(share)
 
 
 def told_fills(

@@ -13,7 +13,7 @@ from autotrader.backtest.outside import Elsewhere, Span, asked_for
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.errors import HistoryError
 from autotrader.core.units import timeframe_ms
-from autotrader.execution.declared import ATR, declared_size
+from autotrader.execution.declared import order_columns
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Program, compile_program
 from autotrader.market.bars import BarSource, Columns
@@ -130,12 +130,10 @@ def make_plan(
         if one.kind not in kinds:
             kinds.append(one.kind)
         columns = dict(one.kind.features(one.params))
-        _, window = declared_size(one.params)
-        if window:
-            columns[ATR] = f"atr({window})"
         finer, lets = getattr(one.params, "resolution", None) or "", one.kind.lets(one.params)
         for declared in instruments:
-            program = compile_program(columns, lets, declared[0].feed.timeframe)
+            timeframe = declared[0].feed.timeframe
+            program = compile_program(columns | order_columns(one.params, timeframe), lets, timeframe)
             parts.append((number, len(legs), len(declared)))
             for leg in declared:
                 own = Key(leg.exchange, leg.symbol, leg.feed.timeframe)

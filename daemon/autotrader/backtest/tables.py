@@ -13,7 +13,7 @@ from autotrader.backtest.glue import layout, may_be_calm, put, sees_money, width
 from autotrader.backtest.plan import LegPlan, Plan, Stream
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import timeframe_ms
-from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size
+from autotrader.execution.declared import ATR, SHARE, declared_guard, declared_policy, declared_size
 from autotrader.execution.leg import Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Size
@@ -285,6 +285,7 @@ def _write_leg(row: Ints, params: StrategyParams, size: Size, columns: Sequence[
     row[c.CHASE], row[c.FORCE] = policy.chase, FORCES.index(policy.force)
     row[c.COLUMNS] = len(columns)
     row[c.ATR_COLUMN] = columns.index(ATR) if ATR in columns else -1
+    row[c.SHARE_COLUMN] = columns.index(f"{SHARE}1") if f"{SHARE}1" in columns else -1
 
 
 def _let_run_ahead(plan: Plan, w: Ints, parts: Ints) -> None:

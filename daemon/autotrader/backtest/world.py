@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotrader.execution.slicing import MAX_SHARES
 from autotrader.risk.limits import NAMES
 
 RUN = 0
@@ -83,14 +84,15 @@ WAKE_MS, LAST_LEG, DEPTH, FILLED, FILLED_LEG, MOVED, BOOK_AT = range(7)
     STOP, TAKE, TRAIL, MAX_HOLDING_MS, BY_LIMIT, TIMEOUT_MS, ATR_COLUMN, DUE_MS, WAS_HELD,
     FEATURES, COLUMNS, ROW_0, HEIGHT, TOGETHER, CAN_END, E_CROSSES, X_CROSSES, SLOT_ORDERS, IN_TICKS, OUT_TICKS,
     LEVELS, LEVELS_AT, LEVELS_OF, STIRRED_BY, E_AHEAD, X_AHEAD, OPEN_LEG,
-    LEFT, CHASES, PERSISTS, POST_ONLY, CHASE, FORCE, ALL_LOTS, SLICING, SHOW, SLICES,
-) = range(84)  # fmt: skip
-_LEG_WIDTH = 84
+    LEFT, CHASES, PERSISTS, POST_ONLY, CHASE, FORCE, ALL_LOTS, SLICING, SHOW, SLICES, SHARE_COLUMN, SHARE_0,
+) = range(86)  # fmt: skip
+_LEG_WIDTH = SHARE_0 + MAX_SHARES
 # Its columns lie one after the other from FEATURES on, HEIGHT rows each; the first row is that of bar ROW_0.
 # It sees LEVELS of each side, from LEVELS_AT on; LEVELS_OF is the place of its recorded bids among the columns of bars.
 # AHEAD is what stands before an order in the queue of a book (see `market.queue`). LEFT are the signed lots that an
 # entry still tries to get where its policy PERSISTS (see `execution.leg`). FORCE is GTC, IOC or FOK.
-# ALL_LOTS are those of an entry, or an exit, that is sent in slices (see `execution.slicing`).
+# ALL_LOTS are those of an entry, or an exit, that is sent in slices (see `execution.slicing`). The usual shares of a
+# vwap are told by the columns from SHARE_COLUMN on, -1 where there are none, and kept from SHARE_0 on when it begins.
 
 # a slot: one order that a part may want -----------------------------------------------------------------------------
 # What the step wants (SLOT_), how the order fares that came of it (ORDER_), the wish last acted on (W_), and the order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -12,11 +13,29 @@ from autotrader.config.exchange import BUDGET, LEVERAGE, Balances, Fees, check_m
 from autotrader.config.exchange_ids import CREDENTIALS, EXCHANGE_IDS, SPOT_IDS, SWAP_IDS
 from autotrader.config.model import Declared, trouble
 from autotrader.config.secrets import Secret
-from autotrader.config.types import DurationOrZeroMs, FractionOrZero, MoneyAmount
+from autotrader.config.types import DurationMs, DurationOrZeroMs, FractionOrZero, MoneyAmount
 from autotrader.config.wording import did_you_mean, shown
 
-STOPS_AT_VENUE = frozenset({("binance", "spot")})
+STOPS_AT_VENUE = frozenset(
+    {
+        ("binance", "spot"),
+        ("binance", "swap"),
+        ("binanceusdm", "swap"),
+        ("bybit", "swap"),
+        ("kraken", "spot"),
+        ("okx", "spot"),
+    }
+)
 """Exchanges and their markets where stops rest at the exchange itself: they work while the daemon is away."""
+
+CANCEL_TIMERS: Mapping[str, int] = {"kraken": 600_000, "okx": 120_000}
+"""Exchanges whose timer cancels all open orders unless it is wound again and can be stopped; its longest time in ms.
+
+Not Bybit, whose timer goes by a websocket's connection and cannot be stopped, nor Binance USD-M, which has one for each
+symbol. A timer takes stops that rest there with it, or is not known to leave them: with one, none is placed there.
+"""
+
+MIN_CANCEL_AFTER_MS = 10_000
 
 PAPER_MONEY = Decimal(10000)
 """The USDT that `orders: paper` starts with where no balances are declared."""
@@ -69,9 +88,19 @@ class CcxtExchange(Declared):
         default=50, description="On paper and in backtests, from an order to its place in the market, as 50ms."
     )
     leverage: int = Field(default=1, ge=1, le=125, description=LEVERAGE)
+    cancel_after: DurationMs | None = Field(
+        default=None,
+        description="The exchange cancels all open orders so long after it last heard from the daemon, as 60s; "
+        "stops do not rest there then.",
+    )
     unprotected: Literal["accept"] | None = Field(
         default=None, description="accept: trade though the exchange keeps no protective exits while we are away."
     )
+
+    @property
+    def keeps_stops(self) -> bool:
+        """Whether stops of real orders rest at the exchange itself: its timer would take them with it."""
+        return (self.id, self.market) in STOPS_AT_VENUE and self.cancel_after is None
 
     @model_validator(mode="before")
     @classmethod
@@ -111,7 +140,22 @@ class CcxtExchange(Declared):
         check_money(self.market, self.leverage, self.balances, simulated=self.orders == "paper", budget=self.budget)
         if self.orders == "live":
             self._accountable()
+        if self.cancel_after is not None:
+            self._timed(self.cancel_after)
         return self
+
+    def _timed(self, after_ms: int) -> None:
+        """Refuse a timer that the exchange does not have, or not so long."""
+        at = ("cancel_after",)
+        if self.orders == "paper":
+            raise trouble("orders on paper are filled here, where no timer is needed", "remove it", at=at)
+        longest_ms = CANCEL_TIMERS.get(self.id)
+        if longest_ms is None:
+            message = f"{self.id} has no timer that cancels orders, or none that can be stopped"
+            raise trouble(message, f"remove it; there is one at {', '.join(sorted(CANCEL_TIMERS))}", at=at)
+        if not MIN_CANCEL_AFTER_MS <= after_ms <= longest_ms:
+            message = f"the timer of {self.id} runs for 10s to {longest_ms // 1000}s"
+            raise trouble(message, "write cancel_after: 60s", at=at)
 
     def _accountable(self) -> None:
         """Refuse live orders without an account, or with money that only the exchange can tell."""

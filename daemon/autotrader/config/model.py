@@ -23,7 +23,7 @@ _LOOKS_NUMERIC = re.compile(r"\s*[-+]?[0-9.][0-9.eE+-]*\s*")
 class Declared(BaseModel):
     """Base of every declaration.
 
-    `planned` names keys (`probation`) and values (`kind: twap`) that are known but not built yet, each with the word
+    `planned` names keys (`probation`) and values (`kind: pairs`) that are known but not built yet, each with the word
     that says so; they are refused by name and offered by did-you-mean.
     """
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from autotrader.config.ccxt_exchange import STOPS_AT_VENUE, CcxtExchange
+from autotrader.config.ccxt_exchange import CcxtExchange
 from autotrader.config.daemon import DaemonSettings
 from autotrader.config.exchanges import Exchange, currency_of, equity_currency, generated, is_live, recorded
 from autotrader.config.folder import MAIN
@@ -211,7 +211,7 @@ def _unprotected(accepted: Accepted, path: str, strategy: StrategyParams, name: 
     exchange = accepted.exchanges[name]
     if not isinstance(exchange, CcxtExchange) or exchange.orders != "live":
         return
-    if (exchange.id, exchange.market) in STOPS_AT_VENUE or exchange.unprotected == "accept":
+    if exchange.keeps_stops or exchange.unprotected == "accept":
         return
     for key in STOPS:
         if getattr(strategy.exits, key) is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from autotrader.config.exchange import Symbols
 from autotrader.config.model import Declared, kind_of, trouble
@@ -20,6 +19,7 @@ from autotrader.config.types import (
     Share,
     TimeframeStr,
 )
+from autotrader.core.clock import DAY_MS
 from autotrader.core.units import timeframe_ms
 
 ExpressionStr = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -32,6 +32,9 @@ def number_text(value: object) -> object:
         return value
     return f"{Decimal(str(value)):f}"
 
+
+USUAL_BARS = 5000
+"""The most bars a day of which the usual volume is known: as many as are kept of the history."""
 
 NamedExpressionStr = Annotated[
     ExpressionStr, BeforeValidator(number_text, json_schema_input_type=ExpressionStr | Decimal)
@@ -95,17 +98,11 @@ class Exits(Declared):
     max_holding: DurationMs | None = Field(default=None, description="Leave after this time, as 24h.")
 
 
-class _Execution(Declared):
-    planned: ClassVar[Mapping[str, str]] = {
-        "kind: vwap": "slices that follow the volume come later; kind: twap spreads them evenly",
-    }
-
-
-class MarketExecution(_Execution):
+class MarketExecution(Declared):
     kind: Literal["market"] = Field(default="market", description="Take what the market offers.")
 
 
-class LimitExecution(_Execution):
+class LimitExecution(Declared):
     kind: Literal["limit"] = Field(description="Rest at the decision's price, repriced each bar.")
     post_only: bool = Field(
         default=False, description="Never take: an order that would take is refused, and tried again at the next look."
@@ -130,23 +127,41 @@ class LimitExecution(_Execution):
         return self
 
 
-class IcebergExecution(_Execution):
+class IcebergExecution(Declared):
     kind: Literal["iceberg"] = Field(description="Rest at the decision's price, a part after the other.")
     show: Share = Field(description="How much of the whole is shown at once, as 10%.")
     timeout: DurationMs = Field(default=3_600_000, description="How long an entry is tried, as 1h.")
 
 
-class TwapExecution(_Execution):
+class TwapExecution(Declared):
     kind: Literal["twap"] = Field(description="Take what the market offers in equal slices, spread over a time.")
     over: DurationMs = Field(description="The time from the first slice until what is left of an entry is dropped.")
     slices: int = Field(ge=2, le=1000, description="How many slices.")
+
+
+class VwapExecution(Declared):
+    kind: Literal["vwap"] = Field(
+        description="Take what the market offers in slices as large as the volume usually is at their time of day."
+    )
+    over: DurationMs = Field(
+        description="The time from the first slice until what is left of an entry is dropped; 1d at the most."
+    )
+    slices: int = Field(ge=2, le=24, description="How many slices.")
+
+    @field_validator("over")
+    @classmethod
+    def _within_a_day(cls, value: int) -> int:
+        if value > DAY_MS:
+            raise trouble("a vwap follows the volume of one day", "write over: 24h or less, or kind: twap")
+        return value
 
 
 Execution = Annotated[
     Annotated[MarketExecution, Tag("market")]
     | Annotated[LimitExecution, Tag("limit")]
     | Annotated[IcebergExecution, Tag("iceberg")]
-    | Annotated[TwapExecution, Tag("twap")],
+    | Annotated[TwapExecution, Tag("twap")]
+    | Annotated[VwapExecution, Tag("vwap")],
     Discriminator(kind_of),
 ]
 
@@ -244,7 +259,17 @@ class SingleExchange(StrategyParams):
             if finer >= own or own % finer:
                 message = f"{self.resolution} bars do not divide {self.timeframe} bars"
                 raise trouble(message, "write a shorter timeframe that fits in whole", at=("resolution",))
+        self._volume_is_known()
         return self
+
+    def _volume_is_known(self) -> None:
+        """Refuse a vwap whose usual volume cannot be told."""
+        if self.execution.kind != "vwap":
+            return
+        length_ms = timeframe_ms(self.timeframe) if self.timeframe else 0
+        if not length_ms or DAY_MS % length_ms or not 1 < DAY_MS // length_ms <= USUAL_BARS:
+            message = f"the usual volume is known of bars of 18s to 12h that divide a day, not of {self.series}"
+            raise trouble(message, "use another timeframe, or kind: twap", at=("execution", "kind"))
 
     @property
     def series(self) -> str:

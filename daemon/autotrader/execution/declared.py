@@ -9,16 +9,25 @@ from typing import NamedTuple
 from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
 from autotrader.config.strategy import Legs, StrategyParams
-from autotrader.core.units import Money
+from autotrader.core.clock import DAY_MS
+from autotrader.core.units import Money, timeframe_ms
 from autotrader.execution.leg import NO_BOUND, Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Kelly, Size
 from autotrader.execution.together import Terms
+from autotrader.features.feature import MAX_WINDOW
 from autotrader.market.fills import scaled
 from autotrader.risk.limits import Cap, Cooldown, Limits
 
 ATR = "size:atr"
 """The column that a volatility size reads; it follows the strategy's own columns."""
+
+
+SHARE = "slice:"
+"""Begins the columns that a vwap reads: the share of the usual volume up to the end of slice 1, 2 and so on."""
+
+USUAL_DAYS = 7
+"""Over how many days the usual volume is the mean, or as many as there is room for in the history that is kept."""
 
 
 class Rules(NamedTuple):
@@ -86,7 +95,7 @@ def declared_policy(params: StrategyParams) -> Policy:
             return Policy()
         case "iceberg":
             return Policy(execution.kind, execution.timeout, show=scaled(execution.show))
-        case "twap":
+        case "twap" | "vwap":
             return Policy(execution.kind, execution.over, slices=execution.slices)
     chase = NO_BOUND if execution.chase is None else execution.chase
     return Policy(execution.kind, execution.timeout, execution.post_only, chase, execution.time_in_force)
@@ -111,6 +120,45 @@ def declared_size(params: StrategyParams) -> tuple[Size, int]:
             return Size("volatility", size.risk), size.atr
         case "kelly":
             return Size("kelly", Decimal(0), Kelly(size.fraction, size.cap, size.start, size.min_trades)), 0
+
+
+def order_columns(params: StrategyParams, timeframe: str) -> dict[str, str]:
+    """Return the columns that sizing and slicing read, as expressions by name; they follow the strategy's own."""
+    columns = {}
+    if params.size.kind == "volatility":
+        columns[ATR] = f"atr({params.size.atr})"
+    execution = params.execution
+    if execution.kind == "vwap":
+        bar_ms = timeframe_ms(timeframe)
+        whole = _usual(execution.over, 1, bar_ms)
+        for number in range(1, execution.slices):
+            part = _usual(execution.over * number, execution.slices, bar_ms)
+            columns[f"{SHARE}{number}"] = f"({part}) / ({whole})"
+    return columns
+
+
+def _usual(span_ms: int, parts: int, bar_ms: int) -> str:
+    """Return the expression of the volume that usually follows within `span_ms` / `parts`: that of the days before.
+
+    A day is so many bars as it holds. Of a bar that is within it in part, that part is counted.
+    """
+    whole, rest = divmod(span_ms, parts * bar_ms)
+    if not rest:
+        return _ahead(whole, bar_ms)
+    after = _ahead(whole + 1, bar_ms)
+    if not whole:
+        return f"{after} * {rest} / {parts * bar_ms}"
+    before = _ahead(whole, bar_ms)
+    return f"{before} + ({after} - {before}) * {rest} / {parts * bar_ms}"
+
+
+def _ahead(bars: int, bar_ms: int) -> str:
+    """Return the expression of the volume of the next `bars` bars, on each of the days before, summed."""
+    day = DAY_MS // bar_ms
+    days = max(min(USUAL_DAYS, MAX_WINDOW // day), 1)
+    summed = " + ".join("volume" if not n else f"prev(volume, {n * day})" for n in range(days))
+    within = f"({summed})" if bars == 1 else f"window_sum({summed}, {bars})"
+    return within if bars == day else f"prev({within}, {day - bars})"
 
 
 def declared_terms(params: StrategyParams) -> Terms:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 MAX_CLIENT_ID = 36
-"""The shortest limit among the exchanges we know of (Binance spot)."""
+"""The shortest limit among the exchanges we know of (Binance spot), but for those that get a `short_id`."""
 
 
 def group_id(run: str, owner: str, exchange: str, symbol: str, entry_id: int) -> str:
@@ -25,6 +25,14 @@ def client_id(group: str, purpose: str, attempt: int) -> str:
     if len(identity) > MAX_CLIENT_ID:
         raise ValueError(f"client id '{identity}' is longer than {MAX_CLIENT_ID} characters")
     return identity
+
+
+def short_id(identity: str, longest: int) -> str:
+    """Return a client id for an exchange whose ids hold no more than `longest` characters: the same for the same id."""
+    if len(identity) <= longest:
+        return identity
+    digest = hashlib.blake2b(identity.encode(), digest_size=longest * 5 // 8).digest()
+    return base64.b32encode(digest).decode().lower().rstrip("=")
 
 
 def guard_id(group: str) -> str:

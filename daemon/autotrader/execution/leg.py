@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from autotrader.execution.ledger import Position
 from autotrader.execution.order_state import WORKING as WORKING_STATES
 from autotrader.execution.orders import Guard, Order, Reason, TimeInForce
-from autotrader.execution.slicing import SLICINGS, WHOLE, lots_now
+from autotrader.execution.slicing import SLICINGS, UNKNOWN, VWAP, WHOLE, due_slices, lots_now
+from autotrader.market.fills import RATE
 from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import (
     BY_COMMAND,
@@ -35,11 +36,11 @@ NO_BOUND = -1
 
 
 class Policy(NamedTuple):
-    """How a leg's orders are sent: `kind` market, limit, iceberg or twap.
+    """How a leg's orders are sent: `kind` market, limit, iceberg, twap or vwap.
 
     `timeout_ms` is the time until an unfilled one ends (0: never).
     `chase` is how often at most an entry is moved to a new price. `force` is gtc, ioc or fok. Of an iceberg `show`, a
-    part of RATE, works at once; a twap is sent in so many `slices` over its timeout.
+    part of RATE, works at once; a twap or a vwap is sent in so many `slices` over its timeout.
     """
 
     kind: str = "market"
@@ -74,7 +75,8 @@ class Leg:
     names the entry, or the slots' position, from flat to flat, `sent` counts its orders. `first_sent_ms` is when the
     entry, or later the exit, began to be tried; `exit_reason` is set while the leg is on its way out. `left` is the
     signed amount that an entry still tries to get where its policy persists, `chases` how often it was moved; `whole`
-    is the size of the entry, or later the exit, that is sent in slices, looked at each `look_ms` (0: all the time).
+    is the size of the entry, or later the exit, that is sent in slices, looked at each `look_ms` (0: all the time);
+    `shares` are the shares of the usual volume, in parts of RATE, up to the end of each slice of a vwap but the last.
     `slots` holds the orders that slots asked for, working or not, as they were last told. `filled` is the newest fill
     that no step has been woken by, 0 for none. `best` is the best price, in ticks, that the position has seen up to
     `watched_ms`, the market's time: kept where the daemon itself guards it, 0 before anything was seen.
@@ -99,6 +101,7 @@ class Leg:
     whole: Decimal = ZERO
     chases: int = 0
     look_ms: int = 0
+    shares: tuple[int, ...] = ()
     sent: int = 0
     first_sent_ms: int = 0
     exit_reason: str = ""
@@ -143,20 +146,31 @@ class Leg:
 
     def now(self, left: Decimal, now_ms: int) -> Decimal:
         """Return how much of an unsigned amount that has not filled is to work now, of slices in whole lots."""
-        policy, rules = self.policy, self.instrument
-        if policy.slicing == WHOLE:
+        rules = self.instrument
+        if self.policy.slicing == WHOLE:
             return left
-        whole, passed_ms = rules.lots(max(self.whole, left)), now_ms - self.first_sent_ms
-        times = passed_ms, policy.timeout_ms, self.look_ms
-        return rules.amount(lots_now(policy.slicing, whole, rules.lots(left), policy.show, policy.slices, *times))
+        return self._slice(rules.lots(max(self.whole, left)), rules.lots(left), now_ms - self.first_sent_ms)
 
     def first_slice(self, whole: Decimal) -> Decimal:
         """Return how much of an unsigned amount is sent at first."""
-        policy, rules = self.policy, self.instrument
-        if policy.slicing == WHOLE:
+        rules = self.instrument
+        if self.policy.slicing == WHOLE:
             return whole
-        lots, times = rules.lots(whole), (0, policy.timeout_ms, self.look_ms)
-        return rules.amount(lots_now(policy.slicing, lots, lots, policy.show, policy.slices, *times))
+        return self._slice(rules.lots(whole), rules.lots(whole), 0)
+
+    def _slice(self, whole: int, left: int, passed_ms: int) -> Decimal:
+        policy, times = self.policy, (passed_ms, self.policy.timeout_ms, self.look_ms)
+        part = self._part(passed_ms) if policy.slicing == VWAP else UNKNOWN
+        lots = lots_now(policy.slicing, whole, left, policy.show, policy.slices, *times, part)
+        return self.instrument.amount(lots)
+
+    def _part(self, passed_ms: int) -> int:
+        """Return the share of the usual volume of a vwap's slices that are due."""
+        slices = self.policy.slices
+        due = due_slices(passed_ms, self.policy.timeout_ms, slices, self.look_ms)
+        if due >= slices:
+            return RATE
+        return self.shares[due - 1] if len(self.shares) == slices - 1 else UNKNOWN
 
     def working(self, purpose: str) -> list[Order]:
         """Return the orders of a purpose that may still fill."""
@@ -192,6 +206,7 @@ class Leg:
             "whole": str(self.whole),
             "chases": self.chases,
             "look_ms": self.look_ms,
+            "shares": list(self.shares),
             "sent": self.sent,
             "first_sent_ms": self.first_sent_ms,
             "exit_reason": self.exit_reason,
@@ -211,7 +226,7 @@ class Leg:
         guard = Guard._make(None if value is None else Decimal(value) for value in values.pop("guard"))
         policy = Policy(*values.pop("policy"))
         target, left = Decimal(values.pop("target")), Decimal(values.pop("left", 0))
-        whole = Decimal(values.pop("whole", 0))
+        whole, shares = Decimal(values.pop("whole", 0)), tuple(values.pop("shares", ()))
         return cls(
             owner=owner,
             exchange=exchange,
@@ -223,6 +238,7 @@ class Leg:
             target=target,
             left=left,
             whole=whole,
+            shares=shares,
             **values,
         )
 

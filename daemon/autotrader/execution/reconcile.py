@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from autotrader.execution.leg import NO_BOUND, Leg, Policy
 from autotrader.execution.orders import Reason, TimeInForce, side_of
-from autotrader.execution.slicing import ICEBERG, TWAP, WHOLE
+from autotrader.execution.slicing import ICEBERG, TWAP, VWAP, WHOLE
 
 ZERO = Decimal(0)
 
@@ -95,7 +95,7 @@ def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:
     if _timed_out(leg, now_ms):
         return Steps(cancel, ends=True)
     working = sum((order.side * order.remaining for order in orders), ZERO)
-    if policy.slicing == TWAP:
+    if policy.slicing in {TWAP, VWAP}:
         return _next_slice(leg, abs(working), cancel, close, now_ms)
     price = leg.instrument.price(leg.instrument.ticks(close))
     if orders and all(order.price == price for order in orders):
@@ -108,7 +108,7 @@ def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:
 
 
 def _next_slice(leg: Leg, working: Decimal, cancel: tuple[str, ...], close: Decimal, now_ms: int) -> Steps:
-    """Return the market order that a twap's schedule calls for; what is less than an exchange takes waits for more."""
+    """Return the market order that a schedule calls for; what is less than an exchange takes waits for more."""
     amount, rules = leg.now(abs(leg.left), now_ms), leg.instrument
     if amount <= working or amount < rules.min_amount or amount * close < rules.min_notional:
         return NOTHING

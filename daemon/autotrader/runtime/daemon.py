@@ -44,7 +44,7 @@ from autotrader.runtime.trial import TRIAL_FLAG, trial_from
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
 from autotrader.strategies.contract import Kind
-from autotrader.venues.protocol import Venue
+from autotrader.venues.protocol import Timed, Venue
 
 MAX_BACKOFF_S = 60.0
 TEND_S = 1.0
@@ -414,6 +414,7 @@ class Daemon:
                 task.cancel()
         venue = self.loop.desk.venues.pop(name, None)
         if venue is not None:
+            await stand_down(venue)
             await venue.close()
         self.loop.accounts.pop(name, None)
         self.loop.metrics.pop(name, None)
@@ -472,8 +473,21 @@ class Daemon:
         async with self.loop.turn:
             for venue in self.loop.desk.venues.values():
                 with contextlib.suppress(VenueUnavailable):
+                    if self.failure is None:
+                        await stand_down(venue)
                     async with asyncio.timeout(STOP_TIMEOUT_S):
                         await venue.close()
             self.journal.close()
         for lock in self._locks:
             lock.release()
+
+
+async def stand_down(venue: Venue) -> None:
+    """Have what is open at a venue stay there while nobody tends it, where the venue would end it by itself."""
+    if not isinstance(venue, Timed):
+        return
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await venue.stand_down()
+    except TimeoutError:
+        log.warning("an exchange does not answer, so what is open there is canceled soon", exchange=venue.name)

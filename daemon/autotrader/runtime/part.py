@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import structlog
+
 from autotrader.core.events import Bar, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS
-from autotrader.execution.declared import ATR
+from autotrader.execution.declared import ATR, SHARE
 from autotrader.execution.ledger import Position
 from autotrader.execution.leg import Leg
+from autotrader.execution.slicing import UNKNOWN, usual_part
 from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
@@ -18,6 +21,8 @@ from autotrader.market.book import NO_LEVEL, Level
 from autotrader.market.instrument import Instrument
 from autotrader.strategies.contract import FILL, TIMER, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
+
+log = structlog.get_logger("part")
 
 KEPT = Out._fields.index("stirred_by")
 """How much of Out the journal keeps: which column stirs a kind is no wish, and its next step says it anew."""
@@ -97,6 +102,8 @@ class Part:
         self._owned = _owned(())
         self._spares = not self.slots and TIMER not in self.wakes
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
+        self._shares = [place for place, name in enumerate(program.columns) if name.startswith(SHARE)]
+        self._told_even = False
         self._keep()
 
     def own_series(self, leg: int) -> Series:
@@ -315,6 +322,21 @@ class Part:
     def atr(self, leg: int) -> float:
         """Return the leg's ATR in quote units; NaN where the size does not ask for one or it is not defined yet."""
         return self.live[leg].value(self._atr) if self._atr >= 0 else math.nan
+
+    def shares(self, leg: int) -> tuple[int, ...]:
+        """Return the usual shares of a vwap's slices, for `Leg.shares`; UNKNOWN where slices are to be equal.
+
+        That the volume is not known yet is logged once.
+        """
+        if not self._shares:
+            return ()
+        values = self.live[leg].values()
+        known = tuple(usual_part(values[place]) for place in self._shares)
+        if UNKNOWN in known and not self._told_even:
+            symbol = self.declared[leg].symbol
+            log.warning("the usual volume is not known yet; slices are equal", strategy=self.strategy, symbol=symbol)
+            self._told_even = True
+        return known
 
     def plain(self) -> tuple[list[Any], list[list[float]]]:
         """Return State and Out as the journal keeps them."""

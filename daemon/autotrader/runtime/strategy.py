@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from autotrader.config.canonical import canonical
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.events import Series
-from autotrader.execution.declared import ATR, declared_guard, declared_policy, declared_size, declared_terms
+from autotrader.execution.declared import declared_guard, declared_policy, declared_size, declared_terms, order_columns
 from autotrader.execution.leg import Leg, Policy
 from autotrader.execution.orders import Guard
 from autotrader.execution.sizing import Size
@@ -74,9 +74,8 @@ def build_strategy(name: str, kind: Kind, params: StrategyParams, generation: in
         generation,
     )
     columns = dict(kind.features(params))
-    if window:
-        columns[ATR] = f"atr({window})"
     for number, declared in enumerate(kind.instruments(params)):
-        program = compile_program(columns, kind.lets(params), declared[0].feed.timeframe)
+        timeframe = declared[0].feed.timeframe
+        program = compile_program(columns | order_columns(params, timeframe), kind.lets(params), timeframe)
         strategy.parts.append(Part(name, number, kind, params, declared, program))
     return strategy

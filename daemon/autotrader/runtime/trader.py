@@ -66,11 +66,12 @@ class Trader:
             if not entry_id and part.slots:
                 return  # its position is the slots' business
             if (leg.position.amount or leg.enters) and not leg.exit_reason:
+                leg.shares = part.shares(index)
                 self.leave(leg, Reason.EXIT, now_ms)
             return
-        if entry_id == leg.entry_id:
-            return
-        self._enter(strategy, part, index, leg, now_ms)
+        if entry_id != leg.entry_id:
+            leg.shares = part.shares(index)
+            self._enter(strategy, part, index, leg, now_ms)
 
     def leave(self, leg: Leg, reason: str, now_ms: int) -> None:
         """Draft the way out of a leg's position and entry."""
@@ -126,7 +127,8 @@ class Trader:
         that is not allowed.
         """
         target, account, price = part.out.target[index], self.accounts[leg.exchange], self.price(leg)
-        money = account.available() + self._freed(leg, price)
+        held = (abs(leg.position.amount) * price).quantize(STEP, ROUND_FLOOR)
+        money = account.available() + held  # what its own position took may be used again
         room = Room(self.share(strategy, leg), money, account.cost, account.leverage)
         record = self._record(strategy)
         amount = entry_amount(strategy.size, target, room, price, leg.instrument, part.atr(index), record)
@@ -192,10 +194,6 @@ class Trader:
             others = (*leg.working("exit"), *leg.working("stop"))  # else two would sell the same
             cancel += tuple(order.client_id for order in others)
             self.desk.draft(leg, Steps(cancel, place), now_ms, "reduce", {"to": str(wanted)})
-
-    def _freed(self, leg: Leg, price: Decimal) -> Decimal:
-        """Return the money that the leg's own position already took: a new size may use it again."""
-        return (abs(leg.position.amount) * price).quantize(STEP, ROUND_FLOOR)
 
     def price(self, leg: Leg) -> Decimal:
         """Return a leg's last price; before there is one, what it was entered for."""

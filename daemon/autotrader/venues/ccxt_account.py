@@ -19,17 +19,17 @@ from autotrader.core.errors import (
 )
 from autotrader.execution.orders import Fill, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
-from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows, told_order
+from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, FETCH_ORDER, NO_LONG_IDS, STOP_PARAMETER
+from autotrader.venues.ccxt_orders import SETTLE_MS, apart, ask_order, name_of, read_order, stop_of
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, SCANNED_BY_ID, SHORT_IDS
 from autotrader.venues.ccxt_rights import check_rights
+from autotrader.venues.ccxt_stops import own_id, waits
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
+from autotrader.venues.ccxt_timer import CancelTimer
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
 from autotrader.venues.ccxt_watch import AccountEvent, AccountWatch
 from autotrader.venues.protocol import Balance, VenuePosition
-
-SETTLE_MS = 30_000
-"""How long an order that the exchange does not know may still be on its way: what it says by then is believed."""
 
 SCAN = 500
 """Bound of the closed orders that are searched where an exchange cannot be asked by client id."""
@@ -47,7 +47,8 @@ class CcxtAccount:
 
     def __init__(self, client: CcxtClient, path: Path) -> None:
         self.name, self.market = client.settings.name, client.settings.market
-        self.keeps_stops = (client.settings.id, client.settings.market) in STOP_PARAMETER
+        self._stop = stop_of(client)
+        self.keeps_stops = self._stop is not None and not client.settings.cancel_after_ms
         self._client, self._path = client, path
         self._store: CcxtStore | None = None
         self._reader: TradeReader | None = None
@@ -78,6 +79,11 @@ class CcxtAccount:
         store, reader = self._opened(), self._reader
         assert reader is not None
         return AccountWatch(self, self._client, store, reader, tell)
+
+    def timer(self) -> CancelTimer | None:
+        """Return the timer that cancels the account's orders once nobody winds it; None where none is declared."""
+        after_ms = self._client.settings.cancel_after_ms
+        return CancelTimer(self._client, after_ms) if after_ms else None
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return a symbol's precision and minimums. Raises VenueError for a symbol that is not traded."""
@@ -126,7 +132,10 @@ class CcxtAccount:
 
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Return the orders that may still fill; foreign ones under their own ids, in no group."""
-        return [self._seen(told) for told in await self._scan("fetch_open_orders", None, None)]
+        told = await self._scan("fetch_open_orders", None, None)
+        if self._stop is not None and self._stop.apart:
+            told += await self._scan("fetch_open_orders", None, None, self._stop.apart)
+        return [self._seen(one) for one in told]
 
     async def order(self, client_id: str) -> VenueOrder | None:
         """Return an order by its client id, dead or alive; None where the exchange never got it.
@@ -166,15 +175,16 @@ class CcxtAccount:
         if not store.intend(request, self._client.now_ms()):
             raise AmbiguousSubmit(f"{self.name} knows {request.client_id}; it is looked up, never sent again")
         place = f"{self.name} create_order {request.client_id}"
-        params: dict[str, Any] = {"clientOrderId": request.client_id}
+        stop = self._stop if request.stop_price is not None else None
+        params: dict[str, Any] = {stop.name if stop else "clientOrderId": name_of(self._client, request.client_id)}
         if request.post_only:
             params["postOnly"] = True
         if request.time_in_force != "gtc":
             params["timeInForce"] = request.time_in_force.upper()
         if request.reduce_only and self.market != "spot":
             params["reduceOnly"] = True
-        if request.stop_price is not None:
-            params[STOP_PARAMETER[self._client.settings.id, self.market]] = float(request.stop_price)
+        if stop is not None and request.stop_price is not None:
+            params[stop.price] = float(request.stop_price)
         try:
             told: ToldOrder = await self._client.submit(
                 "create_order",
@@ -202,12 +212,14 @@ class CcxtAccount:
                 raise UnknownOrder(f"{self.name} has no order {client_id}")
             if standing.status != "open":
                 return standing
+            sent = self._opened().sent(client_id)
             symbol, venue_id = standing.symbol, standing.venue_id
         else:
             symbol, venue_id = sent.symbol, sent.venue_id
-        refused = ""
+        refused, more = "", {} if sent is None else apart(self._client, sent)
         try:
-            await self._client.read("cancel_order", venue_id, self._client.ccxt_symbol(symbol))
+            name = self._client.ccxt_symbol(symbol)
+            await self._client.read("cancel_order", own_id(venue_id), name, params=more or None)
         except VenueUnavailable:
             raise
         except VenueError as error:  # mostly it ended meanwhile
@@ -235,8 +247,8 @@ class CcxtAccount:
 
     def _answers(self, request: OrderRequest, answer: object, place: str) -> ToldOrder:
         """Check that an answer is about the order that was sent. Raises VenueError."""
-        told = told_order(answer, place, self._client.symbol_of)
-        wanted = {"client_id": request.client_id, "symbol": request.symbol, "side": request.side}
+        told = read_order(answer, place, self._client)
+        wanted = {"client_id": name_of(self._client, request.client_id), "symbol": request.symbol, "side": request.side}
         for key, value in wanted.items():
             if getattr(told, key) not in {"", None, value}:
                 raise VenueError(f"{place}: the answer's {key} is {getattr(told, key)}, not {value}")
@@ -246,46 +258,32 @@ class CcxtAccount:
 
     async def _look_up(self, sent: Sent) -> ToldOrder | None:
         """Ask for an order of ours: by our id where the exchange can, by its own, else among open and closed ones."""
-        place = f"{self.name} fetch_order {sent.client_id}"
-        key = BY_CLIENT_ID.get(self._client.settings.id)
+        if sent.venue_id or self._client.settings.id in BY_CLIENT_ID:
+            return await ask_order(self._client, sent)
         name = self._client.ccxt_symbol(sent.symbol)
-
-        def check(answer: object) -> ToldOrder:
-            told = told_order(answer, place, self._client.symbol_of)
-            if told.client_id not in {"", sent.client_id}:
-                raise VenueError(f"{place}: was told of {told.client_id} instead; nothing was taken from it")
-            return told
-
-        if key is not None or sent.venue_id:
-            params = dict(FETCH_ORDER.get(self._client.settings.id, {}))
-            if key is not None and not sent.venue_id:
-                params[key] = sent.client_id
-            try:
-                told: ToldOrder = await self._client.read(
-                    "fetch_order", sent.venue_id or None, name, check=check, params=params
-                )
-            except UnknownOrder:
-                return None
-            return told
         since_ms = max(sent.sent_ms - OVERLAP_MS, 0)
+        identity, key = name_of(self._client, sent.client_id), SCANNED_BY_ID.get(self._client.settings.id)
+        params = {key: identity} if key else None
         for method, has in SCANNED.items():
             if not self._client.can(has):
                 continue
-            found = await self._scan(method, name, None if method == "fetch_open_orders" else since_ms)
-            mine = next((one for one in found if one.client_id == sent.client_id), None)
+            found = await self._scan(method, name, None if method == "fetch_open_orders" else since_ms, params)
+            mine = next((one for one in found if one.client_id == identity), None)
             if mine is not None:
                 return mine
         return None
 
-    async def _scan(self, method: str, name: str | None, since_ms: int | None) -> list[ToldOrder]:
+    async def _scan(
+        self, method: str, name: str | None, since_ms: int | None, params: Mapping[str, Any] | None = None
+    ) -> list[ToldOrder]:
         place = f"{self.name} {method}"
 
         def check(answer: object) -> list[ToldOrder]:
             told = rows(answer, place)
-            return [told_order(one, f"{place}[{n}]", self._client.symbol_of) for n, one in enumerate(told)]
+            return [read_order(one, f"{place}[{n}]", self._client) for n, one in enumerate(told)]
 
         limit = None if since_ms is None else SCAN
-        found: list[ToldOrder] = await self._client.read(method, name, since_ms, limit, check=check)
+        found: list[ToldOrder] = await self._client.read(method, name, since_ms, limit, check=check, params=params)
         if limit is not None and len(found) >= limit:
             raise VenueUnavailable(f"{place}: {len(found)} orders are more than are searched; one may be left out")
         return found
@@ -293,7 +291,7 @@ class CcxtAccount:
     def known(self, sent: Sent, told: ToldOrder) -> VenueOrder:
         """Take in what the exchange tells of an order of ours; where it filled further than we read, read again."""
         store = self._opened()
-        if sent.venue_id != told.venue_id:
+        if sent.venue_id != told.venue_id and (not sent.venue_id or not waits(told.venue_id)):
             store.accepted(sent.client_id, told.venue_id)
         if told.status != "open":
             store.ended(sent.client_id, self._client.now_ms())
@@ -304,14 +302,13 @@ class CcxtAccount:
 
     def _seen(self, told: ToldOrder) -> VenueOrder:
         store = self._opened()
-        sent = store.owner(told.symbol, told.venue_id) or store.sent(told.client_id)
+        longest = SHORT_IDS.get(self._client.settings.id, 0)
+        sent = store.owner(told.symbol, told.venue_id) or store.told(told.client_id, longest)
         return _view(told, sent) if sent is not None else _view(told, None)
 
     def _check_abilities(self) -> None:
         """Refuse an exchange where an order without an answer could not be found again. Raises VenueError."""
         known = self._client.settings.id
-        if known in NO_LONG_IDS:
-            raise VenueError(f"{self.name}: {known} takes shorter order ids than ours; say `orders: paper` there")
         needed = ["fetchBalance", "fetchMyTrades", "fetchOpenOrders", "fetchOrder", "cancelOrder", "createOrder"]
         needed += [] if known in BY_CLIENT_ID else ["fetchClosedOrders"]
         missing = [one for one in needed if not self._client.can(one)]
@@ -332,13 +329,13 @@ def _view(told: ToldOrder, sent: Sent | None) -> VenueOrder:
         venue_id=told.venue_id,
         symbol=told.symbol or (sent.symbol if sent else ""),
         side=told.side or (sent.side if sent else 1),
-        type="market" if (sent.type if sent else told.type) == "market" else "limit",
+        type="limit" if (sent.type if sent else told.type) == "limit" else "market",
         price=sent.price if sent else told.price,
         amount=amount,
         filled=told.filled,
         average=told.average,
         status=told.status,
-        reason="",
+        reason=told.reason,
         group=sent.group if sent else "",
         ts_ms=told.ts_ms or (sent.sent_ms if sent else 0),
     )

@@ -25,7 +25,10 @@ _STATUS: Mapping[str, VenueStatus] = {
 
 
 class ToldOrder(NamedTuple):
-    """An order as ccxt tells it; what an exchange leaves out is None or empty. `ts_ms` is 0 where it is not told."""
+    """An order as ccxt tells it; what an exchange leaves out is None or empty.
+
+    `ts_ms` is 0 where it is not told; `reason` says why an order ended, where that is known.
+    """
 
     venue_id: str
     client_id: str
@@ -38,6 +41,7 @@ class ToldOrder(NamedTuple):
     average: Decimal | None
     status: VenueStatus
     ts_ms: int
+    reason: str = ""
 
 
 class ToldTrade(NamedTuple):

@@ -41,7 +41,10 @@ TICK_SIZE, DECIMAL_PLACES = 4, 2
 
 @dataclass(frozen=True, slots=True)
 class CcxtSettings:
-    """One declared account. `url` replaces every host; secrets are kept out of the repr."""
+    """One declared account. `url` replaces every host; secrets are kept out of the repr.
+
+    `cancel_after_ms` is the time of the exchange's own timer that cancels open orders, 0 for none.
+    """
 
     name: str
     id: str
@@ -53,6 +56,7 @@ class CcxtSettings:
     budget_s: float = 30.0
     concurrency: int = 8
     clock_every_s: float = 900.0
+    cancel_after_ms: int = 0
 
 
 class CcxtClient:

@@ -86,6 +86,16 @@ ANSWERS: Mapping[str, Answer] = {
 """Every class of ccxt's tree, each with its answer."""
 
 
+WOULD_TAKE = ('"code":-5022', "EOrder:Post only order", "INVALID_LIMIT_PRICE_POST_ONLY")
+"""What Binance USD-M, Kraken and Coinbase say of a post-only order that would take, where ccxt has no name for it."""
+
+
+def would_take(error: BaseException) -> bool:
+    """Tell whether an error says that a post-only order would have taken, so that it was refused."""
+    said = "".join(str(error).split(" "))
+    return named(error, "OrderImmediatelyFillable") or any(one.replace(" ", "") in said for one in WOULD_TAKE)
+
+
 def is_ccxt(error: BaseException) -> bool:
     """Tell whether an error is one of ccxt's own."""
     return any(one.__name__ == "BaseError" and one.__module__.startswith("ccxt") for one in type(error).__mro__)
@@ -116,7 +126,7 @@ def of_submit(error: BaseException, place: str) -> VenueError | BrokenInvariant:
     answer, text = answer_to(error), f"{place}: {words(error)}"
     if answer is Answer.STOP:
         return BrokenInvariant(f"{text}; the request is wrong, and asking again cannot help")
-    if named(error, "OrderImmediatelyFillable"):
+    if is_ccxt(error) and would_take(error):
         return WouldTake(text)
     if answer in {Answer.REJECT, Answer.PAUSE_VENUE}:
         return OrderRejected(text)

@@ -28,6 +28,7 @@ def settings_of(name: str, declared: CcxtExchange) -> CcxtSettings:
         market=declared.market,
         credentials=declared.credentials.revealed() if declared.credentials else {},
         url=declared.url,
+        cancel_after_ms=declared.cancel_after or 0,
     )
 
 

@@ -15,15 +15,31 @@ BY_CLIENT_ID: Mapping[str, str] = {
 FETCH_ORDER: Mapping[str, Mapping[str, Any]] = {"bybit": {"acknowledged": True}}
 """What `fetch_order` must be told besides: Bybit knows the last 500 orders only, and ccxt wants that accepted."""
 
-NO_LONG_IDS = frozenset({"kraken"})
-"""Exchanges whose client ids hold 18 characters, fewer than ours have."""
+SHORT_IDS: Mapping[str, int] = {"kraken": 18}
+"""Exchanges whose client ids hold fewer characters than ours have: there an order has a short one that follows from
+it."""
 
-STOP_PARAMETER: Mapping[tuple[str, str], str] = {("binance", "spot"): "stopLossPrice"}
-"""Exchanges and markets where a market order that waits for a price rests as every order does: under our id, asked for,
-canceled and told as any other. The parameter of `create_order` that says the price.
+SCANNED_BY_ID: Mapping[str, str] = {"kraken": "clientOrderId"}
+"""Exchanges whose lists of orders can be asked for one client id, and the parameter that says it."""
 
-Not Binance's swaps: a waiting order there is of another kind, with ids of its own, and its trades name a third one.
-"""
+MIXED_TRADES = frozenset({"kraken"})
+"""Exchanges that answer for all symbols at once: a page is full though few of its trades are of the one wanted."""
+
+NO_STREAMS = frozenset({"kraken"})
+"""Exchanges whose streams of the account are not listened to: an order that filled is told without how much of it."""
+
+WOULD_TAKE: Mapping[str, tuple[str, str]] = {
+    "bybit": ("rejectReason", "EC_PostOnlyWillTakeLiquidity"),
+    "kraken": ("reason", "Post only order"),
+    "okx": ("cancelSource", "31"),
+}
+"""Exchanges that accept a post-only order that would take and cancel it then: what their own answer says of it."""
+
+AT_MARKET: Mapping[str, float] = {"okx": -1.0}
+"""Exchanges that tell a price for a waiting order which takes the market, and that price."""
+
+SELDOM_S: Mapping[str, float] = {"kraken": 10.0}
+"""Exchanges without streams of the account that may be asked less often than others while orders are under way."""
 
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""

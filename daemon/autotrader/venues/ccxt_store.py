@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autotrader.core.errors import VenueError, VenueUnavailable
+from autotrader.execution.ids import short_id
 from autotrader.execution.orders import Fill, OrderRequest
 from autotrader.venues.ccxt_answers import ToldTrade
+from autotrader.venues.ccxt_stops import TRIGGER
 
 VERSION = 1
 MAX_FILLS = 100_000
@@ -57,7 +59,10 @@ FROM fills WHERE fill_id > ? ORDER BY fill_id LIMIT ?
 
 
 class Sent(NamedTuple):
-    """An order that we meant to send. `venue_id`, `refused` and `ended_ms` are empty until the exchange said so."""
+    """An order that we meant to send. `venue_id`, `refused` and `ended_ms` are empty until the exchange said so.
+
+    `type` is market, limit, or stop: a market order that waits for a price.
+    """
 
     client_id: str
     symbol: str
@@ -109,7 +114,8 @@ class CcxtStore:
     def intend(self, request: OrderRequest, sent_ms: int) -> bool:
         """Keep an order before its request leaves; its symbol's trades are read from then on. False if it is known."""
         price = None if request.price is None else str(request.price)
-        row = (request.client_id, request.symbol, request.side, request.type, price, str(request.amount))
+        kind = request.type if request.stop_price is None else "stop"
+        row = (request.client_id, request.symbol, request.side, kind, price, str(request.amount))
         with self._transaction() as db:
             added = db.execute(
                 "INSERT OR IGNORE INTO orders (client_id, symbol, side, type, price, amount, group_name, sent_ms) "
@@ -143,6 +149,18 @@ class CcxtStore:
         rows = self._rows("SELECT * FROM orders WHERE client_id = ?", (client_id,))
         return _sent(rows[0]) if rows else None
 
+    def told(self, identity: str, longest: int = 0) -> Sent | None:
+        """Return an order of ours by its client id as the exchange tells it: at most `longest` characters, 0 for all.
+
+        By a short one it is found until it has ended; then the exchange's own id of it is known.
+        """
+        sent = self.sent(identity)
+        if sent is not None or not longest or len(identity) != longest:
+            return sent
+        query = "SELECT * FROM orders WHERE ended_ms = 0 AND refused IN ('', ?)"
+        rows = self._rows(query, (NEVER_ARRIVED,))
+        return next((_sent(row) for row in rows if short_id(row[0], longest) == identity), None)
+
     def owner(self, symbol: str, venue_id: str) -> Sent | None:
         """Return an order of ours by the exchange's own id."""
         rows = self._rows("SELECT * FROM orders WHERE symbol = ? AND venue_id = ? LIMIT 1", (symbol, venue_id))
@@ -152,6 +170,14 @@ class CcxtStore:
         """Tell whether there are orders of a symbol whose answer never came, those believed not to have arrived too."""
         query = "SELECT 1 FROM orders WHERE symbol = ? AND venue_id = '' AND refused IN ('', ?) LIMIT 1"
         return bool(self._rows(query, (symbol, NEVER_ARRIVED)))
+
+    def waiting(self, symbol: str, side: int) -> list[Sent]:
+        """Return the stops of a symbol and side that wait in a list apart, or whose answer never came."""
+        query = (
+            "SELECT * FROM orders WHERE ended_ms = 0 AND symbol = ? AND side = ? AND type = 'stop' "
+            "AND (venue_id LIKE ? OR (venue_id = '' AND refused IN ('', ?))) ORDER BY sent_ms, client_id"
+        )
+        return [_sent(row) for row in self._rows(query, (symbol, side, f"{TRIGGER}%", NEVER_ARRIVED))]
 
     def stranger(self, symbol: str, venue_id: str) -> str | None:
         """Return the client id of an order that is known to be foreign; None where nothing is known of it."""

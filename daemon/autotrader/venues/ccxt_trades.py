@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
-from autotrader.venues.ccxt_answers import ToldTrade, rows, told_order, told_trade
+from autotrader.venues.ccxt_answers import ToldTrade, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import FETCH_ORDER, PAGE, SMALL_PAGES
-from autotrader.venues.ccxt_store import CcxtStore
+from autotrader.venues.ccxt_orders import SETTLE_MS, ask_order, read_order, stop_of
+from autotrader.venues.ccxt_quirks import FETCH_ORDER, MIXED_TRADES, PAGE, SHORT_IDS, SMALL_PAGES
+from autotrader.venues.ccxt_stops import waits
+from autotrader.venues.ccxt_store import CcxtStore, Sent
 
 OVERLAP_MS = 600_000
 """How far back trades are read again each time: exchanges tell some of them late."""
@@ -64,9 +66,10 @@ class TradeReader:
                     raise VenueUnavailable(f"{self._place}: {symbol} has more than {pages} pages; the rest comes next")
                 pages += 1
                 first_ms, last_ms = spans.pop()
-                trades = await self._ask(symbol, first_ms, last_ms)
+                told = await self._ask(symbol, first_ms, last_ms)
+                trades = [trade for trade in told if trade.symbol == symbol]
                 new += await self.keep(symbol, trades)
-                if len(trades) >= self._page:
+                if len(told) >= self._page:
                     spans += self._halves(symbol, trades, first_ms, last_ms)
             self._store.move(symbol, min(until_ms, now_ms))
             begin_ms = until_ms + 1
@@ -93,11 +96,12 @@ class TradeReader:
             told = rows(answer, self._place)
             return [told_trade(one, f"{self._place}[{n}]", self._client.symbol_of) for n, one in enumerate(told)]
 
-        name = self._client.ccxt_symbol(symbol)
+        mixed = self._client.settings.id in MIXED_TRADES
+        name = None if mixed else self._client.ccxt_symbol(symbol)
         trades: list[ToldTrade] = await self._client.read(
             "fetch_my_trades", name, first_ms, self._page, check=check, params={"until": last_ms}
         )
-        strange = next((trade.symbol for trade in trades if trade.symbol != symbol), None)
+        strange = next((trade.symbol for trade in trades if trade.symbol != symbol and not mixed), None)
         if strange is not None:
             raise VenueError(f"{self._place}: asked for {symbol}, was told of {strange}; nothing was taken from it")
         return trades
@@ -119,19 +123,39 @@ class TradeReader:
         if sent is None and trade.client_id:
             sent = self._store.sent(trade.client_id)
         if sent is not None:
-            if not sent.venue_id and trade.venue_id:
+            if trade.venue_id and (not sent.venue_id or waits(sent.venue_id)):
                 self._store.accepted(sent.client_id, trade.venue_id)
             return sent.client_id, sent.group
-        foreign = trade.client_id or self._store.stranger(symbol, trade.venue_id)
-        if foreign or not trade.venue_id or not self._store.unknown(symbol):
-            return foreign or trade.venue_id or trade.trade_id, ""
+        stop = stop_of(self._client)
+        waiting = self._store.waiting(symbol, trade.side) if stop is not None and stop.apart else []
+        told = "" if waiting else trade.client_id  # what a stop becomes may be told under an id that is nobody's
+        known = told or self._store.stranger(symbol, trade.venue_id)
+        if known or not trade.venue_id or not (waiting or self._store.unknown(symbol)):
+            return known or trade.venue_id or trade.trade_id, ""
+        sent = await self._became(waiting, trade)
+        if sent is not None:
+            return sent.client_id, sent.group
         client_id = await self._client_id_of(symbol, trade.venue_id)
-        sent = self._store.sent(client_id)
+        sent = self._store.told(client_id, SHORT_IDS.get(self._client.settings.id, 0))
         if sent is not None and sent.symbol == symbol:
             self._store.accepted(sent.client_id, trade.venue_id)
             return sent.client_id, sent.group
+        if waiting and self._client.now_ms() - trade.ts_ms < SETTLE_MS:
+            raise VenueUnavailable(
+                f"{self._place}: {symbol} was traded by order {trade.venue_id}, which a stop may have become; "
+                "it is asked again"
+            )
         self._store.estrange(symbol, trade.venue_id, client_id or trade.venue_id)
         return client_id or trade.venue_id, ""
+
+    async def _became(self, waiting: Sequence[Sent], trade: ToldTrade) -> Sent | None:
+        """Return the stop that became the order of a trade, if one did: the exchange tells it with the stop alone."""
+        for sent in waiting:
+            told = await ask_order(self._client, sent)
+            if told is not None and told.venue_id == trade.venue_id:
+                self._store.accepted(sent.client_id, told.venue_id)
+                return sent
+        return None
 
     async def _client_id_of(self, symbol: str, venue_id: str) -> str:
         place = f"{self._client.settings.name} fetch_order {venue_id}"
@@ -140,7 +164,7 @@ class TradeReader:
                 "fetch_order",
                 venue_id,
                 self._client.ccxt_symbol(symbol),
-                check=lambda answer: told_order(answer, place, self._client.symbol_of),
+                check=lambda answer: read_order(answer, place, self._client),
                 params=FETCH_ORDER.get(self._client.settings.id),
             )
         except UnknownOrder as error:

@@ -11,6 +11,7 @@ from autotrader.core.events import Bar, MarketEvent, Series
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_account import CcxtAccount
+from autotrader.venues.ccxt_timer import CancelTimer
 from autotrader.venues.ccxt_watch import AccountEvent, AccountWatch
 from autotrader.venues.protocol import Balance, FundingRate, VenueEvent, VenuePosition
 
@@ -53,7 +54,8 @@ class CcxtVenue:
         self.keeps_stops = account.keeps_stops
         self._account, self._data = account, data
         self._watch: AccountWatch | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._timer: CancelTimer | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         await self._account.open()
@@ -63,14 +65,27 @@ class CcxtVenue:
             await self._account.close()
             raise
         self._watch = self._account.watch(self._data.tell)
-        self._watching = asyncio.create_task(self._watch.run(), name=f"{self.name} account")
-        self._data.follow(self._watching)
+        self._timer = self._account.timer()
+        self._watching = [asyncio.create_task(self._watch.run(), name=f"{self.name} account")]
+        if self._timer is not None:
+            self._watching.append(asyncio.create_task(self._timer.run(), name=f"{self.name} timer"))
+        for task in self._watching:
+            self._data.follow(task)
+
+    async def stand_down(self) -> None:
+        await self._unwatch()
+        if self._timer is not None:
+            await self._timer.stop()
+
+    async def _unwatch(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self._watch, self._watching = None, []
 
     async def close(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-        self._watch = self._watching = None
+        await self._unwatch()
+        self._timer = None
         try:
             await self._data.close()
         finally:

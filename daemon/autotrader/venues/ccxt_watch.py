@@ -15,9 +15,11 @@ import structlog
 from autotrader.core.errors import BrokenInvariant, VenueError, VenueUnavailable
 from autotrader.core.events import FillsComplete
 from autotrader.execution.orders import VenueOrder
-from autotrader.venues.ccxt_answers import ToldOrder, ToldTrade, rows, told_order, told_trade
+from autotrader.venues.ccxt_answers import ToldOrder, ToldTrade, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_errors import named, words
+from autotrader.venues.ccxt_orders import read_order
+from autotrader.venues.ccxt_quirks import NO_STREAMS, SELDOM_S
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 from autotrader.venues.ccxt_trades import TradeReader
 from autotrader.venues.live_feed import first_of
@@ -27,7 +29,7 @@ BESIDE_S = 30.0
 """How often REST is asked beside streams that speak, while orders are under way."""
 
 ALONE_S = 3.0
-"""How often REST is asked where no stream speaks, while orders are under way."""
+"""How often REST is asked where no stream speaks, while orders are under way; for some exchanges see their quirks."""
 
 OWED_S = 1.0
 """How often REST is asked while an order is known to have filled further than its trades were told."""
@@ -81,18 +83,21 @@ class AccountWatch:
 
     async def run(self) -> None:
         """Watch until cancelled. Only a broken invariant ends it."""
-        streams = [("watchMyTrades", self._listen("watch_my_trades", self._take_trades))]
-        streams += [("watchOrders", self._listen("watch_orders", self._take_orders))]
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._poll())
-                for ability, listen in streams:
-                    if self._client.can(ability):
-                        tasks.create_task(listen)
-                    else:
-                        listen.close()
+                for method, take in self.streams().items():
+                    tasks.create_task(self._listen(method, take))
         except* BrokenInvariant as broken:
             raise broken.exceptions[0] from None
+
+    def streams(self) -> dict[str, Callable[[Any], Awaitable[None]]]:
+        """Return the account's streams that are listened to, by ccxt's method, each with what takes what it says."""
+        if self._client.settings.id in NO_STREAMS:
+            return {}
+        takers = {"watchMyTrades": self._take_trades, "watchOrders": self._take_orders}
+        methods = {"watchMyTrades": "watch_my_trades", "watchOrders": "watch_orders"}
+        return {methods[name]: take for name, take in takers.items() if self._client.can(name)}
 
     def sent(self) -> None:
         """Note that an order was sent; where no stream would tell of it, REST is asked at once."""
@@ -137,7 +142,7 @@ class AccountWatch:
     async def _take_orders(self, raw: Any) -> None:
         place = f"{self._name} watch_orders"
         for number, row in enumerate(rows(raw, place)):
-            told = told_order(row, f"{place}[{number}]", self._client.symbol_of)
+            told = read_order(row, f"{place}[{number}]", self._client)
             sent = self._store.owner(told.symbol, told.venue_id) or self._store.sent(told.client_id)
             if sent is not None:
                 self._take(self._account.known(sent, told))
@@ -179,7 +184,7 @@ class AccountWatch:
             return OWED_S
         if not self._store.live():
             return QUIET_S
-        return BESIDE_S if self._speaking else ALONE_S
+        return BESIDE_S if self._speaking else SELDOM_S.get(self._client.settings.id, ALONE_S)
 
     async def _look(self) -> None:
         """Ask for trades, and for what became of orders that are not open any more."""

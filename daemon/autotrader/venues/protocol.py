@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from autotrader.core.events import Bar, BarsComplete, FillsComplete, MarketEvent, Series
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
@@ -64,6 +64,15 @@ class Idle(NamedTuple):
 
 
 VenueEvent = MarketEvent | BarsComplete | FillsComplete | OrderChanged | FillHappened | FundingPaid | Idle
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A venue that may cancel what is open there once nobody tends it."""
+
+    async def stand_down(self) -> None:
+        """Have open orders stay, though nobody will tend them; `close` comes next. What fails is told, not raised."""
+        ...
 
 
 class Venue(Protocol):
