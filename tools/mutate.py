@@ -6,30 +6,39 @@
 
 A mutant flips a comparison, moves a whole number by one, swaps `and` with `or`, `+` with `-`, `*` with `/`, `min` with
 `max`, drops a `not`, negates a condition, or returns None. Each runs with `-x` in a copy of `daemon`, `tests` and
-`pyproject.toml`; one that takes ten times as long as the sound code counts as killed. The exit code is 1 where any
-survives that `tools/mutants.txt` does not argue for.
+`pyproject.toml`, the tests of its own module first; one that takes ten times as long as the sound code counts as
+killed. Hypothesis draws the same examples for each. The exit code is 1 where any survives that `tools/mutants.txt` does
+not argue for.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import compileall
+import importlib
+import multiprocessing
 import os
+import py_compile
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = Path("daemon/autotrader")
 ARGUED = REPOSITORY / "tools" / "mutants.txt"
 SLOWER = 10
 LEAST_S = 20.0
+
+BY_HASH = py_compile.PycInvalidationMode.CHECKED_HASH
+
+HEAVY = ("hypothesis", "numba", "numpy", "pydantic", "pytest", "pytest_asyncio", "structlog", "yaml")
+"""What every run of the tests imports: it is loaded once, and each run begins with it."""
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -129,13 +138,14 @@ class Bench:
 
     def __init__(self, folder: Path, workers: int, tests: list[str]) -> None:
         self._free = [folder / f"copy{number}" for number in range(workers)]
-        self._tests = tests
+        self._tests = [path for test in tests for path in test_files(test)]
         for copy in self._free:
             copy.mkdir()
             for part in ("daemon", "tests"):
                 shutil.copytree(REPOSITORY / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-            for part in ("pyproject.toml",):
-                shutil.copy(REPOSITORY / part, copy / part)
+                # by their hash: by time and length, two mutants of one second would be taken for each other
+                compileall.compile_dir(copy / part, quiet=2, invalidation_mode=BY_HASH)
+            shutil.copy(REPOSITORY / "pyproject.toml", copy / "pyproject.toml")
         self.limit_s = 600.0
 
     def passes(self, mutant: Mutant | None) -> bool:
@@ -143,29 +153,59 @@ class Bench:
         copy = self._free.pop()
         try:
             if mutant is None:
-                return self._run(copy)
+                return self._run(copy, self._tests)
             path = copy / mutant.path
             sound = path.read_text(encoding="utf-8")
             path.write_text(mutant.text, encoding="utf-8")
             try:
-                return self._run(copy)
+                own = [test for test in self._tests if Path(test).name == f"test_{path.stem}.py"]
+                rest = [test for test in self._tests if test not in own]
+                return all(self._run(copy, tests) for tests in (own, rest) if tests)
             finally:
                 path.write_text(sound, encoding="utf-8")
         finally:
             self._free.append(copy)
 
-    def _run(self, copy: Path) -> bool:
-        # no bytecode is kept: two mutants of one length and second would be taken for each other
-        environment = os.environ | {"PYTHONPATH": str(copy / "daemon"), "PYTHONDONTWRITEBYTECODE": "1"}
-        environment["AUTOTRADER_CACHE"] = str(copy / "cache")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *self._tests]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own tests
-                command, cwd=copy, env=environment, capture_output=True, timeout=self.limit_s, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+    def _run(self, copy: Path, tests: list[str]) -> bool:
+        run = multiprocessing.get_context("fork").Process(target=_pytest, args=(copy, tests))
+        run.start()
+        run.join(self.limit_s)
+        if run.is_alive():
+            run.kill()
+            run.join()
+        return run.exitcode == 0
+
+
+def test_files(test: str) -> list[str]:
+    """Return the test files of a folder, or the one file that is named."""
+    path = REPOSITORY / test
+    return sorted(str(one.relative_to(REPOSITORY)) for one in path.rglob("test_*.py")) if path.is_dir() else [test]
+
+
+def _pytest(copy: Path, tests: list[str]) -> NoReturn:
+    """Run tests against the package of a copy, in a process of their own; the exit code is that of pytest."""
+    import pytest
+    from hypothesis import HealthCheck, Phase, settings
+
+    # a failing example need not be the smallest
+    settings.register_profile(
+        "mutants",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=True,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+    )
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(silence, stream)
+    os.chdir(copy)
+    os.environ["AUTOTRADER_CACHE"] = str(copy / "cache")
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(copy / "daemon"))
+    # assertions need no explanation, and without one a module that is loaded already does
+    options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    os._exit(pytest.main([*options, *tests]))
 
 
 def argued() -> set[str]:
@@ -216,6 +256,8 @@ def main() -> int:
             say(f"{mutant.path}:{mutant.line}: {mutant.told}")
         return 0
     may_live = argued()
+    for name in HEAVY:
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         bench = Bench(Path(folder), arguments.workers, tests)
         began_s = time.monotonic()

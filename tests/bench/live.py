@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -102,19 +102,31 @@ def bars(count: int) -> list[BarClosed | BarsComplete]:
     return made
 
 
-def strategy(number: int, wakes: str) -> str:
+def conditions(number: int) -> str:
+    """Return rules whose features see every event; a step is taken where a condition becomes true."""
+    return f"enter_long: close > 2 * ema(close, {20 + number})\nexit_long: close < ema(close, {10 + number})\n"
+
+
+def exposure(number: int) -> str:
+    """Return a rule of which every event may change what is wanted: each is a step. It enters on few, too."""
+    return f"exposure: if(close > 2 * ema(close, {20 + number}), if(close < ema(close, {10 + number}), 0, 1), 0)\n"
+
+
+def strategy(number: int, wakes: str, rules: Callable[[int], str]) -> str:
     """Return one that decides on every event and enters on few."""
     return (
         f"kind: rules\nexchange: paper\nsymbols: [{SYMBOLS[number % len(SYMBOLS)]}]\n{wakes}\ncapital: 1%\n"
-        f"enter_long: close > 2 * ema(close, {20 + number})\nexit_long: close < ema(close, {10 + number})\n"
-        "on_remove: close\n"
+        f"{rules(number)}on_remove: close\n"
     )
 
 
 @asynccontextmanager
-async def running(root: Path, teller: Teller, wakes: str) -> AsyncIterator[Daemon]:
+async def running(
+    root: Path, teller: Teller, wakes: str, rules: Callable[[int], str] = conditions
+) -> AsyncIterator[Daemon]:
+    """Run a daemon with all strategies on what a teller tells."""
     files = {"autotrader.yaml": "dashboard: {port: 0}\n", "exchanges.d/paper.yaml": EXCHANGE}
-    files |= {f"strategies.d/s{number:02}.yaml": strategy(number, wakes) for number in range(STRATEGIES)}
+    files |= {f"strategies.d/s{number:02}.yaml": strategy(number, wakes, rules) for number in range(STRATEGIES)}
     loader = Loader(write(root, files))
     clock: Clock = SystemClock()
 
@@ -144,10 +156,10 @@ async def lag(every_s: float, into: list[float]) -> None:
         into.append(time.perf_counter() - began_s - every_s)
 
 
-async def throughput(what: str, events: list[Any], wakes: str) -> None:
+async def throughput(what: str, events: list[Any], wakes: str, rules: Callable[[int], str] = conditions) -> None:
     with tempfile.TemporaryDirectory() as folder:
         teller = Teller(events)
-        async with running(Path(folder), teller, wakes) as daemon:
+        async with running(Path(folder), teller, wakes, rules) as daemon:
             late: list[float] = []
             watching = asyncio.create_task(lag(0.005, late))
             began_s = time.perf_counter()
@@ -239,6 +251,8 @@ async def main() -> None:
     print(f"{STRATEGIES} strategies on {len(SYMBOLS)} symbols")
     await throughput("quotes through features, steps and upkeep", quotes(EVENTS), "feed: quotes")
     await throughput("minutes through features, steps and upkeep", bars(EVENTS), "timeframe: 1m")
+    await throughput("quotes, where each is a step", quotes(EVENTS), "feed: quotes", exposure)
+    await throughput("minutes, where each is a step", bars(EVENTS), "timeframe: 1m", exposure)
     await wire()
 
 

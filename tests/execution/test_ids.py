@@ -65,5 +65,6 @@ def test_the_id_of_today_is_the_id_of_tomorrow() -> None:
 
 
 def test_an_id_that_no_exchange_would_take_is_refused() -> None:
+    assert client_id("g" * 32, "e", 1) == "at" + "g" * 32 + "e1"
     with pytest.raises(ValueError, match="longer than 36 characters"):
-        client_id("g" * 40, "e", 1)
+        client_id("g" * 32, "e", 10)

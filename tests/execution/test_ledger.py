@@ -141,11 +141,19 @@ def test_a_round_trip_names_its_side_prices_fees_and_profit(new, side) -> None:
 
 
 def test_a_fill_beyond_flat_closes_the_trade_and_opens_the_rest_on_the_other_side(new) -> None:
-    held, _ = apply_fill(Position(), new.fill(1, 1, 100))
-    position, trade = apply_fill(held, new.fill(-1, 3, 120, fee="0.9", ts_ms=7_000))
-    assert (trade.amount, trade.pnl, trade.fees) == (D(1), D(20) - D("0.3"), D("0.3"))
-    assert (position.amount, position.entry_price, position.fees) == (D(-2), D(120), D("0.6"))
-    assert position.opened_ms == 7_000
+    held, _ = apply_fill(Position(), new.fill(1, 2, 100))
+    position, trade = apply_fill(held, new.fill(-1, 6, 120, fee="0.9", ts_ms=7_000))
+    assert (trade.amount, trade.pnl, trade.fees) == (D(2), D(40) - D("0.3"), D("0.3"))
+    assert (position.amount, position.entry_price, position.fees) == (D(-4), D(120), D("0.6"))
+    assert (position.paid, position.opened_ms) == (D(-480), 7_000)
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
+def test_a_part_that_leaves_takes_its_share_of_what_was_paid_to_the_step_of_cash_below(new, side) -> None:
+    held, _ = apply_fill(Position(), new.fill(side, 3, cost=D(100)))
+    rest, trade = apply_fill(held, new.fill(-side, 2))
+    assert trade is None
+    assert (rest.side, rest.amount, rest.paid) == (side, side, side * D("33.33333334"))
 
 
 def test_a_part_that_left_is_banked_at_the_average_entry(new) -> None:

@@ -54,6 +54,88 @@ def test_what_the_journal_keeps_of_a_leg_gives_the_same_leg_back(leg: Leg) -> No
     assert Leg.restore(leg.owner, leg.exchange, leg.symbol, leg.instrument, leg.position, rest) == leg
 
 
+def test_a_fresh_leg_has_sent_held_and_seen_nothing() -> None:
+    leg = Leg("a", "paper", "BTC/USDT", "5m", "1m", INSTRUMENT)
+    assert (leg.key, leg.position, leg.orders, leg.slots) == (("a", "paper", "BTC/USDT"), Position(), {}, {})
+    assert leg.plain() == {
+        "timeframe": "5m",
+        "resolution": "1m",
+        "guard": [None, None, None],
+        "max_holding_ms": 0,
+        "policy": ["market", 0, False, -1, "gtc", 0, 0],
+        "on_remove": "hold",
+        "group": "",
+        "entry_id": 0,
+        "exposure": 0.0,
+        "target": "0",
+        "left": "0",
+        "whole": "0",
+        "chases": 0,
+        "look_ms": 0,
+        "sent": 0,
+        "first_sent_ms": 0,
+        "exit_reason": "",
+        "last_exit": words.NOT_LEFT,
+        "locked": "",
+        "filled": 0,
+        "best": 0.0,
+        "watched_ms": 0,
+    }
+
+
+def test_what_an_older_journal_does_not_know_of_a_leg_is_as_in_a_fresh_one() -> None:
+    fresh = Leg("a", "paper", "BTC/USDT", "5m", "1m", INSTRUMENT)
+    newer = {"left", "whole", "chases", "look_ms", "filled", "best", "watched_ms"}
+    older = {name: value for name, value in fresh.plain().items() if name not in newer}
+    assert Leg.restore("a", "paper", "BTC/USDT", INSTRUMENT, Position(), older) == fresh
+
+
+@pytest.mark.parametrize(
+    ("policy", "rests", "persists"),
+    [
+        (Policy("market"), False, False),
+        (Policy("limit"), True, False),
+        (Policy("limit", post_only=True), True, True),
+        (Policy("iceberg", show=1), True, True),
+        (Policy("twap", 60_000, slices=2), False, True),
+    ],
+)
+def test_which_policies_have_orders_that_rest_and_entries_that_go_on_without_one(policy, rests, persists) -> None:
+    assert (policy.rests, policy.persists) == (rests, persists)
+
+
+@pytest.mark.parametrize(
+    ("held", "entry_id", "guard", "guarded"),
+    [
+        ("1", 5, Guard(D("0.1")), True),
+        ("-1", 5, Guard(D("0.1")), True),
+        ("0", 5, Guard(D("0.1")), False),
+        ("1", 0, Guard(D("0.1")), False),
+        ("1", 5, Guard(), False),
+    ],
+    ids=["a long", "a short", "nothing is held", "slots built it", "no guard is declared"],
+)
+def test_what_an_entry_built_is_guarded_where_a_guard_is_declared(new, held, entry_id, guard, guarded) -> None:
+    assert new.leg(held, entry_id=entry_id, guard=guard).guarded is guarded
+
+
+def test_orders_are_told_apart_by_their_purpose(new) -> None:
+    purposes = ("entry", "exit", "stop", "slot", "slot_exit")
+    leg = new.leg(orders=[new.order(name, name, 1, 1, 100) for name in purposes])
+    for name in purposes:
+        assert [order.client_id for order in leg.working(name)] == [name]
+    assert [order.client_id for order in leg.slotted()] == ["slot", "slot_exit"]
+
+
+def test_a_slots_order_is_told_to_its_slot_to_the_end_and_no_other_order_is(new) -> None:
+    asked, other = new.order("s1", "slot", 1, 1, 100), new.order("s2", "slot", 1, 1, 100)
+    leg = new.leg(slots={"s1": asked})
+    leg.keep(other)
+    leg.keep(asked._replace(state=OrderState.CANCELED))
+    assert leg.slots == {"s1": asked._replace(state=OrderState.CANCELED)}
+    assert leg.orders == {"s2": other}
+
+
 def test_an_order_is_kept_while_it_may_fill_and_forgotten_when_it_may_not(new) -> None:
     leg = new.leg()
     order = new.order("at1", "entry", 1, 1, 100, state=OrderState.SENT)

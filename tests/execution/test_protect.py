@@ -13,7 +13,7 @@ from autotrader.execution.ledger import Position
 from autotrader.execution.leg import Leg
 from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import BUY, SELL, Guard, Order, Reason
-from autotrader.execution.protect import MOVE_EVERY_MS, REASONS, Seen, covered, held_of, moment, stop_steps, touched
+from autotrader.execution.protect import REASONS, Seen, covered, held_of, moment, stop_steps, touched
 from autotrader.execution.reconcile import NOTHING, URGENT, Place, Steps, leave
 from autotrader.market import fills
 from autotrader.market.instrument import Instrument
@@ -128,14 +128,26 @@ def test_a_stop_that_guards_nothing_goes_at_once(changes) -> None:
 def test_a_stop_follows_the_amount_in_whole_lots_and_not_more_often_than_is_declared() -> None:
     one = leg("1.500009", guard=STOP)
     stop(one, "95", "1", created_ms=NOW)
-    assert stop_steps(one, NOW + MOVE_EVERY_MS - 1) == NOTHING
-    assert stop_steps(one, NOW + MOVE_EVERY_MS) == Steps(("atgp1",), PLACED._replace(amount=D("1.50000")))
+    assert stop_steps(one, NOW + 4_999) == NOTHING
+    assert stop_steps(one, NOW + 5_000) == Steps(("atgp1",), PLACED._replace(amount=D("1.50000")))
 
 
-@pytest.mark.parametrize(("best", "moves"), [(10_009, False), (10_011, True)])
+def test_of_two_stops_one_stays_once_both_have_stood_long_enough() -> None:
+    one = leg(guard=STOP)
+    stop(one, "95", "1", "old", created_ms=0)
+    stop(one, "95", "1", "young", created_ms=NOW)
+    assert stop_steps(one, NOW) == NOTHING
+    assert stop_steps(one, NOW + 5_000) == Steps(("old", "young"), PLACED)
+
+
+def test_a_stop_that_would_wait_at_nothing_waits_at_the_first_tick() -> None:
+    assert stop_steps(leg(entry="0.01", guard=Guard(stop_loss=D("0.99"))), NOW).place.price == D("0.01")
+
+
+@pytest.mark.parametrize(("best", "moves"), [(10_536, False), (10_537, True)])
 def test_a_trailing_stop_moves_where_that_is_worth_it(best, moves) -> None:
     one = leg(guard=TRAIL, best=float(best))
-    stop(one, "95", "1")
+    stop(one, "100", "1")
     steps = stop_steps(one, NOW)
     assert (steps.cancel == ("atgp1",)) is moves
     assert (steps.place is not None) is moves
@@ -149,6 +161,7 @@ def test_only_a_stop_that_the_exchange_has_and_the_price_touched_is_on_its_way()
     one = leg(guard=STOP)
     stop(one, "95", "1")
     assert covered(one, moment(9_500))
+    assert covered(one, Seen(10_000, 10_100, 9_500, 10_000))
     assert not covered(one, moment(9_501))
     stop(one, "95", "1", venue_id="")
     assert not covered(one, moment(9_500))
@@ -159,6 +172,8 @@ def test_a_short_is_bought_back_above() -> None:
     assert stop_steps(one, NOW).place == Place("stop", BUY, D(1), D("105.00"), Reason.STOP_LOSS)
     stop(one, "105", "1")
     assert covered(one, moment(10_500))
+    assert covered(one, Seen(10_000, 10_500, 9_900, 10_000))
+    assert not covered(one, moment(10_499))
 
 
 @pytest.mark.parametrize("reason", REASONS.values())

@@ -63,7 +63,9 @@ def exits(amount, price=None, side=SELL, reason=Reason.EXIT) -> Place:
 def test_the_way_out_of_a_leg(new, held, working, policy, reason, began, wanted) -> None:
     orders = [new.order(*order) for order in working]
     leg = new.leg(held, orders, policy=policy, exit_reason=reason, first_sent_ms=began)
-    assert leave(leg, D("100.004"), NOW) == wanted
+    steps = leave(leg, D("100.004"), NOW)
+    assert steps == wanted
+    assert not steps.ends
 
 
 def test_an_exit_that_is_being_canceled_covers_nothing(new) -> None:
@@ -95,6 +97,12 @@ def test_a_way_out_ends_what_slots_wanted(new) -> None:
     ]
     leg = new.leg("2", orders, exit_reason=Reason.EXIT, first_sent_ms=NOW)
     assert leave(leg, D(100), NOW, frozenset({"s3"})) == Steps(("s1", "s2"), exits(2))
+
+
+def test_a_way_out_ends_the_stop_that_rests_at_the_exchange(new) -> None:
+    orders = [new.order("p1", "stop", -1, 2, "95"), new.order("p2", "stop", -1, 2, "94")]
+    leg = new.leg("2", orders, exit_reason=Reason.EXIT, first_sent_ms=NOW)
+    assert leave(leg, D(100), NOW, frozenset({"p2"})) == Steps(("p1",), exits(2))
 
 
 @pytest.mark.parametrize("reason", sorted(URGENT))
@@ -150,6 +158,12 @@ def test_an_entry_moves_as_often_as_its_policy_lets_it(new, chase_, chases, work
     assert chase(leg, D("100.004"), NOW) == wanted
 
 
+def test_an_entry_in_two_orders_becomes_one_at_the_new_price_where_either_is_elsewhere(new) -> None:
+    orders = [new.order("e1", "entry", 1, 3, "100"), new.order("e2", "entry", 1, 2, "99", 1)]
+    leg = new.leg(orders=orders, policy=LIMIT, first_sent_ms=NOW)
+    assert chase(leg, D(100), NOW) == Steps(("e1", "e2"), Place("entry", BUY, D(4), D("100.00"), "entry"))
+
+
 def test_a_refused_short_is_tried_anew_as_one_and_ends_with_its_time(new) -> None:
     leg = new.leg(policy=MAKER, first_sent_ms=NOW, left=D(-2))
     assert chase(leg, D(100), NOW).place == Place("entry", SELL, D(2), D(100), "entry", post_only=True)
@@ -161,7 +175,7 @@ def test_an_exit_keeps_the_terms_until_it_is_a_market_order(new, policy, terms) 
     leg = new.leg("2", policy=policy, exit_reason=Reason.EXIT, first_sent_ms=NOW)
     place = leave(leg, D(100), NOW).place
     assert (place.post_only, place.force) == terms
-    assert leave(leg, D(100), NOW + 30_000).place == exits(2)
+    assert leave(leg, D(100), NOW + 30_000).place == exits(2)._replace(post_only=False, force="gtc")
 
 
 # properties: levels, not edges

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.execution.sizing import NO_TRADES, Kelly, Record, Room, Size, entry_amount, kelly_stake
+from autotrader.execution.sizing import NO_TRADES, Kelly, Record, Room, Size, entry_amount, kelly_stake, share_of
 from autotrader.market.fills import RATE
 from autotrader.market.instrument import MAX_COUNT
 
@@ -17,7 +17,7 @@ D = Decimal
 RICH = Room(D(1000), D(10**9), D("0.0012"))
 
 
-def sized(new, size: Size, *, exposure=1.0, room=RICH, price=100, atr=float("nan"), lot="0.001") -> Decimal:
+def sized(new, size: Size, *, exposure=1.0, room=RICH, price="100.00", atr="NaN", lot="1e-8") -> Decimal:
     return entry_amount(size, exposure, room, D(price), new.instrument(lot=D(lot)), float(atr))
 
 
@@ -26,6 +26,7 @@ def sized(new, size: Size, *, exposure=1.0, room=RICH, price=100, atr=float("nan
     [
         (Size("percent", D(1)), "NaN", "10"),
         (Size("percent", D("0.25")), "NaN", "2.5"),
+        (Size("percent", D("0.00000001")), "NaN", "0.0000001"),
         (Size("fixed", D("1.5")), "NaN", "1.5"),
         (Size("notional", D(250)), "NaN", "2.5"),
         (Size("volatility", D("0.005")), D("2.5"), "2"),
@@ -46,7 +47,7 @@ def test_a_tiny_atr_is_clipped_to_the_share(new) -> None:
 
 
 def test_the_money_that_is_there_pays_for_fee_and_slippage_too(new) -> None:
-    amount = sized(new, Size("percent", D(1)), room=Room(D(1000), D(500), D("0.01")))
+    amount = sized(new, Size("percent", D(1)), room=Room(D(1000), D(500), D("0.01")), lot="0.001")
     assert amount == D("4.950")
     assert amount * 100 * D("1.01") <= 500
     assert (amount + D("0.001")) * 100 * D("1.01") > 500
@@ -72,7 +73,6 @@ def test_an_exposure_that_is_no_number_or_zero_buys_nothing(new, exposure) -> No
     ("room", "price"),
     [
         (Room(D(0), D(100), D(0)), D(100)),
-        (Room(D(-5), D(100), D(0)), D(100)),
         (Room(D(100), D(0), D(0)), D(100)),
         (Room(D(100), D(-5), D(0)), D(100)),
         (Room(D(100), D(100), D(0)), D(0)),
@@ -80,6 +80,33 @@ def test_an_exposure_that_is_no_number_or_zero_buys_nothing(new, exposure) -> No
 )
 def test_without_money_or_a_price_nothing_is_bought(new, room, price) -> None:
     assert sized(new, Size("fixed", D(1)), room=room, price=price) == 0
+
+
+def test_a_price_in_whole_hundreds_is_a_price_like_any(new) -> None:
+    assert sized(new, Size("percent", D(1)), price="1E+2") == D(10)
+
+
+def test_a_price_of_a_few_ticks_is_a_price_like_any(new) -> None:
+    assert sized(new, Size("percent", D(1)), room=Room(D(3), D(10**9), D(0)), price="0.03") == D(100)
+
+
+def test_leverage_lets_an_entry_hold_so_many_times_the_share(new) -> None:
+    assert sized(new, Size("percent", D(5)), room=RICH._replace(leverage=3)) == D(30)
+
+
+@pytest.mark.parametrize(
+    ("equity", "capital", "legs", "share"),
+    [
+        (1_000, RATE // 4, 1, 250),
+        (1_000, RATE // 4, 2, 125),
+        (1_000, RATE // 4, 3, 83),
+        (1, RATE, 1, 1),
+        (0, RATE, 1, 0),
+        (-1_000, RATE, 1, 0),
+    ],
+)
+def test_a_leg_may_use_its_part_of_the_strategys_share_of_the_equity(equity, capital, legs, share) -> None:
+    assert share_of(equity, capital, legs) == share
 
 
 def test_a_coin_that_costs_almost_nothing_is_bought_up_to_what_can_be_counted(new) -> None:
@@ -134,6 +161,20 @@ def record(*profits: object) -> Record:
 def kelly(new, trades: Record) -> Decimal:
     size = Size("kelly", D(0), HALF)
     return entry_amount(size, 1.0, RICH, D(100), new.instrument(), float("nan"), trades)
+
+
+@pytest.mark.parametrize(
+    ("profit", "counted"),
+    [
+        ("2.5", Record(wins=1, gains=250_000_000)),
+        ("-2.5", Record(losses=1, losses_sum=250_000_000)),
+        ("0.00000001", Record(wins=1, gains=1)),
+        ("-0.00000001", Record(losses=1, losses_sum=1)),
+        ("0", Record(wins=1)),
+    ],
+)
+def test_a_trade_won_or_lost_and_one_that_came_out_even_won(profit, counted) -> None:
+    assert record(profit) == counted
 
 
 def test_a_kelly_size_takes_its_start_until_there_are_enough_trades(new) -> None:

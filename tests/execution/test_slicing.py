@@ -24,10 +24,27 @@ NOW = 1_000_000
 
 @pytest.mark.parametrize(
     ("passed_min", "step_min", "due"),
-    [(0, 0, 20), (1, 0, 20), (2, 0, 40), (9, 0, 100), (0, 5, 60), (5, 5, 100), (0, 10, 100), (0, 60, 100)],
+    [
+        (0, 0, 20),
+        (1, 0, 20),
+        (2, 0, 40),
+        (9, 0, 100),
+        (0, 2, 20),
+        (0, 5, 60),
+        (5, 5, 100),
+        (0, 10, 100),
+        (0, 60, 100),
+        (30, 0, 100),
+    ],
 )
 def test_slices_fall_due_evenly_and_together_where_one_looks_seldom(passed_min, step_min, due) -> None:
     assert due_lots(100, passed_min * MINUTE_MS, OVER_MS, 5, step_min * MINUTE_MS) == due
+
+
+@pytest.mark.parametrize(("step_ms", "due"), [(2, 20), (3, 40), (4, 40), (5, 60)])
+def test_what_falls_due_a_moment_before_the_next_look_is_sent_now(step_ms, due) -> None:
+    """Slices fall due after 0, 2, 4, 6 and 8 ms."""
+    assert due_lots(100, 0, 10, 5, step_ms) == due
 
 
 @given(
@@ -59,6 +76,14 @@ def test_what_is_due_never_shrinks(whole, slices, passed) -> None:
     due = [due_lots(whole, ms, OVER_MS, slices, 0) for ms in sorted(passed)]
     assert due == sorted(due)
     assert due[-1] <= whole
+
+
+def test_of_an_iceberg_at_least_a_lot_is_shown() -> None:
+    assert [shown_lots(whole, 1) for whole in (1, RATE, RATE + 1)] == [1, 1, 2]
+
+
+def test_where_more_has_filled_than_is_due_nothing_is_sent() -> None:
+    assert lots_now(TWAP, 100, 50, 0, 5, 0, OVER_MS, 0) == 0
 
 
 def test_a_missed_slice_is_caught_up_with() -> None:
@@ -123,6 +148,12 @@ def test_a_slice_that_an_exchange_would_not_take_waits_for_the_next(new) -> None
     assert chase(leg, D(100), NOW + 2 * MINUTE_MS).place == entry("3.2")
 
 
+def test_a_slice_of_the_least_that_an_exchange_takes_is_sent(new) -> None:
+    leg = entering(new, EVEN, "6.4", passed_min=2)
+    leg.instrument = new.instrument(min_amount=D("1.6"), min_notional=D(160))
+    assert chase(leg, D(100), NOW).place == entry("1.6")
+
+
 @pytest.mark.parametrize(
     ("policy", "held", "passed_min", "orders", "wanted"),
     [
@@ -147,7 +178,9 @@ def test_an_urgent_exit_is_not_sliced(new) -> None:
     assert leave(leg, D(100), NOW).place == Place("exit", SELL, D(8), None, Reason.CLOSE)
 
 
-@pytest.mark.parametrize(("policy", "first"), [(ICE, "2"), (EVEN, "1.6"), (Policy(), "8")])
+@pytest.mark.parametrize(
+    ("policy", "first"), [(ICE, "2"), (EVEN, "1.6"), (EVEN._replace(timeout_ms=5), "1.6"), (Policy(), "8")]
+)
 def test_the_first_slice_of_an_entry(new, policy, first) -> None:
     leg = new.leg(policy=policy)
     assert leg.first_slice(D(8)) == D(first)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from autotrader.execution.order_state import WORKING, OrderState
 from autotrader.execution.orders import Order
-from autotrader.execution.slots import NO_WISH, Fares, Slot, Wish, fares, less_fee, reduces, wishes
+from autotrader.execution.slots import Fares, Slot, Wish, fares, less_fee, reduces, wishes
 from autotrader.strategies.contract import FILLED, FREE, REFUSED, RESTING, SENT, fresh_out
 
 D = Decimal
+NOTHING = Wish(0, 0, 0, 0, 0, 0)
 WISH = Wish(0, 1, 100, 5, 0, 0)
 STATES = {
     OrderState.INTENT: SENT,
@@ -40,10 +41,12 @@ def test_a_slot_without_a_side_or_lots_wishes_nothing(leg, side, ticks, lots, po
     out = fresh_out(2, 1)
     for column, value in zip(out[2:7], (leg, side, ticks, lots, post_only), strict=True):
         column[0] = value
-    assert wishes(out, 2) == [Wish(leg, side, ticks, lots, post_only, 0) if side and lots else NO_WISH]
+    assert wishes(out, 2) == [Wish(leg, side, ticks, lots, post_only, 0) if side and lots else NOTHING]
 
 
-@pytest.mark.parametrize("changes", [{"slot_leg": 2}, {"slot_leg": -1}, {"slot_side": 2}, {"slot_ticks": -1}])
+@pytest.mark.parametrize(
+    "changes", [{"slot_leg": 2}, {"slot_leg": -1}, {"slot_side": 2}, {"slot_ticks": -1}, {"slot_lots": -1}]
+)
 def test_a_wish_that_cannot_be_is_an_error(changes) -> None:
     out = fresh_out(2, 1)
     for name, value in ({"slot_side": 1, "slot_lots": 1} | changes).items():
@@ -61,8 +64,8 @@ def test_every_state_of_an_order_is_one_of_the_contract(state, new) -> None:
 
 def test_a_slot_without_a_wish_is_free_and_one_whose_order_was_never_made_is_refused(new) -> None:
     rules = new.leg("0").instrument
-    assert fares(Slot(), None, rules).state == FREE
-    assert fares(Slot(WISH), None, rules).state == REFUSED
+    assert fares(Slot(), None, rules) == Fares(FREE, 0, 0)
+    assert fares(Slot(WISH), None, rules) == Fares(REFUSED, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -89,16 +92,21 @@ def test_an_order_reduces_where_the_position_holds_it_beside_the_others(
 
 
 @pytest.mark.parametrize(
-    ("held", "cost", "side", "wanted"),
+    ("held", "value", "cost", "side", "amount", "sold"),
     [
-        ("0.999", "100", -1, "0.99"),  # the fee was taken in coins
-        ("0.999", "99.9", -1, "1"),  # it was not: more is wanted than there is
-        ("0.5", "50.05", -1, "1"),  # a fee does not explain that
-        ("0.999", "100", 1, "1"),
+        ("0.999", "99.9", "100", -1, "1", "0.99"),  # the fee was taken in coins
+        ("0.99999", "99.999", "100", -1, "1", "0.99"),  # the smallest that counts
+        ("0.999991", "99.9991", "100", -1, "1", "1"),  # money is rounded by that much
+        ("0.999", "99.9", "99.9", -1, "1", "1"),  # there was no fee: more is wanted than there is
+        ("0.989", "99.9", "100", -1, "1", "0.98"),  # it lacks a lot more than the fee
+        ("0.988", "99.9", "100", -1, "1", "1"),  # a fee does not explain that
+        ("0.999", "99.9", "100", -1, "0.5", "0.5"),  # less is wanted than there is
+        ("0.999", "99.9", "100", 1, "1", "1"),
+        ("0.999", "99.9", "100", 1, "0.01", "0.01"),  # nothing is there to be bought back
     ],
 )
-def test_a_slot_sells_the_little_less_that_a_fee_in_coins_left(new, held, cost, side, wanted) -> None:
+def test_a_slot_sells_the_little_less_that_a_fee_in_coins_left(new, held, value, cost, side, amount, sold) -> None:
     leg = new.leg(held)
     leg.instrument = replace(leg.instrument, lot=D("0.01"))
-    leg.position = leg.position._replace(in_value=D(held) * 100, in_cost=D(cost))
-    assert less_fee(leg, side, D(1), ()) == D(wanted)
+    leg.position = leg.position._replace(in_value=D(value), in_cost=D(cost))
+    assert less_fee(leg, side, D(amount), ()) == D(sold)

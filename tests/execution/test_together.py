@@ -30,7 +30,11 @@ def amounts(*values):
     ("parts", "terms", "after_ms", "wanted"),
     [
         ((part(working="1"), part(working="1", side=-1)), TERMS, 0, Move(Answer.WAIT)),
+        ((part(working="1"), part(working="1", side=-1)), UNWINDS, 0, Move(Answer.WAIT)),
+        ((part("1"), part("1", side=-1)), TERMS, 0, Move(Answer.DONE)),
         ((part("1"), part("1", side=-1)), TERMS, 9_000, Move(Answer.DONE)),
+        ((part("1"), part("0.99", side=-1)), TERMS, 0, Move(Answer.COMPLETE, amounts("0", "0.01"))),
+        ((part("1"), part("0.99", side=-1, price=None)), TERMS, 0, Move(Answer.UNWIND, amounts("0.01", "0"))),
         ((part(), part(side=-1)), TERMS, 0, Move(Answer.DONE)),
         ((part("1"), part("0.4", side=-1)), TERMS, 0, Move(Answer.COMPLETE, amounts("0", "0.6"))),
         ((part(working="1"), part(side=-1)), TERMS, 0, Move(Answer.COMPLETE, amounts("0", "1"))),
@@ -54,12 +58,24 @@ def test_giving_back_is_not_turned_round_though_the_price_comes_back() -> None:
     assert next_move(parts, TERMS, 0, 0, leaving=True) == Move(Answer.UNWIND, amounts("0.6", "0"))
 
 
+def test_while_giving_back_whatever_still_works_is_canceled_first() -> None:
+    parts = (part("0.4", "0.6"), part("1", side=-1))
+    assert next_move(parts, TERMS, 0, 0, leaving=True) == Move(Answer.CANCEL, amounts("0.6", "0"))
+
+
+def test_a_leg_that_has_more_than_was_wanted_is_missing_nothing() -> None:
+    parts = (part("1.2"), part("0.4", side=-1))
+    assert next_move(parts, TERMS, 0, 0) == Move(Answer.COMPLETE, amounts("0", "0.6"))
+
+
 def test_two_legs_of_different_sizes_are_held_in_proportion() -> None:
     parts = (part("3", amount="4"), part("1", side=-1, amount="2"))
     assert next_move(parts, UNWINDS, 0, 0) == Move(Answer.UNWIND, amounts("1", "0"))
 
 
-@pytest.mark.parametrize("parts", [(part(),), (part(), part("-1")), (part(), part(amount="0"))])
+@pytest.mark.parametrize(
+    "parts", [(part(),), (part(), part("-0.01")), (part(), part(working="-0.01")), (part(), part(amount="0"))]
+)
 def test_what_is_no_trade_of_several_legs_is_refused(parts) -> None:
     with pytest.raises(BrokenInvariant, match="no trade of several legs"):
         next_move(parts, TERMS, 0, 0)

@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotrader.risk.limits import LOOSER_WHEN_LARGER, Account, Cap, Cooldown, Entry, Limits, bounds_of, check, loosened
+from autotrader.risk.limits import (
+    LOOSER_WHEN_LARGER,
+    Account,
+    Cap,
+    Cooldown,
+    Entry,
+    Limits,
+    Refusal,
+    bounds_of,
+    check,
+    loosened,
+)
 
 D = Decimal
 HAIR = D("0.00000001")
@@ -269,4 +280,17 @@ def test_the_same_limits_are_never_looser_than_themselves() -> None:
 def test_a_collar_refuses_where_no_price_is_known_yet() -> None:
     answer = check(Limits(price_collar=D("0.02")), entry(100), ACCOUNT._replace(last_price=D(0)))
     assert answer is not None
-    assert (answer.limit, answer.value) == ("price_collar", "no price is known yet")
+    assert answer == Refusal("price_collar", "2%", "no price is known yet")
+
+
+@pytest.mark.parametrize(
+    ("change", "price", "order"),
+    [
+        ("0.5", "100.10", {"side": "buy", "amount": "0.5", "price": "100.10"}),
+        ("-0.5", None, {"side": "sell", "amount": "0.5", "price": ""}),
+        ("1E-8", "1E+2", {"side": "buy", "amount": "0.00000001", "price": "100"}),
+    ],
+)
+def test_a_refusal_is_kept_with_the_order_that_it_refused(change, price, order) -> None:
+    told = Refusal("max_order", "1 USDT", "2 USDT", "a").told(D(change), None if price is None else D(price))
+    assert told == {"limit": "max_order", "bound": "1 USDT", "value": "2 USDT", "of": "a"} | order

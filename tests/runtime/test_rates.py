@@ -9,48 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.core.events import Bar, Series
-from autotrader.execution.rates import RateSource, rate_of, rate_sources
+from autotrader.execution.rates import RateSource, rate_of
 from autotrader.risk.limits import Cap, Limits
 from autotrader.runtime.rates import Rates, rate_flag
 from support.folders import folder, rules
 from support.harness import Harness
 
 D = Decimal
-
-# pure
-
-
-def test_the_exchange_that_holds_the_money_is_asked_first_then_the_others_by_name() -> None:
-    told = list(rate_sources("KRW", "USDT", "upbit", ["upbit", "b", "a"]))
-    assert [(one.exchange, one.symbol, one.inverse) for one in told] == [
-        ("upbit", "KRW/USDT", False),
-        ("upbit", "USDT/KRW", True),
-        ("a", "KRW/USDT", False),
-        ("a", "USDT/KRW", True),
-        ("b", "KRW/USDT", False),
-        ("b", "USDT/KRW", True),
-    ]
-
-
-@pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])
-def test_what_is_no_price_is_no_rate(price: str) -> None:
-    assert rate_of(D(price), inverse=False) is None
-    assert rate_of(D(price), inverse=True) is None
-
-
-@given(st.decimals("0.00000001", "100000000", places=8))
-def test_a_rate_and_its_inverse_undo_each_other(price: Decimal) -> None:
-    there, back = rate_of(price, inverse=False), rate_of(price, inverse=True)
-    assert there == price
-    assert abs(there * back - 1) < D("1e-20")
-
-
-# with a loop
 
 
 class Told:

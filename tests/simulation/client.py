@@ -12,7 +12,7 @@ from typing import Any
 
 from ccxt.base import errors
 
-from simulation.exchange import Exchange, Made, Placed
+from simulation.exchange import APART, Exchange, Made, Placed
 from simulation.virtual import Mortal, Universe
 
 ABILITIES = (
@@ -55,6 +55,23 @@ MAX_LAG_S = 9.0
 def group_of(client_id: str) -> str:
     """Return the group in an id of ours: `at`, the group, a letter and a number; empty for a foreign id."""
     return client_id.rstrip("0123456789")[2:-1] if client_id.startswith("at") else ""
+
+
+def _shown(order: Placed, row: dict[str, Any], *, waiting: bool) -> dict[str, Any]:
+    """Return an order's row as ccxt tells it, asked for among those that wait, or among the others.
+
+    One of a list apart is told under the id that it waited under, both times.
+    """
+    row = dict(row)
+    if not order.apart:
+        return row
+    row["id"] = order.apart
+    if "ordId" in row["info"] and waiting:
+        row["status"] = "closed"
+    elif "ordId" in row["info"]:
+        row["clientOrderId"] = f"drawn{order.id}"
+        row["info"] = row["info"] | {"accFillSz": str(row["filled"])}
+    return row
 
 
 class Faults:
@@ -285,8 +302,8 @@ class Client:
     async def create_order(
         self, symbol: str, kind: str, side: str, amount: float, price: float | None = None, params: Any = None
     ) -> Any:
-        name = params.get("clientOrderId") or params["algoClOrdId"]
-        stop = params.get("stopLossPrice", params.get("triggerPrice"))
+        stop = params.get("stopLossPrice") or params.get("triggerPrice")
+        name = params["algoClOrdId" if "triggerPrice" in params else "clientOrderId"]
 
         def act() -> Any:
             order = self._exchange.create(
@@ -297,32 +314,42 @@ class Client:
                 None if price is None else Decimal(repr(price)),
                 name,
                 None if stop is None else Decimal(repr(stop)),
+                apart="triggerPrice" in params,
             )
-            return dict(order.told[0 if self._faults.chance(0.3) else -1][1])
+            return _shown(order, order.told[0 if self._faults.chance(0.3) else -1][1], waiting=bool(order.apart))
 
         waits = "" if stop is None else f", waits for {stop}"
         what = f"{name} {side} {amount} {symbol} at {price}{waits}"
         return await self._ask("create_order", act, what, group_of(name))
 
-    async def cancel_order(self, number: str, symbol: str) -> Any:  # noqa: ARG002 - a client's own signature
-        order = self._exchange.orders.get(number)
+    async def cancel_order(self, number: str, symbol: str, params: Any = None) -> Any:  # noqa: ARG002 - a client's own signature
+        order, waiting = self._order(number), bool((params or {}).get("trigger"))
         group = group_of(order.client_id) if order is not None else ""
-        return await self._ask("cancel_order", lambda: dict(self._exchange.cancel(number).told[-1][1]), number, group)
+
+        def act() -> Any:
+            if order is not None and waiting and order.sent:
+                raise errors.OrderNotFound(f"no waiting order {number}")
+            canceled = self._exchange.cancel(order.id if order is not None else number)
+            return _shown(canceled, canceled.told[-1][1], waiting=waiting)
+
+        return await self._ask("cancel_order", act, number, group)
+
+    def _order(self, number: str | None) -> Placed | None:
+        return self._exchange.orders.get((number or "").removeprefix(APART))
 
     async def fetch_order(self, number: str | None, symbol: str, params: Any = None) -> Any:  # noqa: ARG002 - a client's own signature
         params = params or {}
-        name = params.get("origClientOrderId") or params.get("clientOrderId")
+        name, waiting = params.get("origClientOrderId") or params.get("clientOrderId"), bool(params.get("trigger"))
+        known = self._order(number)
+        group = group_of(known.client_id if known is not None else name or "")
 
         def act() -> Any:
-            orders = self._exchange
-            order = orders.orders.get(number or "") or (orders.by_client.get(name) if name else None)
-            row = orders.seen(order, self._faults.lag()) if order is not None else None
-            if row is None:
+            order = known or (self._exchange.by_client.get(name) if name else None)
+            row = self._exchange.seen(order, self._faults.lag()) if order is not None else None
+            if order is None or row is None or bool(order.apart) < waiting:
                 raise errors.OrderNotFound(f"no order {number or name}")
-            return row
+            return _shown(order, row, waiting=waiting)
 
-        known = self._exchange.orders.get(number or "")
-        group = group_of(known.client_id if known is not None else name or "")
         return await self._ask("fetch_order", act, str(number or name), group)
 
     async def fetch_open_orders(
@@ -330,20 +357,25 @@ class Client:
         symbol: str | None = None,
         since: int | None = None,  # noqa: ARG002 - a client's own signature
         limit: int | None = None,  # noqa: ARG002 - a client's own signature
-        params: dict[str, Any] | None = None,
+        params: Any = None,
     ) -> Any:
-        """Tell the open orders; here stops are among them, and none are of a list apart."""
-        return await self._ask("fetch_open_orders", lambda: [] if params else self._rows(symbol, 0, open_=True))
+        waiting = bool((params or {}).get("trigger"))
+        return await self._ask("fetch_open_orders", lambda: self._rows(symbol, 0, open_=True, waiting=waiting))
 
     async def fetch_closed_orders(
         self, symbol: str | None = None, since: int | None = None, limit: int | None = None
     ) -> Any:
         return await self._ask("fetch_closed_orders", lambda: self._rows(symbol, since or 0, open_=False)[:limit])
 
-    def _rows(self, symbol: str | None, since_ms: int, *, open_: bool) -> list[dict[str, Any]]:
+    def _rows(self, symbol: str | None, since_ms: int, *, open_: bool, waiting: bool = False) -> list[dict[str, Any]]:
         lag_s = self._faults.lag()
-        found = [self._exchange.seen(one, lag_s) for one in self._exchange.orders.values()]
-        rows = [one for one in found if one is not None and symbol in {None, one["symbol"]}]
+        found = [(one, self._exchange.seen(one, lag_s)) for one in self._exchange.orders.values()]
+        rows = [
+            _shown(one, row, waiting=waiting)
+            for one, row in found
+            if row is not None and (bool(one.apart) and "ordId" not in row["info"]) is waiting
+        ]
+        rows = [one for one in rows if symbol in {None, one["symbol"]}]
         return [one for one in rows if (one["status"] == "open") is open_ and one["timestamp"] >= since_ms]
 
     async def fetch_my_trades(self, symbol: str, since: int, limit: int, params: Any) -> Any:
@@ -407,7 +439,8 @@ class Client:
         """Let the account's streams tell of a fill or of an order's end."""
         if made is not None:
             self.hear("trades", [made.row()])
-        self.hear("orders", [dict(order.told[-1][1])])
+        if order.sent:
+            self.hear("orders", [_shown(order, order.told[-1][1], waiting=False)])
 
     def hear_quote(self, symbol: str) -> None:
         """Let a symbol's quote come."""

@@ -19,6 +19,9 @@ FEE = D("0.001")
 STEP = D("1e-8")
 MINUTE_MS = 60_000
 MIN_COST = D(5)
+APART = "a"
+"""Begins the id of an order that waits in a list apart."""
+
 PAST_BARS = 240
 """Minutes of history before the run begins."""
 
@@ -63,7 +66,8 @@ class Made(NamedTuple):
 class Placed:
     """One order as it truly stands; `told` holds its past versions, for those who are told late.
 
-    One with a `stop` waits until the price is there; then it has none any more, and takes.
+    One with a `stop` waits until the price is there; then it has none any more, and takes. Where such orders are a list
+    apart, it waits under the id `apart`, and `sent` says whether it became an order as any other.
     """
 
     id: str
@@ -76,6 +80,8 @@ class Placed:
     ts_ms: int
     fee_in_base: bool
     stop: Decimal | None = None
+    apart: str = ""
+    sent: bool = True
     filled: Decimal = ZERO
     cost: Decimal = ZERO
     status: str = "open"
@@ -185,6 +191,8 @@ class Exchange:
         price: Decimal | None,
         name: str,
         stop: Decimal | None = None,
+        *,
+        apart: bool = False,
     ) -> Placed:
         """Take an order. Raises ccxt's errors for one that cannot be."""
         self.attempts[name] += 1
@@ -205,6 +213,8 @@ class Exchange:
         number = str(1000 + len(self.orders))
         in_base = side > 0 and self._rng.random() < self._base_fees
         order = Placed(number, name, symbol, side, kind, price, amount, self.universe.now_ms(), in_base, stop)
+        if stop is not None and apart:
+            order.apart, order.sent = f"{APART}{number}", False
         self.arrived(order)
         self.orders[number] = self.by_client[name] = order
         self._version(order)
@@ -249,7 +259,7 @@ class Exchange:
         return order
 
     def _trigger(self, order: Placed, coin: Coin) -> None:
-        order.stop = None
+        order.stop, order.sent = None, True
         self._take(order, coin)
 
     def move(self, currency: str, amount: Decimal) -> None:
@@ -339,7 +349,10 @@ class Exchange:
             "average": float(order.cost / order.filled) if order.filled else None,
             "status": order.status,
             "timestamp": order.ts_ms,
+            "info": {},
         }
+        if order.apart:
+            row["info"] = {"algoId": order.apart} | ({"ordId": order.id} if order.sent else {})
         order.told.append((self.universe.now_us, row))
 
     def seen(self, order: Placed, lag_s: float) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from autotrader.config.exchanges import equity_currency
 from autotrader.config.load import Declarations
@@ -78,15 +78,13 @@ def _profile(declarations: Declarations, name: str) -> Limits:
     )
 
 
-def _cap(value: Any, currency: str) -> Cap | None:
+def _cap(value: Money | Decimal | None, currency: str) -> Cap | None:
     match value:
         case None:
             return None
         case Money():
             return Cap(amount=value.amount, currency=value.currency)
-        case Decimal():
-            return Cap(share=value, currency=currency)
-    raise TypeError(f"a limit is money or a share, not {type(value).__name__}")
+    return Cap(share=value, currency=currency)
 
 
 def declared_policy(params: StrategyParams) -> Policy:

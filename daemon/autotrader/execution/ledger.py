@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from autotrader.execution.orders import Fill
+from autotrader.execution.orders import Fill, side_of
 from autotrader.market.instrument import STEP
 
 ZERO = Decimal(0)
@@ -33,6 +33,11 @@ class Position(NamedTuple):
     opened_ms: int = 0
 
     @property
+    def side(self) -> int:
+        """+1 for a long, -1 for a short, 0 while flat."""
+        return side_of(self.amount)
+
+    @property
     def entry_price(self) -> Decimal | None:
         """The average price of the fills that built it; None while flat."""
         return self.in_value / self.in_amount if self.amount else None
@@ -40,7 +45,7 @@ class Position(NamedTuple):
     @property
     def paid(self) -> Decimal:
         """The signed money that what is open was entered for; zero while flat."""
-        return self.open_cost if self.amount > 0 else -self.open_cost
+        return self.side * self.open_cost
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return the profit of what is open at a price, before the fee of leaving, in quote units."""
@@ -50,8 +55,7 @@ class Position(NamedTuple):
         """Return the profit booked so far: closed round trips and the reduced part of this one, net of fees."""
         if not self.in_amount:
             return self.realized
-        side = 1 if self.amount > 0 else -1
-        return self.realized + side * (self.out_cost - (self.in_cost - self.open_cost)) - self.fees
+        return self.realized + self.side * (self.out_cost - (self.in_cost - self.open_cost)) - self.fees
 
 
 class Trade(NamedTuple):
@@ -74,7 +78,7 @@ def apply_fill(position: Position, fill: Fill) -> tuple[Position, Trade | None]:
     A fill beyond flat closes the trade and opens the rest on the other side, cost and fee shared by amount.
     """
     amount, fee = fill.moved, fill.quote_fee
-    if not position.amount or (position.amount > 0) == (fill.side > 0):
+    if position.side in {0, fill.side}:
         opened_ms = position.opened_ms if position.amount else fill.ts_ms
         return position._replace(
             amount=position.amount + fill.side * amount,
@@ -115,7 +119,7 @@ def swept(position: Position, ts_ms: int, reason: str) -> tuple[Position, Trade]
 
     What the rest was entered for is lost to the trade. The coins stay at the exchange, in nobody's name.
     """
-    return _closed(position, 1 if position.amount > 0 else -1, ts_ms, reason)
+    return _closed(position, position.side, ts_ms, reason)
 
 
 def _closed(reduced: Position, side: int, ts_ms: int, reason: str) -> tuple[Position, Trade]:

@@ -135,7 +135,14 @@ class Leg:
     @property
     def enters(self) -> bool:
         """Whether an entry is under way: an order works for it, or the next look sends one."""
-        return bool(self.left) or any(order.purpose == "entry" for order in self.orders.values())
+        if self.left or not self.orders:
+            return bool(self.left)
+        return any(order.purpose == "entry" for order in self.orders.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held, works or is on its way out."""
+        return not (self.orders or self.left or self.exit_reason or self.position.amount)
 
     def now(self, left: Decimal, now_ms: int) -> Decimal:
         """Return how much of an unsigned amount that has not filled is to work now, of slices in whole lots."""
@@ -243,7 +250,6 @@ _CODES: dict[str, int] = {
     Reason.TAKE_PROFIT: BY_TAKE_PROFIT,
     Reason.TRAILING_STOP: BY_TRAILING_STOP,
     Reason.MAX_HOLDING: BY_MAX_HOLDING,
-    Reason.SLOT: BY_TARGET,
 }
 
 

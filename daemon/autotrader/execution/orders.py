@@ -18,6 +18,11 @@ ADDING = frozenset({"entry", "slot"})
 TimeInForce = Literal["gtc", "ioc", "fok"]
 
 
+def side_of(amount: Decimal) -> int:
+    """Return the side of a signed amount: BUY above zero, SELL below, 0 for nothing."""
+    return (amount > 0) - (amount < 0)
+
+
 class Guard(NamedTuple):
     """Protective exits of one entry, each a fraction of its fill price (0.02 is 2 %), or None."""
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.execution.leg import Leg
-from autotrader.execution.orders import BUY, SELL, Order, Reason
+from autotrader.execution.orders import BUY, Order, Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps
 from autotrader.market import fills
 
@@ -54,8 +54,7 @@ def held_of(leg: Leg, best: float | None = None) -> fills.Held | None:
         return None
     ticks = float(entry / leg.instrument.tick)
     stop, take, trail = (fills.scaled(fraction) for fraction in leg.guard)
-    side = 1 if leg.position.amount > 0 else -1
-    return fills.Held(side, ticks, (leg.best if best is None else best) or ticks, stop, take, trail)
+    return fills.Held(leg.position.side, ticks, (leg.best if best is None else best) or ticks, stop, take, trail)
 
 
 def touched(held: fills.Held, seen: Seen) -> Reason | None:
@@ -75,11 +74,12 @@ def stop_place(leg: Leg) -> Place | None:
     code, level = fills.stop_of(held)
     if code == fills.NO_EXIT:
         return None
-    price = leg.instrument.price(max(math.floor(level) if held.side > 0 else math.ceil(level), 1))
+    ticks = held.side * math.floor(held.side * level)  # below the level of a long, above that of a short
+    price = leg.instrument.price(max(ticks, 1))
     amount = leg.instrument.tradable(abs(leg.position.amount), price)
     if not amount:
         return None
-    return Place("stop", SELL if held.side > 0 else BUY, amount, price, REASONS[code])
+    return Place("stop", -held.side, amount, price, REASONS[code])
 
 
 def stop_steps(leg: Leg, now_ms: int, ending: Container[str] = ()) -> Steps:
@@ -91,11 +91,12 @@ def stop_steps(leg: Leg, now_ms: int, ending: Container[str] = ()) -> Steps:
     resting = [order for order in leg.working("stop") if order.client_id not in ending]
     wanted = stop_place(leg)
     if wanted is None:
-        return Steps(tuple(order.client_id for order in resting)) if resting else NOTHING
-    if not resting:
-        return Steps(place=wanted)
-    if len(resting) == 1 and not _off(resting[0], wanted):
-        return NOTHING
+        return Steps(tuple(order.client_id for order in resting))
+    match resting:
+        case []:
+            return Steps(place=wanted)
+        case [only] if not _off(only, wanted):
+            return NOTHING
     if any(now_ms - order.created_ms < MOVE_EVERY_MS for order in resting):
         return NOTHING
     return Steps(tuple(order.client_id for order in resting), wanted)
@@ -103,20 +104,19 @@ def stop_steps(leg: Leg, now_ms: int, ending: Container[str] = ()) -> Steps:
 
 def covered(leg: Leg, seen: Seen) -> bool:
     """Tell whether a stop that rests at the exchange was touched, too, so that it is on its way already."""
-    side = 1 if leg.position.amount > 0 else -1
-    worst = seen.low if side > 0 else seen.high
     return any(
-        order.price is not None and fills.beaten(side, worst, leg.instrument.ticks(order.price))
+        order.price is not None
+        and fills.beaten(-order.side, seen.high if order.side == BUY else seen.low, leg.instrument.ticks(order.price))
         for order in leg.working("stop")
         if order.venue_id
     )
 
 
 def _off(order: Order, wanted: Place) -> bool:
-    price = order.price or Decimal(0)
+    assert order.price is not None
     assert wanted.price is not None
     return (
         order.remaining != wanted.amount
         or order.side != wanted.side
-        or abs(wanted.price - price) >= WORTH_MOVING * price
+        or abs(wanted.price - order.price) >= WORTH_MOVING * order.price
     )

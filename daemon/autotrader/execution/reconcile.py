@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from autotrader.execution.leg import NO_BOUND, Leg, Policy
-from autotrader.execution.orders import BUY, SELL, Reason, TimeInForce
+from autotrader.execution.orders import Reason, TimeInForce, side_of
 from autotrader.execution.slicing import ICEBERG, TWAP, VWAP, WHOLE
 
 ZERO = Decimal(0)
@@ -71,8 +71,7 @@ def leave(leg: Leg, close: Decimal, now_ms: int, ending: Container[str] = ()) ->
             return Steps(entries)  # no slice is due
     if sum((order.remaining for order in exits if order.price == price), ZERO) >= amount:
         return Steps(entries + tuple(order.client_id for order in exits if order.price != price))
-    side = SELL if held > 0 else BUY
-    place = under(leg.policy, Place("exit", side, amount, price, leg.exit_reason))
+    place = under(leg.policy, Place("exit", -leg.position.side, amount, price, leg.exit_reason))
     return Steps(entries + tuple(order.client_id for order in exits), place)
 
 
@@ -95,17 +94,17 @@ def chase(leg: Leg, close: Decimal, now_ms: int) -> Steps:
     cancel = tuple(order.client_id for order in orders)
     if _timed_out(leg, now_ms):
         return Steps(cancel, ends=True)
-    missing = sum((order.remaining for order in orders), ZERO)
+    working = sum((order.side * order.remaining for order in orders), ZERO)
     if policy.slicing in {TWAP, VWAP}:
-        return _next_slice(leg, missing, cancel, close, now_ms)
+        return _next_slice(leg, abs(working), cancel, close, now_ms)
     price = leg.instrument.price(leg.instrument.ticks(close))
     if orders and all(order.price == price for order in orders):
         return NOTHING
     if NO_BOUND < policy.chase <= leg.chases:
         return NOTHING if orders else Steps(ends=True)
-    missing = leg.now(abs(leg.left), now_ms) if policy.slicing == ICEBERG else missing or abs(leg.left)
-    side = orders[0].side if orders else (BUY if leg.left > 0 else SELL)
-    return Steps(cancel, under(policy, Place("entry", side, missing, price, Reason.ENTRY)))
+    missing = working or leg.left
+    amount = leg.now(abs(leg.left), now_ms) if policy.slicing == ICEBERG else abs(missing)
+    return Steps(cancel, under(policy, Place("entry", side_of(missing), amount, price, Reason.ENTRY)))
 
 
 def _next_slice(leg: Leg, working: Decimal, cancel: tuple[str, ...], close: Decimal, now_ms: int) -> Steps:
@@ -113,7 +112,7 @@ def _next_slice(leg: Leg, working: Decimal, cancel: tuple[str, ...], close: Deci
     amount, rules = leg.now(abs(leg.left), now_ms), leg.instrument
     if amount <= working or amount < rules.min_amount or amount * close < rules.min_notional:
         return NOTHING
-    return Steps(cancel, Place("entry", BUY if leg.left > 0 else SELL, amount, None, Reason.ENTRY))
+    return Steps(cancel, Place("entry", side_of(leg.left), amount, None, Reason.ENTRY))
 
 
 def _timed_out(leg: Leg, now_ms: int) -> bool:

@@ -9,6 +9,7 @@ import math
 from decimal import Decimal
 from typing import NamedTuple
 
+from autotrader.core.whole import quotient
 from autotrader.market.fills import RATE, affordable, mul_div, part_of
 from autotrader.market.instrument import STEP, Instrument, steps
 
@@ -17,11 +18,11 @@ KINDS = ("percent", "fixed", "notional", "volatility", "kelly")
 
 
 def share_of(equity: int, capital: int, legs: int) -> int:
-    """Return the money that one leg of a strategy may use: `capital` parts of RATE of the equity, split over legs."""
-    if equity <= 0:
-        return 0
-    whole = mul_div(equity, capital, RATE)
-    return whole if legs == 1 else whole // legs
+    """Return the money that one leg of a strategy may use: `capital` parts of RATE of the equity, split over legs.
+
+    Never negative: an account that is in debt has nothing to share.
+    """
+    return quotient(mul_div(max(equity, 0), capital, RATE), legs)
 
 
 def entry_lots(
@@ -34,16 +35,16 @@ def entry_lots(
     ticks: int,
     unit: int,
     atr_ticks: float,
-    leverage: int = 1,
+    leverage: int,
 ) -> int:
     """Return the unsigned lots of an entry; zero where nothing can be bought.
 
     `value` is parts of RATE of the share (PERCENT, and KELLY: its stake), lots (FIXED), steps of cash (NOTIONAL) or the
     parts of RATE of the share that one ATR may cost (VOLATILITY: risk x share / ATR; without a positive ATR there is
-    no size). `exposure` scales it, -1 to 1, whatever its sign. Then it is clipped to `leverage` times the share, and to
-    the cash that is there with `cost`, the parts of RATE that fee and slippage add.
+    no size). `share` is not negative. `exposure` scales the size, -1 to 1, whatever its sign. Then it is clipped to
+    `leverage` times the share, and to the cash that is there with `cost`, the parts of RATE that fee and slippage add.
     """
-    if ticks <= 0 or share <= 0 or cash <= 0 or not math.isfinite(exposure):
+    if ticks <= 0 or not math.isfinite(exposure):
         return 0
     most = min(affordable(share * leverage, ticks, unit, 0), affordable(cash, ticks, unit, cost))
     wanted = 0

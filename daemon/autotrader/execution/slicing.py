@@ -23,8 +23,8 @@ MAX_SHARES = 23
 
 
 def shown_lots(whole: int, show: int) -> int:
-    """Return how many lots of an iceberg are shown at once; `show` is a part of RATE. At least one."""
-    return max(mul_div_up(whole, show, RATE), 1)
+    """Return how many lots of an iceberg are shown at once; `show` is a part of RATE. Rounded up: at least one."""
+    return mul_div_up(whole, show, RATE)
 
 
 def due_slices(passed_ms: int, over_ms: int, slices: int, step_ms: int) -> int:
@@ -33,15 +33,12 @@ def due_slices(passed_ms: int, over_ms: int, slices: int, step_ms: int) -> int:
     Slice n is due n / `slices` of `over_ms` later, the first at once. Where one looks only each `step_ms` (0: all the
     time), those that fall due before the next look are sent together.
     """
-    if passed_ms + step_ms >= over_ms:
-        return slices
     return min(quotient((passed_ms + max(step_ms - 1, 0)) * slices, over_ms) + 1, slices)
 
 
 def due_lots(whole: int, passed_ms: int, over_ms: int, slices: int, step_ms: int) -> int:
     """Return how many lots of equal slices are to be on their way `passed_ms` after the beginning."""
-    due = due_slices(passed_ms, over_ms, slices, step_ms)
-    return whole if due >= slices else mul_div(whole, due, slices)
+    return mul_div(whole, due_slices(passed_ms, over_ms, slices, step_ms), slices)
 
 
 def usual_part(share: float) -> int:

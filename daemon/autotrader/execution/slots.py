@@ -85,15 +85,15 @@ def reduces(leg: Leg, side: int, amount: Decimal, ending: Container[str]) -> boo
 def less_fee(leg: Leg, side: int, amount: Decimal, ending: Container[str]) -> Decimal:
     """Return an order's amount, or what is there of it in whole lots where fees in the base currency took the rest."""
     position, there = leg.position, _reducible(leg, side, ending)
-    if not ZERO < there < amount or position.in_value >= position.in_cost * (1 - LEAST_FEE):
+    if there <= ZERO or position.in_value > position.in_cost * (1 - LEAST_FEE):
         return amount
-    left = amount * position.in_value / position.in_cost
-    return leg.instrument.amount(leg.instrument.lots(there)) if there >= left - leg.instrument.lot else amount
+    left, rules = amount * position.in_value / position.in_cost, leg.instrument
+    return min(amount, rules.amount(rules.lots(there))) if there >= left - rules.lot else amount
 
 
 def _reducible(leg: Leg, side: int, ending: Container[str]) -> Decimal:
     """Return how much an order of a side may reduce of a leg's position, beside other slots' orders that do."""
-    if leg.position.amount * side >= 0:
+    if leg.position.side != -side:
         return ZERO
     others = (one for one in leg.working("slot_exit") if one.side == side and one.client_id not in ending)
     return abs(leg.position.amount) - sum((one.remaining for one in others), ZERO)

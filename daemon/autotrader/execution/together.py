@@ -85,13 +85,13 @@ def next_move(parts: tuple[Part, ...], terms: Terms, began_ms: int, now_ms: int,
     short = any(part.missing >= part.lot for part in parts)
     if works and not late and not short and not leaving:
         return Move(Answer.WAIT)
-    if works and (late or leaving or not terms.completes or not _completable(parts, terms)):
+    if works and (late or leaving or not _completable(parts, terms)):
         return Move(Answer.CANCEL, tuple(part.working for part in parts))
     if not short and not leaving:
-        return Move(Answer.WAIT if works else Answer.DONE)
-    if not leaving and not any(part.held or part.working for part in parts):
+        return Move(Answer.DONE)
+    if not any(part.held or part.working for part in parts):
         return Move(Answer.DONE)  # nothing of it came to be, so nothing is owed
-    if not leaving and terms.completes and not late and _completable(parts, terms):
+    if not leaving and not late and _completable(parts, terms):
         return Move(Answer.COMPLETE, tuple(_lots(part.missing, part.lot) for part in parts))
     excess = _excess(parts)
     return Move(Answer.UNWIND, excess) if any(excess) else Move(Answer.DONE)

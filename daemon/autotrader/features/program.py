@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite
+from operator import itemgetter
 
 from autotrader.core.errors import ExpressionError
 from autotrader.core.events import Bar
@@ -56,31 +57,37 @@ class Live:
     def __init__(self, program: Program) -> None:
         self._values = [NAN] * len(program.nodes)
         self._outputs = program.outputs
-        self._result = [NAN] * len(program.outputs)
-        self._prices: dict[SeriesKey, list[tuple[int, int]]] = {key: [] for key in program.series}
-        self._steps: dict[SeriesKey, list[Callable[[], None]]] = {key: [] for key in program.series}
+        self._read = itemgetter(*program.outputs) if program.outputs else list
+        self._work: dict[SeriesKey, tuple[list[tuple[int, int]], list[Callable[[], None]]]] = {
+            key: ([], []) for key in program.series
+        }
         for index, node in enumerate(program.nodes):
             if node.series is None:
                 self._values[index] = node.params[0]
             elif node.function is None and node.feature is None:
-                self._prices[node.series].append((index, 1 + int(node.params[0])))
+                self._work[node.series][0].append((index, 1 + int(node.params[0])))
             else:
-                self._steps[node.series].append(_step(self._values, index, node))
+                self._work[node.series][1].append(_step(self._values, index, node))
 
     def update(self, key: SeriesKey, bar: Bar) -> None:
         """Take one closed bar. Bars that close together come in the order of `Program.series`."""
         values = self._values
-        for index, column in self._prices[key]:
+        prices, steps = self._work[key]
+        for index, column in prices:
             values[index] = bar[column]
-        for step in self._steps[key]:
+        for step in steps:
             step()
 
+    def value(self, column: int) -> float:
+        """Return one column now, by its place."""
+        return self._values[self._outputs[column]]
+
     def values(self) -> list[float]:
-        """Return the columns now. The list is used again at the next call."""
-        values, result = self._values, self._result
-        for place, index in enumerate(self._outputs):
-            result[place] = values[index]
-        return result
+        """Return the columns now."""
+        values = self._values
+        if len(self._outputs) > 1:
+            return list(self._read(values))
+        return [values[index] for index in self._outputs]
 
 
 def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
@@ -101,6 +108,13 @@ def _step(values: list[float], out: int, node: GraphNode) -> Callable[[], None]:
                 values[out] = value if isfinite(value) else NAN
 
             return two
+        case (a, b, c):
+
+            def three() -> None:
+                value = function(values[a], values[b], values[c])
+                values[out] = value if isfinite(value) else NAN
+
+            return three
     args = node.args
 
     def several() -> None:

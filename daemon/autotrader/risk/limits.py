@@ -245,11 +245,11 @@ def check(limits: Limits, order: Entry, account: Account) -> Refusal | None:
         return Refusal(name, str(limits.max_open_positions), str(symbols))
     if code == MAX_ORDERS_PER_MINUTE:
         return Refusal(name, str(limits.max_orders_per_minute), str(account.recent_orders + 1))
-    if code == PRICE_COLLAR and not account.last_price:
-        return Refusal(name, _percent(limits.price_collar or Decimal(0)), "no price is known yet")
     if code == PRICE_COLLAR:
-        distance = abs(order.price - account.last_price) / account.last_price
-        return Refusal(name, _percent(limits.price_collar or Decimal(0)), _percent(distance))
+        collar = _percent(limits.price_collar or Decimal(0))
+        if not account.last_price:
+            return Refusal(name, collar, "no price is known yet")
+        return Refusal(name, collar, _percent(abs(order.price - account.last_price) / account.last_price))
     return Refusal(name, _seconds(limits.stale_data_ms or 0), _seconds(late_ms))
 
 

@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import NamedTuple
 
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import ADDING
 from autotrader.market.instrument import STEP
 
 ZERO, ONE = Decimal(0), Decimal(1)
+LegKey = tuple[str, str, str]
+
+
+class Prices(MutableMapping[str, Decimal]):
+    """The last prices by symbol. What the market tells is a float, and made exact only when somebody reads it."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Decimal | float] = {}
+
+    def tell(self, symbol: str, price: float) -> None:
+        """Take a price as the market told it; it is read as the shortest decimal that means the same float."""
+        self._last[symbol] = price
+
+    def __getitem__(self, symbol: str) -> Decimal:
+        price = self._last[symbol]
+        if not isinstance(price, Decimal):
+            price = self._last[symbol] = Decimal(repr(price))
+        return price
+
+    def __setitem__(self, symbol: str, price: Decimal) -> None:
+        self._last[symbol] = price
+
+    def __delitem__(self, symbol: str) -> None:
+        del self._last[symbol]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._last)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+
+class Traded(NamedTuple):
+    """A symbol that somebody trades: the legs, in the order in which they came, and how many ticks make 1."""
+
+    legs: tuple[Leg, ...]
+    per_price: float
+
+
+NOBODY = Traded((), 1.0)
+"""A symbol that no leg trades."""
 
 
 @dataclass(slots=True)
@@ -21,7 +63,10 @@ class Account:
     is then the equity on any market. `cost` is the fraction that fee and slippage add to a market order. `locked` says
     why nothing may be entered here. `doubt` holds figures of the venue that do not agree with ours, and since when.
     `counted_ms` is the latest moment at which orders were counted against a limit. `rate` is what one unit of the money
-    here is worth in the currency that the whole account is counted in; until it is known (`rated`) it is 1.
+    here is worth in the currency that the whole account is counted in; until it is known (`rated`) it is 1. `legs` and
+    `traded`, the same by symbol, are changed by the methods here alone.
+    `uncounted` are the symbols whose value must be counted anew, None all of them. Whoever says so of every symbol that
+    moves has it `followed`; else all are counted whenever the equity is asked for.
     """
 
     name: str
@@ -39,9 +84,42 @@ class Account:
     rate: Decimal = ONE
     rated: bool = False
     doubt: tuple[tuple[Decimal, tuple[tuple[str, str], ...]], float] | None = None
-    prices: dict[str, Decimal] = field(default_factory=dict)
+    prices: Prices = field(default_factory=Prices)
     due_ms: dict[tuple[str, str], int] = field(default_factory=dict)
-    legs: dict[tuple[str, str, str], Leg] = field(default_factory=dict)
+    legs: dict[LegKey, Leg] = field(default_factory=dict)
+    traded: dict[str, Traded] = field(default_factory=dict)
+    followed: bool = False
+    uncounted: set[str] | None = None
+    _values: dict[str, Decimal] = field(default_factory=dict)
+    _owned: Decimal = ZERO
+
+    def take_on(self, leg: Leg) -> None:
+        """Have a leg deal here."""
+        self.legs[leg.key] = leg
+        self._sort(leg.symbol)
+
+    def let_go(self, leg: Leg) -> None:
+        """Have a leg deal here no more."""
+        self.legs.pop(leg.key, None)
+        self._sort(leg.symbol)
+
+    def seat(self, legs: Mapping[LegKey, Leg]) -> None:
+        """Have these legs deal here, and no others."""
+        self.legs, self.traded = dict(legs), {}
+        for symbol in {leg.symbol for leg in legs.values()}:
+            self._sort(symbol)
+
+    def _sort(self, symbol: str) -> None:
+        legs = tuple(leg for leg in self.legs.values() if leg.symbol == symbol)
+        self.traded[symbol] = Traded(legs, float(1 / legs[0].instrument.tick)) if legs else NOBODY
+
+    def trading(self, symbol: str) -> Traded:
+        """Return who trades a symbol here."""
+        return self.traded.get(symbol, NOBODY)
+
+    def holds(self, symbol: str) -> bool:
+        """Tell whether any leg has a position in a symbol: its price moves the equity."""
+        return any(leg.position.amount for leg in self.trading(symbol).legs)
 
     def count_ms(self, now_ms: int) -> int:
         """Return the moment at which orders are counted now: never before one at which they were.
@@ -68,11 +146,19 @@ class Account:
 
     def equity(self) -> Decimal:
         """Return cash plus the value of everything that is owned here."""
-        total = self.cash
-        for leg in self.legs.values():
-            if leg.position.amount:
-                total += self.value(leg)
-        return total
+        if not self.followed or self.uncounted is None:
+            self._values, self._owned, self.uncounted = {}, ZERO, set(self.traded)
+        for symbol in self.uncounted:
+            value = sum((self.value(leg) for leg in self.trading(symbol).legs), ZERO)
+            self._owned += value - self._values.get(symbol, ZERO)
+            self._values[symbol] = value
+        self.uncounted.clear()
+        return self.cash + self._owned
+
+    def recount(self, symbol: str) -> None:
+        """Have what is owned of a symbol counted anew."""
+        if self.uncounted is not None:
+            self.uncounted.add(symbol)
 
     def reserved(self) -> Decimal:
         """Return the quote money that working orders which add may still take, to the step of cash above each."""

@@ -88,14 +88,14 @@ class Desk:
     def add(self, leg: Leg) -> None:
         """Take a leg on."""
         self.legs[leg.key] = leg
-        self.accounts[leg.exchange].legs[leg.key] = leg
+        self.accounts[leg.exchange].take_on(leg)
         if leg.group:
             self.groups[leg.group] = leg
 
     def drop(self, leg: Leg) -> None:
         """Forget a leg that is flat and has nothing working."""
         self.legs.pop(leg.key, None)
-        self.accounts[leg.exchange].legs.pop(leg.key, None)
+        self.accounts[leg.exchange].let_go(leg)
         self.groups.pop(leg.group, None)
         self.journal.forget_leg(*leg.key)
 
@@ -103,7 +103,7 @@ class Desk:
         """Give a leg another owner; its group, orders and guard stay."""
         self.journal.forget_leg(*leg.key)
         self.legs.pop(leg.key, None)
-        self.accounts[leg.exchange].legs.pop(leg.key, None)
+        self.accounts[leg.exchange].let_go(leg)
         leg.owner = owner
         self.add(leg)
         self.save(leg)

@@ -47,7 +47,7 @@ def undone_on_failure(loop: TradingLoop) -> Iterator[None]:
         )
         loop.failed, loop.trader.own = failed, own
         for name, kept in seats.items():
-            loop.accounts[name].legs = kept
+            loop.accounts[name].seat(kept)
         for leg, kept_values in values:
             for slot, value in kept_values.items():
                 setattr(leg, slot, value)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
 
 import structlog
 
-from autotrader.core.clock import Clock, iso
+from autotrader.core.clock import Clock, day_of, iso
 from autotrader.core.errors import VenueError
 from autotrader.core.events import (
     BarClosed,
@@ -27,10 +26,10 @@ from autotrader.core.events import (
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.leg import REMOVED, Leg
 from autotrader.execution.reconcile import PROTECTIVE
-from autotrader.features.graph import SeriesKey
 from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.market.metrics import Metrics
+from autotrader.risk.breakers import Breakers
 from autotrader.runtime import together
 from autotrader.runtime.account import Account
 from autotrader.runtime.balances import book_funding, take_balances
@@ -38,11 +37,13 @@ from autotrader.runtime.desk import Desk
 from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
 from autotrader.runtime.protect import PROTECT_S, Protector
+from autotrader.runtime.routes import Heard, Routes
 from autotrader.runtime.sender import Sender
 from autotrader.runtime.slots import order_slots
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trader import Trader
 from autotrader.runtime.trial import verdict
+from autotrader.runtime.turn import Turn
 from autotrader.store.journal import Journal, StateRow
 from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
 from autotrader.venues.protocol import FillHappened, FundingPaid, Idle, OrderChanged, VenueEvent
@@ -58,15 +59,11 @@ MAX_EXIT_PAUSE_S = 60.0
 NO_LEG = -1
 """The leg that a timer concerns."""
 
+FEED_OF = {TradePrinted: "trades", QuoteChanged: "quotes", BookChanged: "book"}
+UNHEARD = Heard()
+"""Of a stream that nobody hears of."""
+
 log = structlog.get_logger("loop")
-
-
-class Route(NamedTuple):
-    """Where a stream of bars goes: a strategy's part, and the legs and program keys that it feeds there."""
-
-    strategy: Strategy
-    part: Part
-    feeds: tuple[tuple[int, SeriesKey], ...]
 
 
 class TradingLoop:
@@ -76,7 +73,7 @@ class TradingLoop:
         self.journal = journal
         self.desk = desk
         self.clock = clock
-        self.turn = asyncio.Lock()
+        self.turn = Turn()
         self.accounts: dict[str, Account] = desk.accounts
         self.strategies: dict[str, Strategy] = {}
         self.failed: dict[str, str] = {}
@@ -85,16 +82,11 @@ class TradingLoop:
         self.protector = Protector(self.trader, self.sender, clock)
         self.metrics: dict[str, Metrics] = {}
         self.outside = Outside(desk.venues, self.metrics)
-        self.routes: dict[Series, list[Route]] = {}
-        self.ticks: dict[tuple[str, str, str], list[tuple[Strategy, Part, int]]] = {}
-        self.upkeep: dict[tuple[str, str, str], list[Leg]] = {}
-        self._timers: list[tuple[Strategy, Part]] = []
-        self._fillers: list[tuple[Strategy, Part]] = []
+        self.routes = Routes({}, ())
         self._woken: list[Leg] = []
         self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
         self._closed: dict[str, list[Leg]] = {}
         self._arrived: dict[str, dict[Part, None]] = {}
-        self._elsewhere: dict[str, set[Series]] = {}
         self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
         self._subscribed: dict[str, set[Series]] = {}
         self._moved = asyncio.Event()
@@ -104,31 +96,15 @@ class TradingLoop:
         self._sampled_ms = 0
         self._sampled_s = 0.0
         self._locks_written = self.trader.locks()
+        self._compared: Breakers | None = None
+        self._last_turn = 0
+        self._watched_day = 0
 
     # routing
 
     def rewire(self) -> None:
         """Rebuild who hears of which bars and events, in the order of the strategies' names."""
-        self.routes, self.ticks, self._timers, self._fillers, self._elsewhere = {}, {}, [], [], {}
-        for name in sorted(self.strategies):
-            strategy = self.strategies[name]
-            for part in strategy.parts:
-                if TIMER in part.wakes:
-                    self._timers.append((strategy, part))
-                if FILL in part.wakes:
-                    self._fillers.append((strategy, part))
-                for leg, declared in enumerate(part.declared):
-                    if declared.feed.kind != "bars":
-                        key = (declared.exchange, declared.symbol, declared.feed.kind)
-                        self.ticks.setdefault(key, []).append((strategy, part, leg))
-                for exchange in {declared.exchange for declared in part.declared} if part.asked else ():
-                    others = {series for series in part.elsewhere() if series.exchange != exchange}
-                    self._elsewhere.setdefault(exchange, set()).update(others)
-                for series, feeds in part.series().items():
-                    self.routes.setdefault(series, []).append(Route(strategy, part, tuple(feeds)))
-        self.upkeep = {}
-        for one in self.desk.legs.values():
-            self.upkeep.setdefault((one.exchange, one.symbol, one.timeframe), []).append(one)
+        self.routes = Routes(self.strategies, self.desk.legs.values())
 
     def wanted_series(self) -> dict[str, set[Series]]:
         """Return what each exchange must stream: bars and feeds that strategies read and open positions need."""
@@ -148,44 +124,66 @@ class TradingLoop:
 
     async def handle(self, exchange: str, event: VenueEvent) -> None:
         """Take one event through a whole turn. Called by the exchange's own task, outside `turn`."""
-        if isinstance(event, BarsComplete | TradePrinted | QuoteChanged) and exchange in self._elsewhere:
+        if exchange in self.routes.elsewhere and isinstance(event, BarsComplete | TradePrinted | QuoteChanged):
             await self._abreast(exchange, event.ts_ms)
         async with self.turn:
             account = self.accounts[exchange]
             account.market_ms = max(account.market_ms, event.ts_ms)
             self._moved.set()
+            if isinstance(event, QuoteChanged | TradePrinted | BookChanged | BarClosed | BarsComplete):
+                await self._on_market(account, event)
+            else:
+                await self._on_account(account, event)
+
+    async def _on_market(
+        self, account: Account, event: QuoteChanged | TradePrinted | BookChanged | BarClosed | BarsComplete
+    ) -> None:
+        """Take what the market tells. Where nothing else had a turn since it last did, only prices moved."""
+        if self.turn.taken != self._last_turn + 1 or self.desk.unsettled:
+            self.trader.still = False
+            for one in self.accounts.values():
+                one.uncounted = None
+        self._last_turn = self.turn.taken
+        for one in self.accounts.values():
+            one.followed = True
+        try:
             match event:
                 case BarClosed():
                     self._on_bar(account, event)
-                case TradePrinted() | QuoteChanged() | BookChanged():
-                    await self._on_tick(account, event)
                 case BarsComplete():
                     await self._on_moment(account, event.ts_ms)
-                case FillsComplete():
-                    await self._on_fills(account, event.ts_ms)
-                case FillHappened():
-                    await self._on_fill(event)
-                case OrderChanged():
-                    self.desk.on_order(event.order)
-                case FundingPaid():
-                    book_funding(self, event, exchange)
-                    self.trader.settle(exchange, event)
-                    await take_balances(self, exchange, explained=True)
-                    with self.journal.write(durable=False):
-                        self.journal.event(
-                            event.ts_ms, "info", "funding", exchange, f"{event.symbol}: {event.amount} {account.quote}"
-                        )
-                case Idle():
-                    account.idle = True
-                    log.info("the replay reached its end", exchange=exchange, market_time=iso(event.ts_ms))
+                case _:
+                    await self._on_tick(account, event)
+        finally:
+            for one in self.accounts.values():
+                one.followed = False
+
+    async def _on_account(self, account: Account, event: VenueEvent) -> None:
+        match event:
+            case FillsComplete():
+                await self._on_fills(account, event.ts_ms)
+            case FillHappened():
+                await self._on_fill(event)
+            case OrderChanged():
+                self.desk.on_order(event.order)
+            case FundingPaid():
+                book_funding(self, event, account.name)
+                self.trader.settle(account.name, event)
+                await take_balances(self, account.name, explained=True)
+                with self.journal.write(durable=False):
+                    paid = f"{event.symbol}: {event.amount} {account.quote}"
+                    self.journal.event(event.ts_ms, "info", "funding", account.name, paid)
+            case Idle():
+                account.idle = True
+                log.info("the replay reached its end", exchange=account.name, market_time=iso(event.ts_ms))
 
     async def _abreast(self, exchange: str, now_ms: int) -> None:
         """Wait a moment for the exchanges that are read here and about to close the same bar; then go on without."""
-        if not any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
+        if not any(self._behind(series, now_ms) for series in self.routes.elsewhere[exchange]):
             return
         waited = asyncio.ensure_future(self.clock.sleep(ABREAST_S))
         try:
-            while not waited.done() and any(self._behind(series, now_ms) for series in self._elsewhere[exchange]):
+            while not waited.done() and any(self._behind(series, now_ms) for series in self.routes.elsewhere[exchange]):
                 self._moved.clear()
                 moved = asyncio.ensure_future(self._moved.wait())
                 await asyncio.wait((waited, moved), return_when=asyncio.FIRST_COMPLETED)
@@ -202,38 +200,54 @@ class TradingLoop:
 
     def _on_bar(self, account: Account, event: BarClosed) -> None:
         """Hand a bar to whoever reads it; it is shown, and decided on, when the moment is complete."""
-        account.prices[event.symbol] = Decimal(repr(event.bar.close))
+        self._take_price(account, event.symbol, event.bar.close)
         account.due_ms[event.symbol, event.timeframe] = event.ts_ms + timeframe_ms(event.timeframe)
         self.protector.on_bar(account, event)
-        for route in self.routes.get(event.series, ()):
-            part = route.part
-            self._arrived.setdefault(account.name, {})[part] = None
-            for leg, key in route.feeds:
+        heard = self.routes.streams.get((event.exchange, event.symbol, event.timeframe))
+        if heard is None:
+            return
+        arrived = self._arrived.setdefault(account.name, {})
+        for strategy, part, feeds, own in heard.bars:
+            arrived[part] = None
+            for leg, key in feeds:
                 part.arrive(leg, key, event.bar, event.ts_ms)
-            for leg in range(len(part.declared)):
-                if part.due(leg, event):
-                    self._due.setdefault(account.name, []).append((route.strategy, part, leg))
-        legs = self.upkeep.get((event.exchange, event.symbol, event.timeframe), ())
-        self._closed.setdefault(account.name, []).extend(legs)
+            for leg in own:
+                if part.due(leg, event.ts_ms):
+                    self._due.setdefault(account.name, []).append((strategy, part, leg))
+        self._closed.setdefault(account.name, []).extend(heard.legs)
+
+    def _watch(self, now_ms: int) -> None:
+        """Have the equity watched where it moved, another day began, or a generation is on probation."""
+        if not self.trader.still or self.trader.trial is not None or day_of(now_ms) != self._watched_day:
+            self._watched_day, self.trader.still = day_of(now_ms), True
+            self.trader.equities.clear()
+            self.trader.watch_equity(now_ms)
+
+    def _take_price(self, account: Account, symbol: str, price: float) -> None:
+        account.prices.tell(symbol, price)
+        if account.holds(symbol):
+            account.recount(symbol)
+            self.trader.still = False
 
     async def _on_moment(self, account: Account, now_ms: int) -> None:
         if self.desk.unsettled and not self.desk.venues[account.name].remote:
             await self.sender.settle(account.name)
-        self.trader.equities.clear()
+        if not self.trader.still:
+            self.trader.equities.clear()
         for part in self._arrived.pop(account.name, {}):
             if part.asked:
                 await self.outside.bring(part, account.name, now_ms)
             part.settle(account.name)
-        due = self._due.pop(account.name, [])
+        due = [one for one in self._due.pop(account.name, ()) if not one[1].is_spared(one[2])]
         due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
-            if leg == NO_LEG or not all(part.is_calm(one) for one in range(len(part.declared))):
+            if leg == NO_LEG or not part.is_all_calm():
                 self._step(strategy, part, TIMER if leg == NO_LEG else BAR, max(leg, 0), now_ms)
-        for one in self._closed.pop(account.name, []):
-            if self.desk.legs.get(one.key) is one:
+        for one in self._closed.pop(account.name, ()):
+            if (not one.idle or one.owner.startswith(REMOVED)) and self.desk.legs.get(one.key) is one:
                 self._look_after(one, now_ms)
-        self.trader.watch_equity(now_ms)
+        self._watch(now_ms)
         await self.finish(now_ms, account)
 
     def _look_after(self, leg: Leg, now_ms: int) -> None:
@@ -302,54 +316,54 @@ class TradingLoop:
 
     def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
         """Yield the parts whose wake-up time has come, and take it from them."""
-        for strategy, part in self._timers:
-            if 0 < part.out.wake_ms[0] <= now_ms and part.declared[0].exchange == exchange:
-                part.out.wake_ms[0] = 0
+        for strategy, part in self.routes.timers:
+            if part.declared[0].exchange == exchange and part.wake(now_ms):
                 yield strategy, part
 
     async def _on_tick(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> None:
         """Take a trade, a quote or a book to the legs that read it: a moment of its own, complete as it comes."""
-        if self.desk.unsettled and not self.desk.venues[account.name].remote:
+        venue, feed, now_ms = self.desk.venues[account.name], FEED_OF[type(event)], event.ts_ms
+        if self.desk.unsettled and not venue.remote:
             await self.sender.settle(account.name)
-        feed, now_ms = _feed_of(event), event.ts_ms
-        guarding, key = self.protector.on_event(account, event), (event.exchange, event.symbol, feed)
-        if key not in self.ticks and key not in self.upkeep and not self.desk.venues[account.name].keeps_guards:
+        guarding = self.protector.on_event(account, event)
+        heard = self.routes.streams.get((event.exchange, event.symbol, feed), UNHEARD)
+        if heard is UNHEARD and not venue.keeps_guards:
             if guarding:  # nobody decides on it, it is streamed for the positions that are guarded here
                 await self.finish(now_ms, account)
             return
-        if (price := self._price_of(account, event)) is not None:
-            account.prices[event.symbol] = price
+        traded = account.trading(event.symbol)
+        bar = as_bar(event, traded.per_price) if traded.legs else None
+        if bar is not None:
+            self._take_price(account, event.symbol, bar.close)
         account.due_ms[event.symbol, feed] = now_ms
-        self.trader.equities.clear()
+        if not self.trader.still:
+            self.trader.equities.clear()
         due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
-        for strategy, part, leg in self.ticks.get(key, ()):
-            part.tell(leg, event)
+        timed = bool(due)
+        for strategy, part, leg, wakes, per_price in heard.events:
+            part.tell(leg, event, bar if per_price == traded.per_price else as_bar(event, per_price))
             if part.asked:
                 await self.outside.bring(part, account.name, now_ms)
                 part.settle(account.name)
-            if WAKES[feed] in part.wakes and part.fresh(leg, event) and not part.is_calm(leg):
+            if wakes and part.fresh(leg, event) and not part.is_calm(leg) and not part.is_spared(leg):
                 due.append((strategy, part, leg))
-        due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
+        if timed:
+            due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
             self._step(strategy, part, TIMER if leg == NO_LEG else WAKES[feed], max(leg, 0), now_ms)
-        if not self.desk.venues[account.name].remote:  # a real exchange is asked for something once a second at most
-            for one in list(self.upkeep.get(key, ())):
-                self._look_after(one, now_ms)
-        self.trader.watch_equity(now_ms)
+        if not venue.remote:  # a real exchange is asked for something once a second at most
+            for one in heard.legs:
+                if not one.idle or one.owner.startswith(REMOVED):
+                    self._look_after(one, now_ms)
+        self._watch(now_ms)
         await self.finish(now_ms, account)
-
-    def _price_of(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> Decimal | None:
-        """Return the price that an event tells, where anybody here trades it; None for a book with an empty side."""
-        tick = next((leg.instrument.tick for leg in account.legs.values() if leg.symbol == event.symbol), None)
-        bar = as_bar(event, float(1 / tick)) if tick is not None else None
-        return Decimal(repr(bar.close)) if bar is not None else None
 
     async def _on_fills(self, account: Account, now_ms: int) -> None:
         """Wake who wakes on fills, once however many there were, before the moment that filled them is shown."""
         if not any(leg.filled for leg in account.legs.values()):
             return
         self.trader.equities.clear()
-        for strategy, part in self._fillers:
+        for strategy, part in self.routes.fillers:
             filled = [(one.filled, leg) for leg, one in enumerate(part.legs) if one.exchange == account.name]
             newest, leg = max(filled, default=(0, 0))
             if newest:
@@ -371,7 +385,7 @@ class TradingLoop:
             for index, one in enumerate(part.legs):
                 self.trader.consider(strategy, part, index, one, now_ms)
         # a step that changes nothing may still follow a start that folded missed bars without orders
-        ordered = order_slots(self.trader, part, now_ms)
+        ordered = bool(part.slots) and order_slots(self.trader, part, now_ms)
         if changed or ordered or event == TIMER:
             self.remember(strategy, part)
 
@@ -394,7 +408,7 @@ class TradingLoop:
 
     async def finish(self, now_ms: int, account: Account | None) -> None:
         """Write the turn in one transaction, then send what it drafted. Ends every turn that may have drafted."""
-        durable = bool(self.desk.drafts) or self.trader.locks() != self._locks_written
+        durable = bool(self.desk.drafts) or self._locks_moved()
         told = bool(self._dirty or self._woken or self.protector.moved)
         if durable or told or (account is not None and self._behind_journal(account)):
             with self.journal.write(durable=durable):
@@ -408,9 +422,21 @@ class TradingLoop:
                 self._sample(now_ms)
                 self.trader.keep_breakers()
                 self._locks_written = self.trader.locks()
-        await self.sender.send()
+        if self.desk.drafts:
+            self.trader.still = False
+            await self.sender.send()
         if self.trader.trial is not None and self.judged():
             self.trial_moved.set()
+
+    def _locks_moved(self) -> bool:
+        """Tell whether the breakers hold a lock, or let one go, that the journal does not know of."""
+        trader = self.trader
+        if trader.own or trader.breakers is not self._compared:
+            self._compared = None
+            if trader.locks() == self._locks_written:
+                self._compared = trader.breakers
+                return False
+        return self._compared is None
 
     def judged(self) -> str:
         """Return why the generation on probation has failed; empty where none has."""
@@ -452,12 +478,3 @@ class TradingLoop:
         self.journal.equity(
             now_ms, [(one.name, one.worth(one.equity()), one.worth(one.cash)) for one in self.accounts.values()]
         )
-
-
-def _feed_of(event: TradePrinted | QuoteChanged | BookChanged) -> str:
-    match event:
-        case TradePrinted():
-            return "trades"
-        case QuoteChanged():
-            return "quotes"
-    return "book"

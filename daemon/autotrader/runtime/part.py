@@ -4,27 +4,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from autotrader.core.events import Bar, BarClosed, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
+from autotrader.core.events import Bar, BookChanged, MarketEvent, QuoteChanged, Series, TradePrinted
 from autotrader.core.units import FEEDS
 from autotrader.execution.declared import ATR, SHARE
+from autotrader.execution.ledger import Position
 from autotrader.execution.leg import Leg
 from autotrader.execution.slicing import UNKNOWN, usual_part
 from autotrader.execution.slots import Slot, Wish, fares, wishes
 from autotrader.features.graph import SeriesKey
 from autotrader.features.program import Live, Program
 from autotrader.market.book import NO_LEVEL, Level
-from autotrader.market.events import as_bar
-from autotrader.strategies.contract import BAR, FILL, Kind, Out, View, fresh_out, levels_of
+from autotrader.market.instrument import Instrument
+from autotrader.strategies.contract import FILL, TIMER, Kind, Out, View, fresh_out, levels_of
 from autotrader.strategies.contract import Leg as Declared
 
 log = structlog.get_logger("part")
 
 KEPT = Out._fields.index("stirred_by")
-"""How much of Out the journal keeps: which column stirs a kind is for backtests, and is no wish."""
+"""How much of Out the journal keeps: which column stirs a kind is no wish, and its next step says it anew."""
+
+Had = tuple[Instrument, Position, int, int, int]
+"""What a leg owns and has under way: its position, the entry's id and state, and the last exit."""
+
+OrdersFare = tuple[Sequence[int], Sequence[int], Sequence[int]]
+NO_ORDERS: OrdersFare = ((), (), ())
+"""How the orders of a part without slots fare."""
+
+
+class Owned(NamedTuple):
+    """The same in the words of `View`, and in the units of each leg's instrument; indexed by leg."""
+
+    lots: list[int]
+    entry_price: list[float]
+    entry_id: list[int]
+    entry_state: list[int]
+    last_exit: list[int]
+    may_short: list[int]
+    tick: list[float]
+    lot: list[float]
+
+
+def _owned(had: Sequence[Had]) -> Owned:
+    return Owned(
+        [rules.lots(position.amount) for rules, position, _, _, _ in had],
+        [float(position.entry_price or math.nan) for _, position, _, _, _ in had],
+        [entry_id for _, _, entry_id, _, _ in had],
+        [entry_state for _, _, _, entry_state, _ in had],
+        [last_exit for _, _, _, _, last_exit in had],
+        [1 if rules.market == "swap" else 0 for rules, _, _, _, _ in had],
+        [float(rules.tick) for rules, _, _, _, _ in had],
+        [float(rules.lot) for rules, _, _, _, _ in had],
+    )
 
 
 class Part:
@@ -55,16 +89,22 @@ class Part:
         self._order = {key: place for place, key in enumerate(program.series)}
         self._waiting: list[list[tuple[int, int, SeriesKey, Bar]]] = [[] for _ in self.declared]
         self._depths = [levels_of(one.feed) for one in self.declared]
-        self.bids: list[tuple[Level, ...]] = [(NO_LEVEL,) * depth for depth in self._depths]
-        self.asks = list(self.bids)
+        self._bids: list[tuple[Level, ...]] = [(NO_LEVEL,) * depth for depth in self._depths]
+        self._asks = list(self._bids)
+        self._unseen: dict[int, MarketEvent] = {}  # whose levels were told and not looked at yet
         self._told_ms = [0] * len(self.declared)
         self._price = [math.nan] * len(self.declared)
         self._heard: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self.stepped: list[tuple[int, int]] = [(0, 0)] * len(self.declared)
         self._arrived: dict[int, int] = {}
+        self._kept: list[list[Any]] = []  # of Out, as the last step left it
+        self._had: list[Had] = []
+        self._owned = _owned(())
+        self._spares = not self.slots and TIMER not in self.wakes
         self._atr = program.columns.index(ATR) if ATR in program.columns else -1
         self._shares = [place for place, name in enumerate(program.columns) if name.startswith(SHARE)]
         self._told_even = False
+        self._keep()
 
     def own_series(self, leg: int) -> Series:
         """Return the bars, or the feed, that wakes a leg."""
@@ -114,9 +154,26 @@ class Part:
                 self.live[leg].update(key, bar)
             waiting.clear()
 
+    def is_spared(self, leg: int) -> bool:
+        """Tell whether a step on what a leg's features show now would change nothing, as the last step said of them.
+
+        Only while what is owned and under way is what that step saw, and without slots and timers, which need a step.
+        """
+        column = self.out.stirred_by[leg]
+        if column == 0 or not self._spares or self.live[leg].value(column - 1) == 1.0:
+            return False
+        return self._had == [_had(one) for one in self.legs]
+
     def is_calm(self, leg: int) -> bool:
         """Tell whether the last step said that it need not wake while a leg's price is where it is."""
         return self.out.calm_below[leg] < self._price[leg] < self.out.calm_above[leg]
+
+    def is_all_calm(self) -> bool:
+        """Tell whether it said so of every leg."""
+        for leg in range(len(self.declared)):  # noqa: SIM110 - a generator is several times slower
+            if not self.is_calm(leg):
+                return False
+        return True
 
     def feed(self, leg: int, key: SeriesKey, bar: Bar, closed_ms: int) -> None:
         """Show a closed bar to a leg's features at once; one that was seen already is passed over, an event never."""
@@ -141,42 +198,61 @@ class Part:
         for waiting in self._waiting:
             waiting.clear()
 
-    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> None:
-        """Show a trade, a quote or a book to a leg; one that it was shown already is passed over."""
-        mark = mark_of(event)
-        if mark[1] and mark <= self._heard[leg]:
+    def tell(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged, bar: Bar | None) -> None:
+        """Show a trade, a quote or a book, and the bar of its moment, to a leg; what it was shown is passed over."""
+        mark = event.ts_ms, event.row
+        if event.row and mark <= self._heard[leg]:
             return
         self._heard[leg] = mark
         self._told_ms[leg] = event.ts_ms
         self.show(leg, event)
-        if (bar := as_bar(event, float(1 / self.legs[leg].instrument.tick))) is not None:
+        if bar is not None:
             self._price[leg] = bar.close
             self.live[leg].update(self.program.own, bar)
 
     def show(self, leg: int, event: MarketEvent) -> None:
-        """Let a leg see the levels of a quote or a book."""
-        match event:
-            case QuoteChanged():
-                self.bids[leg], self.asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
-            case BookChanged():
-                self.bids[leg], self.asks[leg] = (
-                    (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]] for side in (event.bids, event.asks)
-                )
+        """Let a leg see the levels of a quote or a book, when they are next looked at."""
+        self._unseen[leg] = event
+
+    @property
+    def bids(self) -> list[tuple[Level, ...]]:
+        """The bids that each leg was last told."""
+        self._look()
+        return self._bids
+
+    @property
+    def asks(self) -> list[tuple[Level, ...]]:
+        """The asks that each leg was last told."""
+        self._look()
+        return self._asks
+
+    def _look(self) -> None:
+        for leg, event in self._unseen.items():
+            match event:
+                case QuoteChanged():
+                    self._bids[leg], self._asks[leg] = ((event.bid, event.bid_size),), ((event.ask, event.ask_size),)
+                case BookChanged():
+                    self._bids[leg], self._asks[leg] = (
+                        (side + (NO_LEVEL,) * self._depths[leg])[: self._depths[leg]]
+                        for side in (event.bids, event.asks)
+                    )
+        self._unseen.clear()
 
     def fresh(self, leg: int, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
         """Tell whether a leg's event was not stepped on yet, and remember it: a restart is told the last one again."""
-        mark = mark_of(event)
-        if mark[1] and mark <= self.stepped[leg]:
+        mark = event.ts_ms, event.row
+        if event.row and mark <= self.stepped[leg]:
             return False
         self.stepped[leg] = mark
         return True
 
-    def due(self, leg: int, event: BarClosed) -> bool:
-        """Say whether a step is due: this is the leg's own bar, and every other leg's bar of that close is there."""
-        if BAR not in self.wakes or event.series != self.own_series(leg) or event.ts_ms <= self.ts_ms:
+    def due(self, leg: int, closed_ms: int) -> bool:
+        """Say whether a step is due with a bar of a leg's own: every other leg's bar of that close is there, too."""
+        if closed_ms <= self.ts_ms:
             return False
-        self._arrived[leg] = event.ts_ms
-        return all(self._arrived.get(other) == event.ts_ms for other in range(len(self.declared)))
+        self._arrived[leg] = closed_ms
+        others = range(len(self.declared)) if len(self.declared) > 1 else ()
+        return all(self._arrived.get(other) == closed_ms for other in others)
 
     def step(self, event: int, leg: int, now_ms: int, budget: Sequence[float]) -> bool:
         """Fold one event; `budget` is each leg's share in quote units. True when State or Out changed.
@@ -184,43 +260,68 @@ class Part:
         Raises ValueError for slots that want what cannot be.
         """
         legs = self.legs
-        asked = [
-            fares(slot, legs[slot.wish.leg].slots.get(slot.client_id), legs[slot.wish.leg].instrument)
-            for slot in self.slots
-        ]
+        states, filled, remaining = self._fares() if self.slots else NO_ORDERS
+        if (had := [_had(one) for one in legs]) != self._had:
+            self._had, self._owned = had, _owned(had)
+        if self._unseen:
+            self._look()
+        owned = self._owned
         view = View(
             event,
             leg,
             now_ms,
             [live.values() for live in self.live],
-            self.bids,
-            self.asks,
+            self._bids,
+            self._asks,
             [now_ms - told_ms for told_ms in self._told_ms],
-            [one.instrument.lots(one.position.amount) for one in legs],
-            [float(one.position.entry_price or math.nan) for one in legs],
-            [one.entry_id for one in legs],
-            [one.entry_state for one in legs],
-            [one.last_exit for one in legs],
+            owned.lots,
+            owned.entry_price,
+            owned.entry_id,
+            owned.entry_state,
+            owned.last_exit,
             budget,
-            [1 if one.instrument.market == "swap" else 0 for one in legs],
-            [float(one.instrument.tick) for one in legs],
-            [float(one.instrument.lot) for one in legs],
-            [one.state for one in asked],
-            [one.filled for one in asked],
-            [one.remaining for one in asked],
+            owned.may_short,
+            owned.tick,
+            owned.lot,
+            states,
+            filled,
+            remaining,
         )
-        before = [list(values) for values in self.out[:KEPT]]
         state = self.kind.step(self.constants, self.state, view, self.out)
-        changed = state != self.state or before != list(self.out[:KEPT])
-        self.wanted = wishes(self.out, len(legs))
+        wants = self._kept != list(self.out[:KEPT])
+        changed = wants or state != self.state
+        if wants:
+            self._keep()
+        if self.slots:
+            self.wanted = wishes(self.out, len(legs))
         self.state = state
         if changed and event != FILL:
             self.ts_ms = now_ms  # what fills at a bar's close wakes before that bar does
         return changed
 
+    def _fares(self) -> OrdersFare:
+        """Return how each slot's order fares: its state, and lots filled and remaining."""
+        found = [
+            fares(slot, (leg := self.legs[slot.wish.leg]).slots.get(slot.client_id), leg.instrument)
+            for slot in self.slots
+        ]
+        return [one.state for one in found], [one.filled for one in found], [one.remaining for one in found]
+
+    def _keep(self) -> None:
+        """Remember what Out wants, so that the next step shows what it changes of it."""
+        self._kept = [list(values) for values in self.out[:KEPT]]
+
+    def wake(self, now_ms: int) -> bool:
+        """Tell whether TIMER is due, and have it come no second time."""
+        if not 0 < self.out.wake_ms[0] <= now_ms:
+            return False
+        self.out.wake_ms[0] = 0
+        self._keep()
+        return True
+
     def atr(self, leg: int) -> float:
         """Return the leg's ATR in quote units; NaN where the size does not ask for one or it is not defined yet."""
-        return self.live[leg].values()[self._atr] if self._atr >= 0 else math.nan
+        return self.live[leg].value(self._atr) if self._atr >= 0 else math.nan
 
     def shares(self, leg: int) -> tuple[int, ...]:
         """Return the usual shares of a vwap's slices, for `Leg.shares`; UNKNOWN where slices are to be equal.
@@ -248,6 +349,7 @@ class Part:
         self.state = type(self.state)._make(tuple(v) if isinstance(v, list) else v for v in state)
         fresh = fresh_out(len(self.declared), 0)[len(out) :]  # what is not kept, or was not when this was written
         self.out = Out._make([*kept] for kept in (*out, *fresh))
+        self._keep()
         self.ts_ms = ts_ms
 
     def adopt_legs(self) -> None:
@@ -256,8 +358,8 @@ class Part:
             if leg.position.amount or leg.enters:
                 self.out.target[index] = leg.exposure
                 self.out.entry[index] = leg.entry_id
+        self._keep()
 
 
-def mark_of(event: TradePrinted | QuoteChanged | BookChanged) -> tuple[int, int]:
-    """Return what tells an event from the others of its feed; a row of 0 tells none apart."""
-    return event.ts_ms, event.row
+def _had(leg: Leg) -> Had:
+    return leg.instrument, leg.position, leg.entry_id, leg.entry_state, leg.last_exit

@@ -103,15 +103,19 @@ class Protector:
 
     def on_bar(self, account: Account, event: BarClosed) -> None:
         """Look at a closed bar of the length by which a position's fills are decided."""
-        for leg in self.guarded(account.name):
-            if (leg.symbol, leg.resolution) == (event.symbol, event.timeframe):
+        if self._desk.venues[account.name].keeps_guards:
+            return
+        for leg in account.trading(event.symbol).legs:
+            if leg.resolution == event.timeframe and leg.guarded:
                 self._look_at_bar(leg, event.bar, event.ts_ms)
 
     def on_event(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> bool:
         """Look at a trade, a quote or a book; True where the turn has something to write or to send."""
+        if self._desk.venues[account.name].keeps_guards:
+            return bool(self.moved)
         before = len(self._desk.drafts)
-        for leg in self.guarded(account.name):
-            if leg.symbol != event.symbol:
+        for leg in account.trading(event.symbol).legs:
+            if not leg.guarded:
                 continue
             per_price = float(1 / leg.instrument.tick)
             if (bar := as_bar(event, per_price)) is not None:

@@ -55,6 +55,7 @@ class Trader:
         self._watched: tuple[Decimal, int, lim.Limits, brk.Breakers] | None = None
         self._kept: dict[str, Any] = {}  # what the journal has of the breakers, by flag
         self.equities: dict[str, Decimal] = {}  # of this moment: nothing fills while it is decided
+        self.still = False  # whether nothing moved the equity, or what is held against it, since it was watched
 
     # from wants to orders
 
@@ -67,8 +68,7 @@ class Trader:
             if (leg.position.amount or leg.enters) and not leg.exit_reason:
                 leg.shares = part.shares(index)
                 self.leave(leg, Reason.EXIT, now_ms)
-            return
-        if entry_id != leg.entry_id:
+        elif entry_id != leg.entry_id:
             leg.shares = part.shares(index)
             self._enter(strategy, part, index, leg, now_ms)
 
@@ -89,7 +89,8 @@ class Trader:
         """Give up what is left of a position on its way out where it is too little to be traded."""
         left = abs(leg.position.amount)
         if left and not leg.orders and not leg.instrument.tradable(left, self.price(leg)):
-            trade = self.desk.sweep(leg, now_ms)
+            trade, self.still = self.desk.sweep(leg, now_ms), False
+            self.accounts[leg.exchange].recount(leg.symbol)
             if trade is not None:
                 self._closed(leg, trade, now_ms)
 
