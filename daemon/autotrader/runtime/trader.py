@@ -68,8 +68,7 @@ class Trader:
             if (leg.position.amount or leg.enters) and not leg.exit_reason:
                 leg.shares = part.shares(index)
                 self.leave(leg, Reason.EXIT, now_ms)
-            return
-        if entry_id != leg.entry_id:
+        elif entry_id != leg.entry_id:
             leg.shares = part.shares(index)
             self._enter(strategy, part, index, leg, now_ms)
 
