@@ -346,7 +346,8 @@ class Client:
         def act() -> Any:
             order = known or (self._exchange.by_client.get(name) if name else None)
             row = self._exchange.seen(order, self._faults.lag()) if order is not None else None
-            if order is None or row is None or bool(order.apart) < waiting:
+            sent = row is not None and (not row["info"] or "ordId" in row["info"])
+            if order is None or row is None or bool(order.apart) < waiting or not (sent or waiting):
                 raise errors.OrderNotFound(f"no order {number or name}")
             return _shown(order, row, waiting=waiting)
 

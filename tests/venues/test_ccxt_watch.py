@@ -13,7 +13,7 @@ from autotrader.core.events import FillsComplete
 from autotrader.execution.orders import OrderRequest
 from autotrader.venues.ccxt_account import CcxtAccount
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_watch import ALONE_S, BESIDE_S, LATE_S, QUIET_S
+from autotrader.venues.ccxt_watch import ALONE_S, BESIDE_S, LATE_S, OWED_S, QUIET_S
 from autotrader.venues.protocol import FillHappened, OrderChanged
 from support.clock import VirtualClock
 from support.fake_ccxt import FakeCcxt
@@ -228,6 +228,37 @@ async def test_an_exchange_that_does_not_answer_is_asked_less_and_less_and_recov
         await fake.clock.advance(900)
         assert told.fills() == [("ours1", Decimal(1))]
         assert not fake.faults["fetch_my_trades"]
+
+
+async def test_trades_that_could_not_be_read_are_read_after_a_pause_though_streams_speak(fake, tmp_path):
+    fake.watched(*BOTH)
+    async with watched(tmp_path / "a.db", fake) as (account, watch, told, _):
+        await account.submit(limit())
+        watch.sent()
+        fake.streams["watchOrders"].say([])
+        await fake.clock.settle()
+        fake.trade("1", 0.5)
+        fake.faults["fetch_my_trades"].extend([errors.BadRequest("no")])
+        await fake.clock.advance(BESIDE_S)
+        assert told.fills() == []
+        fake.streams["watchOrders"].say([])
+        await fake.clock.advance(3)
+        assert told.fills() == [("ours1", Decimal("0.5"))]
+
+
+async def test_trades_are_read_at_once_where_whoever_asked_was_told_of_more_than_was_read(fake, tmp_path):
+    fake.watched(*BOTH)
+    async with watched(tmp_path / "a.db", fake) as (account, watch, told, _):
+        await account.submit(limit())
+        watch.sent()
+        fake.streams["watchOrders"].say([])
+        await fake.clock.settle()
+        fake.trade("1", 0.5)
+        await fake.clock.advance(5)
+        assert told.fills() == []
+        assert (await account.order("ours1")).filled == Decimal("0.5")
+        await fake.clock.advance(OWED_S + 0.1)
+        assert told.fills() == [("ours1", Decimal("0.5"))]
 
 
 async def test_an_exchange_without_such_a_stream_is_polled_instead(fake, tmp_path):

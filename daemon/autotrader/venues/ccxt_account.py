@@ -52,6 +52,7 @@ class CcxtAccount:
         self._client, self._path = client, path
         self._store: CcxtStore | None = None
         self._reader: TradeReader | None = None
+        self._watch: AccountWatch | None = None
 
     async def open(self) -> None:
         """Connect, learn the markets, refuse a key that may withdraw. Raises VenueError or VenueUnavailable."""
@@ -69,7 +70,7 @@ class CcxtAccount:
 
     async def close(self) -> None:
         """Close the connections and the file."""
-        store, self._store, self._reader = self._store, None, None
+        store, self._store, self._reader, self._watch = self._store, None, None, None
         await self._client.close()
         if store is not None:
             store.close()
@@ -78,7 +79,8 @@ class CcxtAccount:
         """Return what tells of the account's orders while it is open; run it as a task."""
         store, reader = self._opened(), self._reader
         assert reader is not None
-        return AccountWatch(self, self._client, store, reader, tell)
+        self._watch = AccountWatch(self, self._client, store, reader, tell)
+        return self._watch
 
     def timer(self) -> CancelTimer | None:
         """Return the timer that cancels the account's orders once nobody winds it; None where none is declared."""
@@ -298,6 +300,8 @@ class CcxtAccount:
         if told.filled > store.filled(sent.client_id):
             cursor_ms = store.cursors().get(sent.symbol, sent.sent_ms)
             store.move(sent.symbol, min(cursor_ms, sent.sent_ms))
+            if self._watch is not None:
+                self._watch.owed()
         return _view(told, sent)
 
     def _seen(self, told: ToldOrder) -> VenueOrder:

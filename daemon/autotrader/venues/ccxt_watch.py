@@ -77,7 +77,7 @@ class AccountWatch:
         self._told_ms = 0
         self._speaking: set[str] = set()
         self._over: dict[str, tuple[VenueOrder, float]] = {}
-        self._asked = False
+        self._asked = self._owed = False
         self._moved = asyncio.Event()
         self._looked_s = client.clock.monotonic_s()
 
@@ -98,6 +98,11 @@ class AccountWatch:
         takers = {"watchMyTrades": self._take_trades, "watchOrders": self._take_orders}
         methods = {"watchMyTrades": "watch_my_trades", "watchOrders": "watch_orders"}
         return {methods[name]: take for name, take in takers.items() if self._client.can(name)}
+
+    def owed(self) -> None:
+        """Note that an order filled further than its trades were told: REST is asked for them soon."""
+        self._owed = True
+        self._moved.set()
 
     def sent(self) -> None:
         """Note that an order was sent; where no stream would tell of it, REST is asked at once."""
@@ -154,7 +159,8 @@ class AccountWatch:
         failures = 0
         while True:
             await self._due()
-            self._asked, self._looked_s = False, self._client.clock.monotonic_s()
+            self._asked = self._owed = False
+            self._looked_s = self._client.clock.monotonic_s()
             try:
                 await self._look()
             except (VenueUnavailable, VenueError) as error:
@@ -162,6 +168,7 @@ class AccountWatch:
                     log.warning("an account does not tell its trades", exchange=self._name, error=str(error))
                 await self._client.pause(failures, MAX_PAUSE_S)
                 failures += 1
+                self._asked = True
             else:
                 failures = 0
 
@@ -180,7 +187,7 @@ class AccountWatch:
                 await asyncio.gather(moved, return_exceptions=True)
 
     def _wait_s(self) -> float:
-        if self._over:
+        if self._over or self._owed:
             return OWED_S
         if not self._store.live():
             return QUIET_S
