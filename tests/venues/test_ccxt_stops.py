@@ -460,3 +460,17 @@ async def test_a_stop_of_okx_that_triggers_while_it_is_canceled_tells_its_fill(o
     await venue.submit(stop())
     server.trigger()
     assert (await venue.cancel("atgp1")).filled == D("0.5")
+
+
+async def test_an_older_answer_does_not_take_back_what_a_stop_of_okx_became(on_okx):
+    server, venue = on_okx
+    await venue.submit(stop())
+    before = venue._opened().sent("atgp1")
+    waiting = await venue._look_up(before)
+    server.trigger()
+    assert (await venue.order("atgp1")).venue_id == "9001"
+    venue.known(before._replace(venue_id=""), waiting)
+    venue.known(before, waiting)
+    assert venue._opened().sent("atgp1").venue_id == "9001"
+    (fill,) = await venue.fills(0)
+    assert fill.client_id == "atgp1"

@@ -24,7 +24,7 @@ from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_orders import SETTLE_MS, apart, ask_order, name_of, read_order, stop_of
 from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, SCANNED_BY_ID, SHORT_IDS
 from autotrader.venues.ccxt_rights import check_rights
-from autotrader.venues.ccxt_stops import own_id, waits
+from autotrader.venues.ccxt_stops import own_id
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
 from autotrader.venues.ccxt_timer import CancelTimer
 from autotrader.venues.ccxt_trades import OVERLAP_MS, TradeReader
@@ -293,7 +293,7 @@ class CcxtAccount:
     def known(self, sent: Sent, told: ToldOrder) -> VenueOrder:
         """Take in what the exchange tells of an order of ours; where it filled further than we read, read again."""
         store = self._opened()
-        if sent.venue_id != told.venue_id and (not sent.venue_id or not waits(told.venue_id)):
+        if sent.venue_id != told.venue_id:
             store.accepted(sent.client_id, told.venue_id)
         if told.status != "open":
             store.ended(sent.client_id, self._client.now_ms())

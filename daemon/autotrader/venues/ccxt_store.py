@@ -126,8 +126,12 @@ class CcxtStore:
         return added == 1
 
     def accepted(self, client_id: str, venue_id: str) -> None:
-        """Keep the exchange's own id of an order of ours."""
-        self._run("UPDATE orders SET venue_id = ?, refused = '' WHERE client_id = ?", (venue_id, client_id))
+        """Keep the exchange's own id of an order of ours. What it became is never taken back by an older answer."""
+        self._run(
+            "UPDATE orders SET venue_id = ?1, refused = '' WHERE client_id = ?2 "
+            "AND (?1 NOT LIKE ?3 OR venue_id = '' OR venue_id LIKE ?3)",
+            (venue_id, client_id, f"{TRIGGER}%"),
+        )
 
     def refused(self, client_id: str, reason: str) -> None:
         """Keep that the exchange surely has no such order."""
