@@ -25,31 +25,19 @@ class Trouble:
 
     def plan(self, order_about: Callable[[], None]) -> None:
         """Plan what goes wrong and what people do, up to the longest time that a run may take."""
-        rng, after = self._world.rng, self._world.universe.after
-        at = 60.0
-        while at < MOST_S:
-            after(at, self._person)
-            at += rng.uniform(60.0, 300.0)
-        at = 30.0
-        while at < MOST_S:
-            after(at, self._doom)
-            at += rng.uniform(300.0, 1_500.0)
-        at = rng.uniform(200.0, 1_000.0)
-        while at < MOST_S:
-            after(at, lambda: self._outage(rng.uniform(5.0, 100.0)))
-            at += rng.uniform(900.0, 3_000.0)
-        at = rng.uniform(400.0, 2_000.0)
-        while at < MOST_S:
-            after(at, self._set_clock)
-            at += rng.uniform(500.0, 3_000.0)
-        at = rng.uniform(600.0, 3_000.0)
-        while at < MOST_S:
-            after(at, lambda: self._fill_disk(rng.uniform(0.5, 30.0)))
-            at += rng.uniform(1_500.0, 6_000.0)
-        at = rng.uniform(100.0, 400.0)
-        while at < MOST_S:
-            after(at, order_about)
-            at += rng.uniform(100.0, 700.0)
+        world = self._world
+        for (first_s, last_s), (least_s, most_s), act in (
+            ((60.0, 60.0), (60.0, 300.0), self._person),
+            ((30.0, 30.0), (300.0, 1_500.0), self._doom),
+            ((200.0, 1_000.0), (900.0, 3_000.0), self._outage),
+            ((400.0, 2_000.0), (500.0, 3_000.0), self._set_clock),
+            ((600.0, 3_000.0), (1_500.0, 6_000.0), self._fill_disk),
+            ((100.0, 400.0), (100.0, 700.0), order_about),
+        ):
+            at = world.rng.uniform(first_s, last_s)
+            while at < MOST_S:
+                world.universe.after(at, act)
+                at += world.rng.uniform(least_s, most_s)
 
     def _doom(self) -> None:
         world = self._world
@@ -67,8 +55,8 @@ class Trouble:
             world.faults.counts["clock"] += 1
             world.trace(f"fault the machine's time is off by {world.clock.skew_ms} ms now")
 
-    def _fill_disk(self, seconds: float) -> None:
-        world = self._world
+    def _fill_disk(self) -> None:
+        world, seconds = self._world, self._world.rng.uniform(0.5, 30.0)
         if not world.mean:
             return
         world.trace(f"fault the disk is full for {seconds:.0f} s")
@@ -80,8 +68,8 @@ class Trouble:
         world = self._world
         world.disk.full = False
 
-    def _outage(self, seconds: float) -> None:
-        world = self._world
+    def _outage(self) -> None:
+        world, seconds = self._world, self._world.rng.uniform(5.0, 100.0)
         if not world.mean:
             return
         world.trace(f"fault outage of {seconds:.0f} s")
