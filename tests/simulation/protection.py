@@ -138,7 +138,7 @@ class Protection:
         stopped = sum((one.left for one in ours if one.stop is not None), ZERO)
         enters = any(order.type == "market" for order in leg.working("entry"))
         due = client.keeps_stops and tradable and not leg.exit_reason and not enters and price > level * NEAR
-        if not due or stopped >= left * D("0.98"):
+        if not due or stopped >= self.exchange.coins[leg.symbol].down(left):
             self.rested += due
             case.bare_s = 0.0
         elif fair:
