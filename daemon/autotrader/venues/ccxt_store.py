@@ -179,6 +179,17 @@ class CcxtStore:
         )
         return [_sent(row) for row in self._rows(query, (symbol, side, f"{TRIGGER}%", NEVER_ARRIVED))]
 
+    def unread(self, symbol: str, after_ms: int) -> list[Sent]:
+        """Return the orders of a symbol that may have trades we do not know, oldest first.
+
+        Those that may still fill; of those that ended, or are believed not to have arrived, the ones after a moment.
+        """
+        query = (
+            "SELECT * FROM orders WHERE symbol = ? AND ((ended_ms = 0 AND refused = '') OR ended_ms > ? "
+            "OR (refused = ? AND sent_ms > ?)) ORDER BY sent_ms, client_id"
+        )
+        return [_sent(row) for row in self._rows(query, (symbol, after_ms, NEVER_ARRIVED, after_ms))]
+
     def stranger(self, symbol: str, venue_id: str) -> str | None:
         """Return the client id of an order that is known to be foreign; None where nothing is known of it."""
         rows = self._rows("SELECT client_id FROM strangers WHERE symbol = ? AND venue_id = ?", (symbol, venue_id))
@@ -223,6 +234,11 @@ class CcxtStore:
     def filled(self, client_id: str) -> Decimal:
         """Return how much of an order is covered by the trades that are kept."""
         rows = self._rows("SELECT amount FROM fills WHERE client_id = ?", (client_id,))
+        return sum((Decimal(row[0]) for row in rows), Decimal(0))
+
+    def fees(self, client_id: str) -> Decimal:
+        """Return the fees of the trades of an order that are kept, in whatever currency they were taken."""
+        rows = self._rows("SELECT fee FROM fills WHERE client_id = ?", (client_id,))
         return sum((Decimal(row[0]) for row in rows), Decimal(0))
 
     def close(self) -> None:
