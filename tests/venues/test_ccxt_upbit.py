@@ -215,6 +215,20 @@ async def test_an_order_that_never_came_is_waited_for_and_then_believed_missing(
     assert await venue.order(OURS) is None
 
 
+async def test_an_order_that_came_later_than_believed_is_ours_again(upbit):
+    server, venue = upbit
+    place, server.lose = server.answers["POST /v1/orders"], True
+    with pytest.raises(AmbiguousSubmit):
+        await venue.submit(request())
+    venue._client.clock.ahead_ms = SETTLE_MS
+    assert await venue.order(OURS) is None
+    server.lose = False
+    place(server.told("POST /v1/orders")[0])
+    server.trade("0.1")
+    assert [(one.client_id, one.amount) for one in await venue.fills(0)] == [(OURS, D("0.1"))]
+    assert (await venue.order(OURS)).status == "open"
+
+
 async def test_what_an_order_without_an_answer_traded_is_ours(upbit):
     server, venue = upbit
     server.swallow = True
@@ -374,10 +388,18 @@ async def test_a_buy_without_a_price_is_not_sent(upbit):
     assert await venue.order("other") is None
 
 
-async def test_what_the_exchange_refuses_is_told_as_refused(upbit):
+@pytest.mark.parametrize("name", ["insufficient_funds_bid", "under_min_total_bid", "invalid_price_ask"])
+async def test_what_the_exchange_refuses_is_told_as_refused(upbit, name):
     server, venue = upbit
-    server.answers["POST /v1/orders"] = Refusal({"error": {"name": "insufficient_funds_bid", "message": "부족"}})
+    server.answers["POST /v1/orders"] = Refusal({"error": {"name": name, "message": "부족"}})
     with pytest.raises(OrderRejected):
+        await venue.submit(request())
+
+
+async def test_an_error_without_a_name_may_hide_an_order(upbit):
+    server, venue = upbit
+    server.answers["POST /v1/orders"] = Refusal({"error": {"name": "unheard_of", "message": "부족"}})
+    with pytest.raises(AmbiguousSubmit):
         await venue.submit(request())
 
 
