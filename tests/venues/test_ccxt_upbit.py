@@ -288,6 +288,47 @@ async def test_trades_of_an_order_that_was_seen_to_end_before_a_crash_are_read_a
     await again.close()
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_in_whatever_order_every_trade_and_fee_is_told_once(tmp_path, seed):
+    chance, told, placed = Random(seed), [], 0
+    async with SmallUpbit() as server:
+        venue = account(server, tmp_path)
+        await venue.open()
+        for _ in range(60):
+            working = [number for number, one in enumerate(server.orders.values()) if one["state"] == "wait"]
+            step = chance.choice(["place", "lost", "trade", "trade", "end", "ask", "fills", "restart"])
+            if step in {"place", "lost"}:
+                server.swallow, placed = step == "lost", placed + 1
+                try:
+                    await venue.submit(request(f"order{placed}", side=chance.choice([BUY, SELL])))
+                except AmbiguousSubmit:
+                    assert server.swallow
+                    await venue.open_orders()  # an answer, so that the breaker stays closed
+            elif step == "trade" and working:
+                number = chance.choice(working)
+                paid = D(list(server.orders.values())[number]["paid_fee"]) + chance.randint(0, 9999)
+                server.trade("0.1", str(chance.randint(90, 110) * 1_000_000), str(paid), number)
+            elif step == "end" and working:
+                list(server.orders.values())[chance.choice(working)]["state"] = "cancel"
+            elif step == "ask" and placed:
+                await venue.order(f"order{chance.randint(1, placed)}")
+            elif step == "fills":
+                told += await venue.fills(told[-1].fill_id if told else 0)
+            elif step == "restart":
+                await venue.close()
+                venue = account(server, tmp_path)
+                await venue.open()
+        told += await venue.fills(told[-1].fill_id if told else 0)
+        await venue.close()
+    assert [one.fill_id for one in told] == list(range(1, len(told) + 1))
+    assert told
+    for order in server.orders.values():
+        mine = [one for one in told if one.client_id == order["identifier"]]
+        assert sum(one.amount for one in mine) == D(order["executed_volume"])
+        assert sum(one.cost for one in mine) == sum(D(one["funds"]) for one in order["trades"])
+        assert sum(one.fee for one in mine) == D(order["paid_fee"])
+
+
 async def test_both_sides_of_a_trade_with_ourselves_are_told(upbit):
     server, venue = upbit
     await venue.submit(request())
