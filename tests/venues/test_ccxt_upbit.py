@@ -5,24 +5,19 @@ Upbit has no list of the account's trades: they are told with their order, the f
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autotrader.core.clock import SystemClock
 from autotrader.core.errors import AmbiguousSubmit, OrderRejected, OrderUntold, VenueError, VenueUnavailable
 from autotrader.execution.orders import BUY, SELL, OrderRequest
 from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_answers import ToldTrade
 from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
 from autotrader.venues.ccxt_make import make_exchange
-from autotrader.venues.ccxt_order_trades import dated, shared
 from autotrader.venues.ccxt_orders import SETTLE_MS
-from autotrader.venues.ccxt_rules import stepped
 from autotrader.venues.protocol import FillHappened, OrderChanged
 from support.loopback import Loopback, Refusal, now_ms
 
@@ -454,62 +449,6 @@ async def test_the_smallest_order_is_known(upbit):
     _, venue = upbit
     instrument = await venue.instrument("BTC/KRW")
     assert (instrument.min_notional, instrument.min_exit) == (D(5000), D(5000))
-
-
-@pytest.mark.parametrize(
-    ("symbol", "price", "bought", "sold"),
-    [
-        ("BTC/KRW", "1999999", "1999000", "2000000"),
-        ("BTC/KRW", "500499", "500000", "500500"),
-        ("BTC/KRW", "123456", "123400", "123500"),
-        ("BTC/KRW", "55555", "55550", "55600"),
-        ("BTC/KRW", "12345", "12340", "12350"),
-        ("BTC/KRW", "5001", "5000", "5005"),
-        ("BTC/KRW", "999.9", "999", "1000"),
-        ("BTC/KRW", "12.34", "12.3", "12.4"),
-        ("BTC/KRW", "1.234", "1.23", "1.24"),
-        ("BTC/KRW", "0.00001234", "0.0000123", "0.0000124"),
-        ("BTC/KRW", "0.00000123", "0.00000123", "0.00000123"),
-        ("BTC/USDT", "97000.123", "97000.12", "97000.13"),
-        ("BTC/USDT", "1.2345", "1.234", "1.235"),
-        ("ETH/BTC", "0.03456789", "0.03456789", "0.03456789"),
-    ],
-)
-def test_a_buy_is_never_dearer_and_a_sale_never_cheaper_than_asked(symbol, price, bought, sold):
-    asked = request(price=price)._replace(symbol=symbol)
-    assert stepped("upbit", asked).price == D(bought)
-    assert stepped("upbit", asked._replace(side=SELL)).price == D(sold)
-    assert stepped("binance", asked) == asked
-
-
-def trade(cost, fee="0"):
-    return ToldTrade("t", "v", OURS, "BTC/KRW", BUY, D(1), D(cost), D(cost), D(fee), "KRW", 1, maker=False)
-
-
-@given(
-    costs=st.lists(st.decimals("0.00000001", "1e9", places=8), min_size=1, max_size=8),
-    fee=st.decimals(0, 1000, places=9),
-)
-def test_shared_fees_are_not_negative_and_sum_to_the_orders(costs, fee):
-    fees = [one.fee for one in shared([trade(cost) for cost in costs], fee, D(0))]
-    assert sum(fees) == fee
-    assert min(fees) >= 0
-
-
-def test_a_fee_that_is_told_with_its_trade_stays():
-    told = shared([trade(1, "3"), trade(1), trade(3)], D(10), D(3))
-    assert [one.fee for one in told] == [D(3), D(1), D(3)]
-
-
-@pytest.mark.parametrize(("written", "said"), [("yesterday", "no time"), ("2026-01-01T00:00:00", "without its offset")])
-def test_a_time_that_cannot_be_placed_is_refused(written, said):
-    with pytest.raises(VenueError, match=said):
-        dated({"info": {"created_at": written}}, "here", "upbit")
-
-
-def test_a_fraction_of_a_second_does_not_hide_the_offset():
-    row = dated({"info": {"created_at": "2025-08-09T16:44:00.597751+09:00"}, "timestamp": 0}, "here", "upbit")
-    assert row["timestamp"] == datetime(2025, 8, 9, 7, 44, 0, 597_000, UTC).timestamp() * 1000
 
 
 async def test_bithumb_is_refused_with_the_reason(tmp_path):
