@@ -163,7 +163,7 @@ async def test_an_order_that_was_never_sent_is_none(fake, venue):
 
 
 async def test_where_an_exchange_cannot_be_asked_by_our_id_open_and_closed_orders_are_searched(fake, tmp_path):
-    venue = account(fake, tmp_path / "b.db", id="upbit")
+    venue = account(fake, tmp_path / "b.db", id="coinbase")
     await venue.open()
     for state in ("open", "closed"):
         fake.late["create_order"].append(errors.RequestTimeout("late"))

@@ -6,6 +6,7 @@ The market half (bars and streams) is another's; this one knows nothing of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt_answers import ZERO, ToldOrder, mapping, maybe, number, rows
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_orders import SETTLE_MS, apart, ask_order, name_of, read_order, stop_of
-from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, SCANNED_BY_ID, SHORT_IDS
+from autotrader.venues.ccxt_quirks import BY_CLIENT_ID, SCANNED_BY_ID, SHORT_IDS, TRADES_OF_ORDERS
 from autotrader.venues.ccxt_rights import check_rights
+from autotrader.venues.ccxt_rules import BUYS_BY_COST, bound, stepped
 from autotrader.venues.ccxt_stops import own_id
 from autotrader.venues.ccxt_store import NEVER_ARRIVED, CcxtStore, Sent
 from autotrader.venues.ccxt_timer import CancelTimer
@@ -173,6 +175,10 @@ class CcxtAccount:
         store, reader = self._opened(), self._reader
         assert reader is not None
         self._admit(request)
+        request = stepped(self._client.settings.id, request)
+        kind, price, time_in_force = request.type, request.price, request.time_in_force
+        if kind == "market" and request.side > 0 and self._client.settings.id in BUYS_BY_COST:
+            kind, price, time_in_force = "limit", await self._bound(request), "ioc"
         reader.expect(request.symbol)
         if not store.intend(request, self._client.now_ms()):
             raise AmbiguousSubmit(f"{self.name} knows {request.client_id}; it is looked up, never sent again")
@@ -181,8 +187,8 @@ class CcxtAccount:
         params: dict[str, Any] = {stop.name if stop else "clientOrderId": name_of(self._client, request.client_id)}
         if request.post_only:
             params["postOnly"] = True
-        if request.time_in_force != "gtc":
-            params["timeInForce"] = request.time_in_force.upper()
+        if time_in_force != "gtc":
+            params["timeInForce"] = time_in_force.upper()
         if request.reduce_only and self.market != "spot":
             params["reduceOnly"] = True
         if stop is not None and request.stop_price is not None:
@@ -191,10 +197,10 @@ class CcxtAccount:
             told: ToldOrder = await self._client.submit(
                 "create_order",
                 self._client.ccxt_symbol(request.symbol),
-                request.type,
+                kind,
                 "buy" if request.side > 0 else "sell",
                 float(request.amount),
-                None if request.price is None else float(request.price),
+                None if price is None else float(price),
                 check=lambda answer: self._answers(request, answer, place),
                 params=params,
             )
@@ -246,6 +252,15 @@ class CcxtAccount:
             raise
         except VenueError as error:
             raise OrderRejected(str(error)) from error
+
+    async def _bound(self, request: OrderRequest) -> Decimal:
+        """Return the most that a buy at the market may pay for a coin. Raises OrderRejected, or VenueUnavailable."""
+        try:
+            return await bound(self._client, request)
+        except VenueUnavailable:
+            raise
+        except VenueError as error:
+            raise OrderRejected(f"{error}; without a price no buy at the market is sent") from error
 
     def _answers(self, request: OrderRequest, answer: object, place: str) -> ToldOrder:
         """Check that an answer is about the order that was sent. Raises VenueError."""
@@ -313,11 +328,15 @@ class CcxtAccount:
     def _check_abilities(self) -> None:
         """Refuse an exchange where an order without an answer could not be found again. Raises VenueError."""
         known = self._client.settings.id
-        needed = ["fetchBalance", "fetchMyTrades", "fetchOpenOrders", "fetchOrder", "cancelOrder", "createOrder"]
+        needed = ["fetchBalance", "fetchOpenOrders", "fetchOrder", "cancelOrder", "createOrder"]
+        needed += [] if known in TRADES_OF_ORDERS else ["fetchMyTrades"]
         needed += [] if known in BY_CLIENT_ID else ["fetchClosedOrders"]
         missing = [one for one in needed if not self._client.can(one)]
         if missing:
-            raise VenueError(f"{self.name}: ccxt's {known} has no {', '.join(missing)}; say `orders: paper` there")
+            raise VenueError(
+                f"{self.name}: ccxt's {known} has no {', '.join(missing)}: an order whose answer was lost, or what it "
+                "traded, could not be found again; say `orders: paper` there"
+            )
 
     def _opened(self) -> CcxtStore:
         if self._store is None:

@@ -27,7 +27,8 @@ _STATUS: Mapping[str, VenueStatus] = {
 class ToldOrder(NamedTuple):
     """An order as ccxt tells it; what an exchange leaves out is None or empty.
 
-    `ts_ms` is 0 where it is not told; `reason` says why an order ended, where that is known.
+    `ts_ms` is 0 where it is not told; `reason` says why an order ended, where that is known. `trades` are the order's
+    own and `fee` what was paid for all of it, where an exchange tells trades with their order only.
     """
 
     venue_id: str
@@ -42,6 +43,8 @@ class ToldOrder(NamedTuple):
     status: VenueStatus
     ts_ms: int
     reason: str = ""
+    trades: tuple[ToldTrade, ...] = ()
+    fee: Decimal = ZERO
 
 
 class ToldTrade(NamedTuple):

@@ -21,6 +21,7 @@ from autotrader.market.instrument import STEP, Instrument
 from autotrader.venues.breaker import Breaker
 from autotrader.venues.ccxt_answers import ZERO, mapping, maybe, number
 from autotrader.venues.ccxt_errors import Answer, answer_to, named, of_read, of_submit
+from autotrader.venues.ccxt_quirks import LEAST_COST
 from autotrader.venues.server_time import ServerTime
 
 T = TypeVar("T")
@@ -196,7 +197,8 @@ class CcxtClient:
         steps = mapping(market.get("precision"), f"{place} precision")
         limits = mapping(market.get("limits") or {}, f"{place} limits")
         least = {key: mapping(limits.get(key) or {}, f"{place} limits {key}") for key in ("amount", "cost")}
-        min_notional = maybe(least["cost"], "min", place, least=ZERO) or ZERO
+        usual = LEAST_COST.get(self.settings.id, {}).get(str(market["quote"]), ZERO)
+        min_notional = maybe(least["cost"], "min", place, least=ZERO) or usual
         return Instrument(
             exchange=self.settings.name,
             symbol=symbol,

@@ -6,7 +6,7 @@ ccxt, or an exchange's own) gets the answer of its nearest base.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from autotrader.core.errors import (
@@ -90,10 +90,18 @@ WOULD_TAKE = ('"code":-5022', "EOrder:Post only order", "INVALID_LIMIT_PRICE_POS
 """What Binance USD-M, Kraken and Coinbase say of a post-only order that would take, where ccxt has no name for it."""
 
 
+REFUSED = ('"name":"under_min_total_', '"name":"invalid_price_')
+"""What Upbit says of an order that it surely refused, where ccxt has no name for it."""
+
+
 def would_take(error: BaseException) -> bool:
     """Tell whether an error says that a post-only order would have taken, so that it was refused."""
+    return named(error, "OrderImmediatelyFillable") or _says(error, WOULD_TAKE)
+
+
+def _says(error: BaseException, words: Sequence[str]) -> bool:
     said = "".join(str(error).split(" "))
-    return named(error, "OrderImmediatelyFillable") or any(one.replace(" ", "") in said for one in WOULD_TAKE)
+    return any(one.replace(" ", "") in said for one in words)
 
 
 def is_ccxt(error: BaseException) -> bool:
@@ -128,7 +136,7 @@ def of_submit(error: BaseException, place: str) -> VenueError | BrokenInvariant:
         return BrokenInvariant(f"{text}; the request is wrong, and asking again cannot help")
     if is_ccxt(error) and would_take(error):
         return WouldTake(text)
-    if answer in {Answer.REJECT, Answer.PAUSE_VENUE}:
+    if answer in {Answer.REJECT, Answer.PAUSE_VENUE} or (is_ccxt(error) and _says(error, REFUSED)):
         return OrderRejected(text)
     if answer is Answer.BACK_OFF:
         return OrderRejected(f"{text}; it asked too much of the exchange, or our clock is off, and was not taken")

@@ -9,7 +9,16 @@ from autotrader.core.errors import UnknownOrder, VenueError
 from autotrader.execution.ids import short_id
 from autotrader.venues.ccxt_answers import ToldOrder, mapping, told_order
 from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_quirks import AT_MARKET, BY_CLIENT_ID, FETCH_ORDER, SHORT_IDS, WOULD_TAKE
+from autotrader.venues.ccxt_order_trades import dated, with_trades
+from autotrader.venues.ccxt_quirks import (
+    ASKED_PLAINLY,
+    AT_MARKET,
+    BY_CLIENT_ID,
+    FETCH_ORDER,
+    SHORT_IDS,
+    TRADES_OF_ORDERS,
+    WOULD_TAKE,
+)
 from autotrader.venues.ccxt_stops import STOPS, Stop, as_stop, own_id, waits
 from autotrader.venues.ccxt_store import Sent
 
@@ -24,10 +33,12 @@ def stop_of(client: CcxtClient) -> Stop | None:
 
 def read_order(value: object, place: str, client: CcxtClient) -> ToldOrder:
     """Return what an answer or a stream says of an order. Raises VenueError for what cannot be."""
-    row = mapping(value, place)
+    row = dated(mapping(value, place), place, client.settings.id)
     if row.get("price") == AT_MARKET.get(client.settings.id):
         row = {**row, "price": None}
     told = told_order(row, place, client.symbol_of)
+    if client.settings.id in TRADES_OF_ORDERS:
+        told = with_trades(told, row, place, client)
     return as_stop(row, _as_refused(row, told, client), stop_of(client))
 
 
@@ -76,8 +87,13 @@ async def ask_order(client: CcxtClient, sent: Sent) -> ToldOrder | None:
         return told
 
     name, venue_id = client.ccxt_symbol(sent.symbol), own_id(sent.venue_id) or None
+    plainly = None if venue_id else ASKED_PLAINLY.get(client.settings.id)
+    told: ToldOrder
     try:
-        told: ToldOrder = await client.read("fetch_order", venue_id, name, check=check, params=params)
+        if plainly is not None:
+            told = await client.read(plainly, params, check=lambda raw: check(client.exchange.parse_order(raw)))
+        else:
+            told = await client.read("fetch_order", venue_id, name, check=check, params=params)
     except UnknownOrder:
         return None
     if waiting and not waits(told.venue_id):

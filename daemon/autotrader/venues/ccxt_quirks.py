@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 BY_CLIENT_ID: Mapping[str, str] = {
     "binance": "origClientOrderId",
     "binanceusdm": "origClientOrderId",
     "okx": "clientOrderId",
+    "upbit": "identifier",
 }
 """Exchanges that answer for an order by our own id alone, and the parameter of `fetch_order` that says it."""
+
+ASKED_PLAINLY: Mapping[str, str] = {"upbit": "private_get_order"}
+"""Exchanges that must be asked by our own id without ccxt's `fetch_order`, and ccxt's method for that: Upbit goes by
+its own id where both are told, and ccxt always tells one."""
+
+TRADES_OF_ORDERS = frozenset({"upbit"})
+"""Exchanges without a list of the account's trades, which tell an order's own trades with the order."""
+
+DATED: Mapping[str, str] = {"upbit": "created_at"}
+"""Exchanges whose times ccxt reads without their offset where they have a fraction of a second, and their key."""
 
 FETCH_ORDER: Mapping[str, Mapping[str, Any]] = {"bybit": {"acknowledged": True}}
 """What `fetch_order` must be told besides: Bybit knows the last 500 orders only, and ccxt wants that accepted."""
@@ -25,8 +37,9 @@ SCANNED_BY_ID: Mapping[str, str] = {"kraken": "clientOrderId"}
 MIXED_TRADES = frozenset({"kraken"})
 """Exchanges that answer for all symbols at once: a page is full though few of its trades are of the one wanted."""
 
-NO_STREAMS = frozenset({"kraken"})
-"""Exchanges whose streams of the account are not listened to: an order that filled is told without how much of it."""
+NO_STREAMS = frozenset({"kraken", "upbit"})
+"""Exchanges whose streams of the account are not listened to: on Kraken an order that filled is told without how much
+of it, on Upbit ccxt reads no time of a trade, and the order's fee as the trade's."""
 
 WOULD_TAKE: Mapping[str, tuple[str, str]] = {
     "bybit": ("rejectReason", "EC_PostOnlyWillTakeLiquidity"),
@@ -40,6 +53,11 @@ AT_MARKET: Mapping[str, float] = {"okx": -1.0}
 
 SELDOM_S: Mapping[str, float] = {"kraken": 10.0}
 """Exchanges without streams of the account that may be asked less often than others while orders are under way."""
+
+LEAST_COST: Mapping[str, Mapping[str, Decimal]] = {
+    "upbit": {"KRW": Decimal(5_000), "BTC": Decimal("0.00005"), "USDT": Decimal("0.5")}
+}
+"""The smallest order of exchanges whose markets do not tell ccxt of it, by quote currency, in that currency."""
 
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""

@@ -35,6 +35,7 @@ CREATE TABLE orders (
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_venue_id ON orders (symbol, venue_id) WHERE venue_id != '';
 CREATE INDEX orders_live ON orders (sent_ms) WHERE ended_ms = 0 AND refused = '';
+CREATE INDEX orders_ended ON orders (symbol, ended_ms) WHERE ended_ms > 0;
 CREATE INDEX orders_unknown ON orders (symbol, refused) WHERE venue_id = '';
 CREATE TABLE strangers (symbol TEXT NOT NULL, venue_id TEXT NOT NULL, client_id TEXT NOT NULL,
   PRIMARY KEY (symbol, venue_id)) WITHOUT ROWID;
@@ -183,6 +184,19 @@ class CcxtStore:
         )
         return [_sent(row) for row in self._rows(query, (symbol, side, f"{TRIGGER}%", NEVER_ARRIVED))]
 
+    def unread(self, symbol: str, after_ms: int) -> list[Sent]:
+        """Return the orders of a symbol that may have trades we do not know, oldest first.
+
+        Those that may still fill; of those that ended, or are believed not to have arrived, the ones after a moment.
+        """
+        query = (
+            "SELECT * FROM orders WHERE ended_ms = 0 AND refused = '' AND symbol = ?1 "
+            "UNION SELECT * FROM orders WHERE symbol = ?1 AND ended_ms > 0 AND ended_ms > ?2 "
+            "UNION SELECT * FROM orders WHERE venue_id = '' AND symbol = ?1 AND refused = ?3 AND sent_ms > ?2 "
+            "ORDER BY sent_ms, client_id"
+        )
+        return [_sent(row) for row in self._rows(query, (symbol, after_ms, NEVER_ARRIVED))]
+
     def stranger(self, symbol: str, venue_id: str) -> str | None:
         """Return the client id of an order that is known to be foreign; None where nothing is known of it."""
         rows = self._rows("SELECT client_id FROM strangers WHERE symbol = ? AND venue_id = ?", (symbol, venue_id))
@@ -227,6 +241,11 @@ class CcxtStore:
     def filled(self, client_id: str) -> Decimal:
         """Return how much of an order is covered by the trades that are kept."""
         rows = self._rows("SELECT amount FROM fills WHERE client_id = ?", (client_id,))
+        return sum((Decimal(row[0]) for row in rows), Decimal(0))
+
+    def fees(self, client_id: str) -> Decimal:
+        """Return the fees of the trades of an order that are kept, in whatever currency they were taken."""
+        rows = self._rows("SELECT fee FROM fills WHERE client_id = ?", (client_id,))
         return sum((Decimal(row[0]) for row in rows), Decimal(0))
 
     def close(self) -> None:

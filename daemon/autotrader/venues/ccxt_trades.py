@@ -1,4 +1,7 @@
-"""Reads a real account's trades into our numbers: by symbol and time, with an overlap, until there are no more."""
+"""Reads a real account's trades into our numbers: by symbol and time, with an overlap, until there are no more.
+
+Where an exchange has no list of them, they are read from our own orders, each asked for until all it filled is kept.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from collections.abc import Sequence
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
 from autotrader.venues.ccxt_answers import ToldTrade, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
+from autotrader.venues.ccxt_order_trades import shared
 from autotrader.venues.ccxt_orders import SETTLE_MS, ask_order, read_order, stop_of
-from autotrader.venues.ccxt_quirks import FETCH_ORDER, MIXED_TRADES, PAGE, SHORT_IDS, SMALL_PAGES
+from autotrader.venues.ccxt_quirks import FETCH_ORDER, MIXED_TRADES, PAGE, SHORT_IDS, SMALL_PAGES, TRADES_OF_ORDERS
 from autotrader.venues.ccxt_stops import waits
 from autotrader.venues.ccxt_store import CcxtStore, Sent
 
@@ -33,6 +37,7 @@ class TradeReader:
         self._page = SMALL_PAGES.get(client.settings.id, PAGE)
         self._read_once = False
         self._until: dict[str, int] = {}
+        self._settled: dict[str, frozenset[str]] = {}
 
     async def read_due(self) -> int:
         """Read the symbols that may have new trades; return how many there were.
@@ -54,6 +59,8 @@ class TradeReader:
 
     async def read(self, symbol: str) -> int:
         """Read one symbol from its cursor, less the overlap, to now; return how many trades were new."""
+        if self._client.settings.id in TRADES_OF_ORDERS:
+            return await self._read_orders(symbol)
         now_ms = self._client.now_ms()
         cursor_ms = self._store.cursors().get(symbol, now_ms)
         begin_ms, end_ms = max(min(cursor_ms, now_ms) - OVERLAP_MS, 0), now_ms + AHEAD_MS
@@ -73,6 +80,31 @@ class TradeReader:
                     spans += self._halves(symbol, trades, first_ms, last_ms)
             self._store.move(symbol, min(until_ms, now_ms))
             begin_ms = until_ms + 1
+        return new
+
+    async def _read_orders(self, symbol: str) -> int:
+        """Ask for the orders of a symbol that may have new trades; one that is over and wholly read is left alone."""
+        now_ms = self._client.now_ms()
+        cursor_ms = self._store.cursors().get(symbol, now_ms)
+        due = self._store.unread(symbol, max(min(cursor_ms, now_ms) - OVERLAP_MS, 0))
+        settled, new, owed = self._settled.get(symbol, frozenset()) & {one.client_id for one in due}, 0, False
+        for sent in due:
+            if sent.client_id in settled:
+                continue
+            told = await ask_order(self._client, sent)
+            if told is None:
+                owed = owed or bool(sent.venue_id)
+                continue
+            if not sent.venue_id:
+                self._store.accepted(sent.client_id, told.venue_id)
+            fresh = shared(self._store.new(told.trades), told.fee, self._store.fees(sent.client_id))
+            new += self._store.keep([(trade, sent.client_id, sent.group) for trade in fresh])
+            missing, over = told.filled > self._store.filled(sent.client_id), told.status != "open"
+            settled |= {sent.client_id} if over and not missing else frozenset()
+            owed = owed or (over and missing)
+        self._settled[symbol] = settled
+        if not owed:
+            self._store.move(symbol, now_ms)
         return new
 
     @property
