@@ -268,6 +268,20 @@ async def test_a_trade_whose_legs_are_on_their_way_out_is_over(pair) -> None:
     assert [order for order in pair.sent if order.side < 0] == sold
 
 
+async def test_a_trade_of_the_same_group_does_not_make_the_one_before_it_forgotten(pair) -> None:
+    await pair.begin()
+    first = pair.part.trades[7]
+    await pair.fill(pair.sent[0].client_id, "1")
+    pair.part.slots.clear()
+    together.leave(pair.part, [0, 1])
+    await pair.begin()
+    assert pair.part.trades[-1] is first
+    assert pair.part.trades[7].built != first.built
+    await pair.tend()
+    await pair.tend()
+    assert (pair.sent[-1].symbol, pair.sent[-1].side, pair.sent[-1].amount) == ("BTC/USDT", -1, D(1))
+
+
 async def test_a_strategy_that_begins_anew_gives_back_what_its_trades_have_too_much(pair) -> None:
     await pair.begin()
     await pair.fill(pair.sent[0].client_id, "1")

@@ -97,6 +97,8 @@ def begin(trader: Trader, part: Part, placed: Iterable[int], now_ms: int) -> Non
         places, sides = [part.slots[slot].wish.leg for slot in slots], [order.side for order in orders]
         built, back = [[name] for name in names], [list[str]() for _ in names]
         reduces = all(order.purpose == "slot_exit" for order in orders)
+        if (unfinished := part.trades.pop(group, None)) is not None:  # another of the same name is not done yet
+            part.trades[_spare(part)] = unfinished
         part.trades[group] = Trade(slots, places, sides, now_ms, decided, amounts, built, back, reduces=reduces)
 
 
@@ -207,10 +209,15 @@ def carry(trader: Trader, name: str, parts: Sequence[Part]) -> None:
                 if len(symbols) == len(trade.places) and seats.keys() >= set(symbols):
                     trade.places, trade.slots = [seats[symbol] for symbol in symbols], []
                     trade.leaving = not trade.reduces
-                    part.trades[min(part.trades, default=0) - 1] = trade
+                    part.trades[_spare(part)] = trade
                     part.trades_kept = True
                     _give_orders(trader, part, trade)
                     break
+
+
+def _spare(part: Part) -> int:
+    """Return the name of a trade that no strategy gives: theirs are above 0."""
+    return min((0, *part.trades)) - 1
 
 
 def halves(strategy: Strategy) -> set[tuple[str, str, str]]:
