@@ -16,7 +16,7 @@ from autotrader.execution.orders import BUY, SELL, Guard, Reason
 from autotrader.execution.reconcile import Place, Steps
 from autotrader.runtime.protect import AGAIN_S, GRACE_S, PROTECT_S
 from autotrader.runtime.recovery import recover
-from autotrader.venues.protocol import FillHappened
+from autotrader.venues.protocol import FillHappened, OrderChanged
 
 D = Decimal
 BTC = "BTC/USDT"
@@ -341,6 +341,28 @@ async def test_a_stop_follows_what_is_filled(real) -> None:
     assert sent(one)[2:] == [(SELL, "market", D("95.00"), D(3))]
     assert [order.client_id for order in leg.working("stop")] == [one.venue.requests[2].client_id]
     assert one.venue.told_orders[one.venue.requests[1].client_id].status == "canceled"
+
+
+async def test_a_stop_that_was_not_sent_behind_an_unanswered_cancel_is_placed_at_the_next_look(real) -> None:
+    one = real(stops=True)
+    leg = one.leg(guard=STOP, entry_id=1)
+    async with one.loop.turn:
+        one.loop.desk.draft(leg, Steps(place=Place("entry", BUY, D(3), D(100), Reason.ENTRY)), BEGIN, "enter", {})
+        await one.loop.finish(BEGIN, one.account)
+    await calm()
+    await fill(one, one.venue.requests[0], "1")
+    await second(one)
+    await fill(one, one.venue.requests[0], "2", fill_id=2)
+    await second(one, 3)
+    assert len(sent(one)) == 2
+    one.venue.answers.append(VenueUnavailable("down"))
+    await second(one)
+    assert len(sent(one)) == 2
+    canceled = one.venue.told_orders[one.venue.requests[1].client_id]._replace(status="canceled")
+    one.venue.told_orders[canceled.client_id] = canceled
+    await one.loop.handle("paper", OrderChanged(one.venue.now_ms, canceled))
+    await second(one)
+    assert sent(one)[2:] == [(SELL, "market", D("95.00"), D(3))]
 
 
 async def test_a_stop_is_canceled_before_an_exit_is_sent(resting) -> None:

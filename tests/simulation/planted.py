@@ -199,7 +199,8 @@ def waits_for_answers(stack: contextlib.ExitStack) -> None:
 
     def make(real: Any) -> Any:
         async def tend(self: Any, exchange: str) -> None:
-            await self.sender.settle(exchange, self.turn)
+            for order in list(self.desk.unsettled.values()):
+                await self.sender._look_up(order, self.turn)
             await real(self, exchange)
 
         return tend

@@ -19,22 +19,25 @@ from simulation.world import MIN_FAULTS, MIN_ORDERS, simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEEDS = 24
+TRIED = 60
+"""How many seeds are tried against a planted bug: some need a rare coincidence, and which seed has it moves."""
+
 
 CAUGHT = {
     "blind_resend": "was sent 2 times",
     "late_fill_forgotten": "sold foreign coins|is closed at the exchange and canceled in the journal",
     "left_working": "sold foreign coins",
-    "no_gate": "max_open_positions",
+    "no_gate": "max_order|max_position|max_exposure|max_open_positions",
     "coming_not_counted": "max_open_positions|max_position|max_exposure",
-    "not_written_ahead": "sold foreign coins|max_position",
+    "not_written_ahead": "sold foreign coins|max_position|orders are still asked for",
     "fill_twice": "an order that is filled cannot meet fill_all",
     "cancel_believed": "sold foreign coins|bought .* wanted",
-    "dead_at_once": "sold foreign coins",
+    "dead_at_once": "sold foreign coins|max_exposure|max_position|bought .* wanted|its stops cover",
     "cursor_too_far": "is closed at the exchange and open in the journal|orders are still asked for",
     "locks_forgotten": "is paused, and",
     "minute_forgotten": "max_orders_per_minute",
     "replaced_too_soon": "sold foreign coins|bought .* wanted",
-    "stop_left": "sold foreign coins",
+    "stop_left": "sold foreign coins|killed, and .* adds",
     "stop_forgotten": "and its stops cover 0",
     "touch_missed": "no exit is under way",
     "waits_for_answers": "no exit is under way|its stops cover",
@@ -82,7 +85,7 @@ def test_every_planted_bug_has_a_seed_that_catches_it():
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_planted_bug_is_caught(name):
     with planted(name):
-        seed, told = next(((seed, told) for seed in range(SEEDS) if (told := broken(seed))), (-1, ""))
+        seed, told = next(((seed, told) for seed in range(TRIED) if (told := broken(seed))), (-1, ""))
     assert re.search(CAUGHT[name], told)
     assert f"python -m tests.simulation {seed}" in told
 

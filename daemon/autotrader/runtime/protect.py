@@ -223,6 +223,8 @@ class Protector:
         if not memory.stop_id or leg.working("stop"):
             return False
         last = self._desk.journal.find_order(memory.stop_id)
+        if last is not None and last.state is OrderState.CANCELED and not last.venue_id:
+            return False  # it was not sent: the one before it was not surely over
         refused = last is not None and last.state is OrderState.REJECTED
         if last is not None and refused and not memory.refused:
             memory.refused = True
