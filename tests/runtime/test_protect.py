@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -43,6 +44,15 @@ def real(world):
 async def calm() -> None:
     for _ in range(30):
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def turn(one):
+    """Take a turn at the beginning, and let what it drafted be sent."""
+    async with one.loop.turn:
+        yield
+        await one.loop.finish(BEGIN, one.account)
+    await calm()
 
 
 async def quote(one, bid, ask=None, ms=0) -> None:
@@ -147,22 +157,18 @@ async def test_what_was_touched_is_booked_with_its_reason_and_its_guard_is_over(
 async def test_quotes_are_streamed_while_a_guarded_position_is_held(real) -> None:
     one = real()
     leg = held(one)
-    quotes = Series("paper", BTC, "quotes")
     await second(one)
-    assert one.venue.streamed == {quotes, Series("paper", BTC, "5m")}
+    assert one.venue.streamed == {Series("paper", BTC, "quotes"), Series("paper", BTC, "5m")}
     leg.guard = Guard()
     await second(one)
-    assert quotes not in one.venue.streamed
+    assert one.venue.streamed == {Series("paper", BTC, "5m")}
 
 
 async def test_an_entry_leaves_without_its_guard_and_its_row_is_armed(real) -> None:
     one = real()
     leg = one.leg(guard=STOP, entry_id=1)
-    async with one.loop.turn:
-        place = Place("entry", BUY, D(1), D(100), Reason.ENTRY)
-        one.loop.desk.draft(leg, Steps(place=place), BEGIN, "enter", {})
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
+    async with turn(one):
+        one.loop.desk.draft(leg, Steps(place=Place("entry", BUY, D(1), D(100), Reason.ENTRY)), BEGIN, "enter", {})
     (request,) = one.venue.requests
     assert (request.guard, request.guard_id) == (None, "")
     assert one.journal.find_order(guard_id(leg.group)).state is OrderState.ARMED
@@ -184,10 +190,8 @@ async def test_a_limit_exit_that_rests_gives_way_to_the_market_and_one_at_the_ma
     one = real()
     leg = held(one, policy=Policy("limit"))
     one.account.prices[BTC] = D(100)
-    async with one.loop.turn:
+    async with turn(one):
         one.loop.trader.leave(leg, Reason.EXIT, BEGIN)
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
     await quote(one, 95)
     assert sent(one) == [(SELL, "limit", None, D(1)), (SELL, "market", None, D(1))]
     assert one.venue.asked == ["submit", "cancel", "submit"]
@@ -323,18 +327,21 @@ async def resting(real):
     return one, leg, one.venue.requests[0]
 
 
-async def test_a_stop_follows_what_is_filled(real) -> None:
+async def entered(real):
+    """Return a world in which an entry of 3 is under way and 1 of it filled, and the leg: its stop rests."""
     one = real(stops=True)
     leg = one.leg(guard=STOP, entry_id=1)
-    async with one.loop.turn:
+    async with turn(one):
         one.loop.desk.draft(leg, Steps(place=Place("entry", BUY, D(3), D(100), Reason.ENTRY)), BEGIN, "enter", {})
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
-    entry = one.venue.requests[0]
-    await fill(one, entry, "1")
+    await fill(one, one.venue.requests[0], "1")
     await second(one)
     assert sent(one)[1:] == [(SELL, "market", D("95.00"), D(1))]
-    await fill(one, entry, "2", fill_id=2)
+    return one, leg
+
+
+async def test_a_stop_follows_what_is_filled(real) -> None:
+    one, leg = await entered(real)
+    await fill(one, one.venue.requests[0], "2", fill_id=2)
     await second(one)
     assert len(sent(one)) == 2
     await second(one, 5)
@@ -344,22 +351,13 @@ async def test_a_stop_follows_what_is_filled(real) -> None:
 
 
 async def test_a_stop_that_was_not_sent_behind_an_unanswered_cancel_is_placed_at_the_next_look(real) -> None:
-    one = real(stops=True)
-    leg = one.leg(guard=STOP, entry_id=1)
-    async with one.loop.turn:
-        one.loop.desk.draft(leg, Steps(place=Place("entry", BUY, D(3), D(100), Reason.ENTRY)), BEGIN, "enter", {})
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
-    await fill(one, one.venue.requests[0], "1")
-    await second(one)
+    one, _ = await entered(real)
     await fill(one, one.venue.requests[0], "2", fill_id=2)
     await second(one, 3)
-    assert len(sent(one)) == 2
     one.venue.answers.append(VenueUnavailable("down"))
     await second(one)
     assert len(sent(one)) == 2
     canceled = one.venue.told_orders[one.venue.requests[1].client_id]._replace(status="canceled")
-    one.venue.told_orders[canceled.client_id] = canceled
     await one.loop.handle("paper", OrderChanged(one.venue.now_ms, canceled))
     await second(one)
     assert sent(one)[2:] == [(SELL, "market", D("95.00"), D(3))]
@@ -367,10 +365,8 @@ async def test_a_stop_that_was_not_sent_behind_an_unanswered_cancel_is_placed_at
 
 async def test_a_stop_is_canceled_before_an_exit_is_sent(resting) -> None:
     one, leg, stop = resting
-    async with one.loop.turn:
+    async with turn(one):
         one.loop.trader.leave(leg, Reason.CLOSE, BEGIN)
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
     assert one.venue.asked == ["submit", "cancel", "submit"]
     assert one.venue.told_orders[stop.client_id].status == "canceled"
     assert sent(one)[1:] == [(SELL, "market", None, D(1))]
@@ -382,11 +378,9 @@ async def test_a_stop_is_canceled_before_an_exit_is_sent(resting) -> None:
 
 async def test_a_kill_takes_the_stop_and_the_position(resting) -> None:
     one, leg, stop = resting
-    async with one.loop.turn:
+    async with turn(one):
         one.loop.trader.killed = "a person"
         one.loop.trader.leave_all(Reason.KILL, BEGIN)
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
     assert one.venue.told_orders[stop.client_id].status == "canceled"
     assert sent(one)[1:] == [(SELL, "market", None, D(1))]
     await fill(one, one.venue.requests[1], "1")
@@ -396,10 +390,8 @@ async def test_a_kill_takes_the_stop_and_the_position(resting) -> None:
 async def test_a_smaller_position_gets_a_smaller_stop(resting) -> None:
     one, leg, _ = resting
     leg.exit_reason = ""
-    async with one.loop.turn:
+    async with turn(one):
         one.loop.trader._reduce_to(leg, D("0.4"), (), BEGIN)
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
     assert sent(one)[1:] == [(SELL, "market", None, D("0.6"))]
     await fill(one, one.venue.requests[1], "0.6")
     await second(one, 6)
@@ -409,10 +401,8 @@ async def test_a_smaller_position_gets_a_smaller_stop(resting) -> None:
 async def test_a_stop_that_filled_while_ours_left_sells_once(resting) -> None:
     one, leg, stop = resting
     one.venue.told_orders[stop.client_id] = one.venue.told_orders[stop.client_id]._replace(filled=D(1))
-    async with one.loop.turn:
+    async with turn(one):
         one.loop.trader.leave(leg, Reason.CLOSE, BEGIN)
-        await one.loop.finish(BEGIN, one.account)
-    await calm()
     assert len(sent(one)) == 1
     order = one.journal.find_order(stop.client_id)
     happened = one.fill(order, "1", 5, 95)._replace(reason="")
