@@ -15,7 +15,6 @@ from autotrader.runtime import together, trader
 from autotrader.runtime.account import Account
 from autotrader.runtime.daemon import Daemon
 from autotrader.runtime.desk import Applied, Desk
-from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.protect import Protector
 from autotrader.runtime.trader import Trader
 from autotrader.store.journal import Journal
@@ -194,20 +193,6 @@ def touch_missed(stack: contextlib.ExitStack) -> None:
     _swap(stack, Protector, "on_event", lambda _: lambda *_args: False)
 
 
-def waits_for_answers(stack: contextlib.ExitStack) -> None:
-    """Positions are looked after once everything that was not answered is known."""
-
-    def make(real: Any) -> Any:
-        async def tend(self: Any, exchange: str) -> None:
-            for order in list(self.desk.unsettled.values()):
-                await self.sender._look_up(order, self.turn)
-            await real(self, exchange)
-
-        return tend
-
-    _swap(stack, TradingLoop, "tend", make)
-
-
 def half_kept(stack: contextlib.ExitStack) -> None:
     """A trade of two coins of which one failed is left as it is."""
     _swap(stack, together, "tend", lambda _: lambda *_args: False)
@@ -223,7 +208,7 @@ PLANTED: dict[str, Plant] = {
     for one in (
         blind_resend, late_fill_forgotten, left_working, no_gate, coming_not_counted, not_written_ahead, fill_twice,
         cancel_believed, dead_at_once, cursor_too_far, locks_forgotten, minute_forgotten, replaced_too_soon, stop_left,
-        stop_forgotten, touch_missed, waits_for_answers, half_kept, trade_forgotten,
+        stop_forgotten, touch_missed, half_kept, trade_forgotten,
     )
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ ZERO = D(0)
 DEADLINE_S = PROTECT_S + 2
 """Of fair weather: the promise, and the seconds in which time is counted here and there."""
 
-RESTS_S = max(MOVE_EVERY_MS / 1000, PROTECT_S) + 3
+RESTS_S = MOVE_EVERY_MS / 1000 + PROTECT_S + 3
 """Of fair weather, until all of a position is covered: a stop stands for a while before it is moved to a new amount."""
 
 TOLD_S = 30.0

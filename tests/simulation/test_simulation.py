@@ -40,7 +40,6 @@ CAUGHT = {
     "stop_left": "sold foreign coins|killed, and .* adds",
     "stop_forgotten": "and its stops cover 0",
     "touch_missed": "no exit is under way",
-    "waits_for_answers": "no exit is under way|its stops cover",
     "half_kept": "pair holds",
     "trade_forgotten": "pair holds",
 }
