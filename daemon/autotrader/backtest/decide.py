@@ -9,7 +9,7 @@ from typing import Any
 
 from autotrader.backtest import world as c
 from autotrader.backtest.book import end_entry, rest, submit
-from autotrader.backtest.gate import allowed, last_ticks, share
+from autotrader.backtest.gate import allowed, last_ticks, leg_worth, share
 from autotrader.backtest.result import REASONS
 from autotrader.backtest.rows import is_idle, looked_up, open_leg
 from autotrader.backtest.slots import (
@@ -109,9 +109,8 @@ def available(w: Any, f: Any, exchange: int, without: int) -> int:
         if w[leg, c.LEG_EXCHANGE] != exchange:
             continue
         instrument = w[leg, c.INSTRUMENT]
-        unit = w[instrument, c.UNIT]
         if w[exchange, c.SWAP] == 1 and w[leg, c.LOTS] != 0:
-            worth = value(w[leg, c.LOTS], last_ticks(f, instrument), unit)
+            worth = leg_worth(w, f, leg)
             total += worth * leverage - abs(worth)
         if leg != without and w[leg, c.E_SIDE] != 0:
             total -= _reserved(w, f, leg, w[leg, c.E_LOTS], w[leg, c.E_TICKS])

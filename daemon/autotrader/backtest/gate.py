@@ -25,14 +25,19 @@ def last_ticks(f: Any, instrument: int) -> int:
     return in_ticks(f[instrument, c.LAST_PRICE], f[instrument, c.PER_PRICE])
 
 
+def leg_worth(w: Any, f: Any, leg: int) -> int:
+    """Return what a leg owns at the last price, signed, in steps of cash."""
+    instrument = w[leg, c.INSTRUMENT]
+    return value(w[leg, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
+
+
 def equity_of(w: Any, f: Any, exchange: int) -> int:
     """Return an exchange's money and what is owned there at the last prices, in steps of cash."""
     total = w[exchange, c.CASH]
     for place in range(looked_up(w)):
         leg = open_leg(w, place)
         if w[leg, c.LEG_EXCHANGE] == exchange:
-            instrument = w[leg, c.INSTRUMENT]
-            total += value(w[leg, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
+            total += leg_worth(w, f, leg)
     return total
 
 
@@ -56,8 +61,7 @@ def own_profit(w: Any, f: Any, strategy: int) -> int:
     for place in range(looked_up(w)):
         leg = open_leg(w, place)
         if w[leg, c.STRATEGY] == strategy:
-            instrument = w[leg, c.INSTRUMENT]
-            total += value(w[leg, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
+            total += leg_worth(w, f, leg)
     return int(total)
 
 
@@ -140,7 +144,7 @@ def _account(w: Any, f: Any, entering: int, row: int) -> tuple[int, int, int, in
         instrument = w[other, c.INSTRUMENT]
         mine = instrument == w[entering, c.INSTRUMENT]
         if w[other, c.LOTS] != 0:
-            worth = value(w[other, c.LOTS], last_ticks(f, instrument), w[instrument, c.UNIT])
+            worth = leg_worth(w, f, other)
             equity += worth
             gross += abs(worth)
             net += worth if mine else 0

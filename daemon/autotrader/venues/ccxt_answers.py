@@ -67,14 +67,14 @@ class ToldTrade(NamedTuple):
 def mapping(value: object, place: str) -> Mapping[str, Any]:
     """Return an answer that must be a mapping. Raises VenueError."""
     if not isinstance(value, Mapping):
-        raise VenueError(f"{place}: the exchange answered {type(value).__name__}, not a mapping; {_cure}")
+        raise VenueError(f"{place}: the exchange answered {type(value).__name__}, not a mapping; {CURE}")
     return value
 
 
 def rows(value: object, place: str) -> Sequence[Mapping[str, Any]]:
     """Return an answer that must be a list of mappings. Raises VenueError."""
     if not isinstance(value, list | tuple):
-        raise VenueError(f"{place}: the exchange answered {type(value).__name__}, not a list; {_cure}")
+        raise VenueError(f"{place}: the exchange answered {type(value).__name__}, not a list; {CURE}")
     return [mapping(row, f"{place}[{number}]") for number, row in enumerate(value)]
 
 
@@ -82,9 +82,9 @@ def number(row: Mapping[str, Any], key: str, place: str, *, above: Decimal | Non
     """Return a number that must be there, finite and, where `above` is given, larger than that. Raises VenueError."""
     value = maybe(row, key, place)
     if value is None:
-        raise VenueError(f"{place}: '{key}' is missing; {_cure}")
+        raise VenueError(f"{place}: '{key}' is missing; {CURE}")
     if above is not None and value <= above:
-        raise VenueError(f"{place}: '{key}' is {value}, which is not above {above}; {_cure}")
+        raise VenueError(f"{place}: '{key}' is {value}, which is not above {above}; {CURE}")
     return value
 
 
@@ -94,17 +94,17 @@ def maybe(row: Mapping[str, Any], key: str, place: str, *, least: Decimal | None
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise VenueError(f"{place}: '{key}' is {type(value).__name__}, not a number; {_cure}")
+        raise VenueError(f"{place}: '{key}' is {type(value).__name__}, not a number; {CURE}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise VenueError(f"{place}: '{key}' is {value}, not a finite number; {_cure}")
+        raise VenueError(f"{place}: '{key}' is {value}, not a finite number; {CURE}")
     try:
         exact = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation as error:
-        raise VenueError(f"{place}: '{key}' is {str(value)[:MAX_DIGITS]!r}, not a number; {_cure}") from error
+        raise VenueError(f"{place}: '{key}' is {str(value)[:MAX_DIGITS]!r}, not a number; {CURE}") from error
     if not exact.is_finite() or len(exact.as_tuple().digits) > MAX_DIGITS or (exact and _size(exact) > MAX_EXPONENT):
-        raise VenueError(f"{place}: '{key}' is {str(value)[:MAX_DIGITS]}, no sensible quantity; {_cure}")
+        raise VenueError(f"{place}: '{key}' is {str(value)[:MAX_DIGITS]}, no sensible quantity; {CURE}")
     if least is not None and exact < least:
-        raise VenueError(f"{place}: '{key}' is {exact}, less than {least}; {_cure}")
+        raise VenueError(f"{place}: '{key}' is {exact}, less than {least}; {CURE}")
     return exact
 
 
@@ -114,7 +114,7 @@ def text(row: Mapping[str, Any], key: str, place: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
-        raise VenueError(f"{place}: '{key}' is missing; {_cure}" if not value else f"{place}: '{key}' is no text")
+        raise VenueError(f"{place}: '{key}' is missing; {CURE}" if not value else f"{place}: '{key}' is no text")
     return value
 
 
@@ -124,7 +124,7 @@ def told_order(value: object, place: str, symbol_of: Mapping[str, str]) -> ToldO
     amount = maybe(row, "amount", place, least=ZERO)
     filled = maybe(row, "filled", place, least=ZERO) or ZERO
     if amount is not None and filled > amount:
-        raise VenueError(f"{place}: 'filled' is {filled}, more than its amount {amount}; {_cure}")
+        raise VenueError(f"{place}: 'filled' is {filled}, more than its amount {amount}; {CURE}")
     average = maybe(row, "average", place, least=ZERO)
     return ToldOrder(
         venue_id=text(row, "id", place),
@@ -146,15 +146,15 @@ def told_trade(value: object, place: str, symbol_of: Mapping[str, str]) -> ToldT
     row = mapping(value, place)
     symbol = _symbol(row, place, symbol_of)
     if not symbol:
-        raise VenueError(f"{place}: 'symbol' is missing; {_cure}")
+        raise VenueError(f"{place}: 'symbol' is missing; {CURE}")
     side = _SIDES.get(str(row.get("side")))
     if side is None:
-        raise VenueError(f"{place}: 'side' is {row.get('side')!r}, neither buy nor sell; {_cure}")
+        raise VenueError(f"{place}: 'side' is {row.get('side')!r}, neither buy nor sell; {CURE}")
     price, amount = number(row, "price", place, above=ZERO), number(row, "amount", place, above=ZERO)
     cost = maybe(row, "cost", place, least=ZERO)
     fee, currency = _fee(row, place)
     if currency == symbol.split("/")[0] and abs(fee) >= amount:
-        raise VenueError(f"{place}: its fee is {fee} {currency}, as much as was traded; {_cure}")
+        raise VenueError(f"{place}: its fee is {fee} {currency}, as much as was traded; {CURE}")
     info = row.get("info")
     info = info if isinstance(info, Mapping) else {}
     return ToldTrade(
@@ -173,7 +173,7 @@ def told_trade(value: object, place: str, symbol_of: Mapping[str, str]) -> ToldT
     )
 
 
-_cure = "nothing was taken from this answer"
+CURE = "nothing was taken from this answer"
 _CLIENT_KEYS = ("clientOrderId", "clOrdId", "orderLinkId", "cl_ord_id", "client_order_id", "identifier")
 
 
@@ -187,7 +187,7 @@ def _symbol(row: Mapping[str, Any], place: str, symbol_of: Mapping[str, str]) ->
     if told is None:
         return ""
     if not isinstance(told, str) or told not in symbol_of:
-        raise VenueError(f"{place}: 'symbol' is {str(told)[:MAX_DIGITS]!r}, which is not traded here; {_cure}")
+        raise VenueError(f"{place}: 'symbol' is {str(told)[:MAX_DIGITS]!r}, which is not traded here; {CURE}")
     return symbol_of[told]
 
 
@@ -198,7 +198,7 @@ def _status(row: Mapping[str, Any], place: str, amount: Decimal | None, filled: 
     if told == "closed":
         return "filled" if filled and (amount is None or filled >= amount) else "canceled"
     if told not in _STATUS:
-        raise VenueError(f"{place}: 'status' is {str(told)[:MAX_DIGITS]!r}, which ccxt does not document; {_cure}")
+        raise VenueError(f"{place}: 'status' is {str(told)[:MAX_DIGITS]!r}, which ccxt does not document; {CURE}")
     return _STATUS[told]
 
 

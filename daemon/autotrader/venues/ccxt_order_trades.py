@@ -8,11 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from autotrader.core.errors import VenueError
-from autotrader.venues.ccxt_answers import ZERO, ToldOrder, ToldTrade, mapping, maybe, rows, told_trade
+from autotrader.venues.ccxt_answers import CURE, ZERO, ToldOrder, ToldTrade, mapping, maybe, rows, told_trade
 from autotrader.venues.ccxt_client import CcxtClient
 from autotrader.venues.ccxt_quirks import DATED
-
-_cure = "nothing was taken from this answer"
 
 FEE_STEP = Decimal("1e-12")
 """What shares of a fee are rounded to; the last trade takes what is left."""
@@ -30,9 +28,9 @@ def dated(row: Mapping[str, Any], place: str, exchange: str) -> Mapping[str, Any
     try:
         moment = datetime.fromisoformat(str(written))
     except ValueError as error:
-        raise VenueError(f"{place}: '{key}' is {str(written)[:40]!r}, no time; {_cure}") from error
+        raise VenueError(f"{place}: '{key}' is {str(written)[:40]!r}, no time; {CURE}") from error
     if moment.tzinfo is None:
-        raise VenueError(f"{place}: '{key}' is {written!r}, without its offset; {_cure}")
+        raise VenueError(f"{place}: '{key}' is {written!r}, without its offset; {CURE}")
     since = moment.astimezone(UTC) - datetime.fromtimestamp(0, UTC)
     return {**row, "timestamp": since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000}
 
@@ -44,7 +42,7 @@ def with_trades(told: ToldOrder, row: Mapping[str, Any], place: str, client: Ccx
         at = f"{place} trades[{number}]"
         trade = told_trade(dated(one, at, client.settings.id), at, client.symbol_of)
         if (trade.symbol, trade.side) != (told.symbol, told.side):
-            raise VenueError(f"{at}: is of {trade.symbol} or of another side than its order; {_cure}")
+            raise VenueError(f"{at}: is of {trade.symbol} or of another side than its order; {CURE}")
         identity = f"{told.venue_id} {trade.trade_id}"  # both sides of a trade with ourselves may have the same
         trades.append(trade._replace(trade_id=identity, venue_id=told.venue_id, client_id=told.client_id))
     fee = mapping(row.get("fee") or {}, f"{place} fee")
