@@ -36,9 +36,8 @@ from autotrader.runtime.loop import TradingLoop
 from autotrader.runtime.notify import Notifier
 from autotrader.runtime.probation import Watch
 from autotrader.runtime.rates import Rates
-from autotrader.runtime.recovery import recover
+from autotrader.runtime.recovery import reconcile, recover
 from autotrader.runtime.reload import INVALID_START, Outcome, Reloader
-from autotrader.runtime.sender import IN_TURN
 from autotrader.runtime.strategy import build_strategy
 from autotrader.runtime.trial import TRIAL_FLAG, trial_from
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
@@ -351,13 +350,11 @@ class Daemon:
 
     async def _recover(self, name: str, wait_s: float) -> float:
         """Wait, then recover, until that works; return how long to wait where it fails again soon."""
-        venue, loop = self.loop.desk.venues[name], self.loop
         while True:
             await self.seams.clock.sleep(wait_s)
             wait_s = min(wait_s * 2, MAX_BACKOFF_S)
             try:
-                async with IN_TURN if venue.remote else loop.turn:
-                    await recover(loop, name, loop.turn if venue.remote else IN_TURN)
+                await reconcile(self.loop, name)
             except VenueUnavailable as error:
                 log.warning("an exchange still cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
             else:

@@ -11,7 +11,7 @@ from autotrader.config.exchanges import equity_currency
 from autotrader.core.errors import VenueError
 from autotrader.runtime.balances import take_balances
 from autotrader.runtime.recovery import find_strangers
-from autotrader.runtime.sender import IN_TURN
+from autotrader.runtime.sender import turns
 
 if TYPE_CHECKING:
     from autotrader.runtime.daemon import Daemon
@@ -59,12 +59,12 @@ class Jobs:
     async def _balances(self) -> None:
         loop = self._daemon.loop
         for name, venue in list(loop.desk.venues.items()):
-            turn = loop.turn if venue.remote else IN_TURN
-            async with IN_TURN if venue.remote else loop.turn:
+            asked, applied = turns(venue, loop.turn)
+            async with asked:
                 try:
-                    await take_balances(loop, name, turn=turn)
+                    await take_balances(loop, name, turn=applied)
                     if venue.remote:
-                        await find_strangers(loop, name, turn)
+                        await find_strangers(loop, name, applied)
                 except VenueError as error:
                     log.warning("an exchange's figures cannot be had", exchange=name, error=str(error))
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from autotrader.core.errors import AutotraderError, VenueUnavailable
-from autotrader.runtime.recovery import recover
-from autotrader.runtime.sender import IN_TURN
+from autotrader.runtime.recovery import reconcile
 from autotrader.runtime.trial import TRIAL_FLAG, Trial
 
 if TYPE_CHECKING:
@@ -105,10 +104,9 @@ class Watch:
     async def _reconcile(self) -> None:
         """Bring orders, positions and cash of every exchange to the truth, as a start does."""
         loop = self._daemon.loop
-        for name, venue in list(loop.desk.venues.items()):
+        for name in list(loop.desk.venues):
             try:
-                async with IN_TURN if venue.remote else loop.turn:
-                    await recover(loop, name, loop.turn if venue.remote else IN_TURN)
+                await reconcile(loop, name)
             except VenueUnavailable as error:
                 log.warning(
                     "an exchange cannot be reconciled yet; its own task goes on", exchange=name, error=str(error)

@@ -12,7 +12,7 @@ from autotrader.core.errors import HistoryError, VenueError
 from autotrader.core.events import Series
 from autotrader.execution.rates import RateSource, rate_of, rate_sources
 from autotrader.runtime.account import Account
-from autotrader.runtime.sender import IN_TURN, Turn
+from autotrader.runtime.sender import IN_TURN, Turn, turns
 
 if TYPE_CHECKING:
     from autotrader.runtime.loop import TradingLoop
@@ -84,7 +84,7 @@ class Rates:
             return streamed
         series = Series(source.exchange, source.symbol, timeframe)
         try:
-            async with IN_TURN if venue.remote else turn:
+            async with turns(venue, turn)[0]:
                 bars = await venue.bars(series, end_ms=venue.market_ms(), limit=1)
         except (VenueError, HistoryError) as error:
             log.debug("no rate from here", exchange=source.exchange, symbol=source.symbol, error=str(error))

@@ -10,7 +10,7 @@ from autotrader.execution.orders import VenueOrder
 from autotrader.runtime.balances import DOUBT_S, book_new, take_balances
 from autotrader.runtime.desk import NO_GUARD
 from autotrader.runtime.loop import TradingLoop
-from autotrader.runtime.sender import IN_TURN, Turn
+from autotrader.runtime.sender import IN_TURN, Turn, turns
 
 MAX_LOOKS = 3
 """How often balances are looked at before an exchange is traded on while they move."""
@@ -54,6 +54,13 @@ async def recover(loop: TradingLoop, exchange: str, turn: Turn = IN_TURN) -> Non
         async with turn:
             with desk.journal.write():
                 desk.journal.event(venue.market_ms(), "info", "recovered", exchange, message)
+
+
+async def reconcile(loop: TradingLoop, exchange: str) -> None:
+    """Recover an exchange while the daemon runs. Called outside the turn. Raises VenueUnavailable."""
+    asked, applied = turns(loop.desk.venues[exchange], loop.turn)
+    async with asked:
+        await recover(loop, exchange, applied)
 
 
 async def _fills(loop: TradingLoop, exchange: str, turn: Turn) -> int:

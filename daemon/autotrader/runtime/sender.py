@@ -21,6 +21,7 @@ from autotrader.execution.leg import Leg
 from autotrader.execution.order_state import OrderEvent
 from autotrader.execution.orders import ADDING, Order, OrderRequest
 from autotrader.runtime.desk import NO_GUARD, Desk, Draft
+from autotrader.venues.protocol import Venue
 
 MAX_WAITING = 256
 """Bound of one leg's drafts that wait for a real exchange; what comes on top is not sent."""
@@ -33,6 +34,14 @@ IN_TURN: Turn = nullcontext()
 """For whoever is in a turn already."""
 
 log = structlog.get_logger("sender")
+
+
+def turns(venue: Venue, turn: Turn) -> tuple[Turn, Turn]:
+    """Return the turn in which a venue is asked, and the one in which its answers are applied.
+
+    An embedded one is asked within the loop's turn. A real one is asked outside it: it may take its time.
+    """
+    return (IN_TURN, turn) if venue.remote else (turn, IN_TURN)
 
 
 class Waiting(NamedTuple):
