@@ -77,7 +77,7 @@ def _live_market(clock: Clock, name: str, declared: CcxtExchange) -> tuple[CcxtC
     market = LiveMarket(
         lambda: Connection(OwnNames(client), client.ticks()),
         live_settings(name, declared),
-        ExchangeClock(clock, lambda: client.now_ms() - clock.now_ms()),
+        ExchangeClock(clock, client.now_ms),
     )
     return client, market
 

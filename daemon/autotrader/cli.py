@@ -187,14 +187,9 @@ def _version() -> str:
 
 
 def _root(arguments: argparse.Namespace) -> Path:
-    from autotrader.core.paths import find_root
+    from autotrader.core.paths import find_root, given_root
 
-    if arguments.root is None:
-        return find_root(Path.cwd())
-    root: Path = arguments.root.resolve()
-    if not root.is_dir():
-        raise AutotraderError(f"{arguments.root} is not a folder; -c names the folder that holds autotrader.yaml")
-    return root
+    return find_root(Path.cwd()) if arguments.root is None else given_root(arguments.root)
 
 
 def _planned(arguments: argparse.Namespace) -> None:

@@ -35,13 +35,10 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def _root(arguments: argparse.Namespace) -> Path | None:
     """Return the configuration folder; None where there is none, which is no error here."""
-    from autotrader.core.paths import find_root
+    from autotrader.core.paths import find_root, given_root
 
     if arguments.root is not None:
-        root: Path = arguments.root.resolve()
-        if not root.is_dir():
-            raise AutotraderError(f"{arguments.root} is not a folder; -c names the folder that holds autotrader.yaml")
-        return root
+        return given_root(arguments.root)
     try:
         return find_root(Path.cwd())
     except AutotraderError:

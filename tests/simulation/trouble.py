@@ -65,8 +65,7 @@ class Trouble:
         world.universe.after(seconds, self._free_disk)
 
     def _free_disk(self) -> None:
-        world = self._world
-        world.disk.full = False
+        self._world.disk.full = False
 
     def _outage(self) -> None:
         world, seconds = self._world, self._world.rng.uniform(5.0, 100.0)
@@ -82,8 +81,7 @@ class Trouble:
         world.universe.after(seconds, self._back)
 
     def _back(self) -> None:
-        world = self._world
-        world.exchange.down = False
+        self._world.exchange.down = False
 
     def _person(self) -> None:
         """Let a person trade on the same account, pay in, or out."""

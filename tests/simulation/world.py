@@ -335,7 +335,7 @@ class World:
             self.asking = client = CcxtClient(settings, self.clock, lambda _: made, random)
             account = CcxtAccount(client, self.root / "var" / f"account-{name}.db")
             made.keeps_stops = account.keeps_stops
-            clock = ExchangeClock(self.clock, lambda: client.now_ms() - self.clock.now_ms())
+            clock = ExchangeClock(self.clock, client.now_ms)
             ticks = {symbol: coin.tick for symbol, coin in self.exchange.coins.items()}
             market = LiveMarket(lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random)
             return CcxtVenue(account, market)

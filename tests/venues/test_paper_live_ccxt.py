@@ -29,7 +29,7 @@ def paper(it, folder):
     def lent():
         return Connection(client.exchange, {symbol: client.instrument(symbol).tick for symbol in SERIES})
 
-    data = LiveMarket(lent, LiveSettings("live"), ExchangeClock(clock, lambda: client.now_ms() - clock.now_ms()))
+    data = LiveMarket(lent, LiveSettings("live"), ExchangeClock(clock, client.now_ms))
     declared = LivePaperSettings(name="live", market="spot", exchange="binance", balances={"USDT": D(100_000)})
     return LivePaperVenue(declared, folder / "paper-live.db", clock, client, data, data.heard_ms)
 

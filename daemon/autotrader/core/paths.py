@@ -15,6 +15,13 @@ def find_root(start: Path) -> Path:
     raise AutotraderError(f"there is no autotrader.yaml in {start} or above it; name the folder with -c DIR")
 
 
+def given_root(path: Path) -> Path:
+    """Return the configuration folder that somebody named. Raises AutotraderError where it is no folder."""
+    if not path.is_dir():
+        raise AutotraderError(f"{path} is not a folder; -c names the folder that holds autotrader.yaml")
+    return path.resolve()
+
+
 def pointer_of(root: Path) -> Path:
     """Return the file that says where the store of a folder lies, whatever its declarations say now."""
     return root / "var" / "store"

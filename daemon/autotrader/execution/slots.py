@@ -79,19 +79,19 @@ def reduces(leg: Leg, side: int, amount: Decimal, ending: Container[str]) -> boo
 
     `ending` names orders that are being canceled.
     """
-    return amount <= _reducible(leg, side, ending)
+    return amount <= reducible(leg, side, ending)
 
 
 def less_fee(leg: Leg, side: int, amount: Decimal, ending: Container[str]) -> Decimal:
     """Return an order's amount, or what is there of it in whole lots where fees in the base currency took the rest."""
-    position, there = leg.position, _reducible(leg, side, ending)
+    position, there = leg.position, reducible(leg, side, ending)
     if there <= ZERO or position.in_value > position.in_cost * (1 - LEAST_FEE):
         return amount
     left, rules = amount * position.in_value / position.in_cost, leg.instrument
     return min(amount, rules.amount(rules.lots(there))) if there >= left - rules.lot else amount
 
 
-def _reducible(leg: Leg, side: int, ending: Container[str]) -> Decimal:
+def reducible(leg: Leg, side: int, ending: Container[str]) -> Decimal:
     """Return how much an order of a side may reduce of a leg's position, beside other slots' orders that do."""
     if leg.position.side != -side:
         return ZERO

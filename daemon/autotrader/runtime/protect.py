@@ -113,15 +113,13 @@ class Protector:
         """Look at a trade, a quote or a book; True where the turn has something to write or to send."""
         if self._desk.venues[account.name].keeps_guards:
             return bool(self.moved)
-        before = len(self._desk.drafts)
-        for leg in account.trading(event.symbol).legs:
-            if not leg.guarded:
-                continue
-            per_price = float(1 / leg.instrument.tick)
-            if (bar := as_bar(event, per_price)) is not None:
+        before, traded = len(self._desk.drafts), account.trading(event.symbol)
+        guarded = [leg for leg in traded.legs if leg.guarded]
+        if guarded and (bar := as_bar(event, traded.per_price)) is not None:
+            for leg in guarded:
                 self._mark(leg, event.ts_ms)
                 price = bar.low if leg.position.amount > 0 else bar.high
-                self._look(leg, moment(fills.in_ticks(price, per_price)), leg.best, event.ts_ms)
+                self._look(leg, moment(fills.in_ticks(price, traded.per_price)), leg.best, event.ts_ms)
         return len(self._desk.drafts) > before or bool(self.moved)
 
     async def look_back(self, exchange: str) -> None:

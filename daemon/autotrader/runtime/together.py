@@ -20,7 +20,7 @@ import structlog
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Reason
 from autotrader.execution.reconcile import NOTHING, Place, Steps
-from autotrader.execution.slots import Slot
+from autotrader.execution.slots import Slot, reducible
 from autotrader.execution.together import Answer, Move, Terms, next_move
 from autotrader.execution.together import Part as Share
 from autotrader.risk.limits import Refusal
@@ -154,18 +154,16 @@ def _move(
     if move.answer in {Answer.COMPLETE, Answer.UNWIND}:
         reduces = trade.reduces or move.answer is Answer.UNWIND
         amounts = (
-            leg.instrument.tradable(min(amount, _owned(leg)) if reduces else amount, trader.price(leg))
+            leg.instrument.tradable(_at_most(leg, amount) if reduces else amount, trader.price(leg))
             for leg, amount in zip(legs, move.amounts, strict=True)
         )
         move = move._replace(amounts=tuple(amounts))
     return move
 
 
-def _owned(leg: Leg) -> Decimal:
-    """Return how much of a leg's position no order sells yet."""
-    side = 1 if leg.position.amount > 0 else -1
-    going = sum((order.remaining for order in leg.orders.values() if order.side == -side), ZERO)
-    return max(abs(leg.position.amount) - going, ZERO)
+def _at_most(leg: Leg, amount: Decimal) -> Decimal:
+    """Return an amount that reduces a leg's position, or what is there of it that no other order reduces yet."""
+    return max(min(amount, reducible(leg, -leg.position.side, ())), ZERO)
 
 
 def _refusal(trader: Trader, leg: Leg, share: Share, amount: Decimal, now_ms: int) -> Refusal | None:

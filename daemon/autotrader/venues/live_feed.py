@@ -135,14 +135,14 @@ class Connection(NamedTuple):
 
 
 class ExchangeClock:
-    """The exchange's time: the machine's, corrected by an offset that whoever measures it tells."""
+    """The exchange's time, which whoever measures it tells; else the machine's."""
 
-    def __init__(self, clock: Clock, offset_ms: Callable[[], int] = lambda: 0) -> None:
-        self.wall, self._offset_ms = clock, offset_ms
+    def __init__(self, clock: Clock, now_ms: Callable[[], int] | None = None) -> None:
+        self.wall, self._now_ms = clock, now_ms or clock.now_ms
 
     def now_ms(self) -> int:
         """Return the exchange's time in UTC milliseconds."""
-        return self.wall.now_ms() + self._offset_ms()
+        return self._now_ms()
 
 
 async def within(clock: Clock, seconds: float, asked: Awaitable[Answer], what: str) -> Answer:
