@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from random import Random
 
 import pytest
 
-from autotrader.core.clock import SystemClock
 from autotrader.core.errors import AmbiguousSubmit
 from autotrader.execution.ids import short_id
 from autotrader.execution.orders import OrderRequest
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_make import make_exchange
+from support.accounts import account_at
 from support.loopback import Loopback, Refusal, now_ms
 
 D = Decimal
@@ -126,18 +122,10 @@ def answer(**result):
     return {"error": [], "result": result}
 
 
-def unthrottled(settings):
-    made = make_exchange(settings)
-    made.enableRateLimit = False
-    return made
-
-
 @pytest.fixture
 async def kraken(tmp_path):
     async with SmallKraken() as server:
-        credentials = {"key": "k", "secret": "c2VjcmV0"}
-        settings = CcxtSettings(name="real", id="kraken", url=server.url, credentials=credentials, attempts=1)
-        venue = CcxtAccount(CcxtClient(settings, SystemClock(), unthrottled, Random(1)), tmp_path / "ccxt-real.db")
+        venue = account_at(server, tmp_path, id="kraken", credentials={"key": "k", "secret": "c2VjcmV0"})
         await venue.open()
         yield server, venue
         await venue.close()

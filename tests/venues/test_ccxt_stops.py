@@ -4,49 +4,27 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from random import Random
 
 import pytest
 
 from autotrader.config.ccxt_exchange import STOPS_AT_VENUE
-from autotrader.core.clock import SystemClock
 from autotrader.core.errors import VenueUnavailable
 from autotrader.execution.orders import OrderRequest
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_make import make_exchange
 from autotrader.venues.ccxt_orders import SETTLE_MS
 from autotrader.venues.ccxt_stops import STOPS
 from autotrader.venues.ccxt_watch import AccountWatch
 from autotrader.venues.protocol import FillHappened, OrderChanged
+from support.accounts import AheadClock, account_at
 from support.loopback import Loopback, now_ms
 from support.small_futures import SmallFutures
 
 D = Decimal
 
 
-class AheadClock(SystemClock):
-    """The machine's clock, so much ahead."""
-
-    ahead_ms = 0
-
-    def now_ms(self):
-        return super().now_ms() + self.ahead_ms
-
-
-def unthrottled(settings):
-    """Return ccxt's own client, which asks as fast as it can: the server is ours."""
-    made = make_exchange(settings)
-    made.enableRateLimit = False
-    return made
-
-
 @asynccontextmanager
 async def account(server, tmp_path, clock=None, **more):
     fields = {"market": "swap", "credentials": {"key": "k", "secret": "s"}, **more}
-    settings = CcxtSettings(name="real", url=server.url, attempts=1, **fields)
-    client = CcxtClient(settings, clock or SystemClock(), unthrottled, Random(1))
-    made = CcxtAccount(client, tmp_path / "ccxt-real.db")
+    made = account_at(server, tmp_path, clock, **fields)
     await made.open()
     try:
         yield made

@@ -11,14 +11,11 @@ from random import Random
 
 import pytest
 
-from autotrader.core.clock import SystemClock
 from autotrader.core.errors import AmbiguousSubmit, OrderRejected, OrderUntold, VenueError, VenueUnavailable
 from autotrader.execution.orders import BUY, SELL, OrderRequest
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_make import make_exchange
 from autotrader.venues.ccxt_orders import SETTLE_MS
 from autotrader.venues.protocol import FillHappened, OrderChanged
+from support.accounts import AheadClock, account_at
 from support.loopback import Loopback, Refusal, now_ms
 
 D = Decimal
@@ -130,25 +127,8 @@ class SmallUpbit(Loopback):
         return {key: value for key, value in order.items() if key != "trades"}
 
 
-class Later(SystemClock):
-    """The machine's clock, ahead by as much as the test says."""
-
-    ahead_ms = 0
-
-    def now_ms(self):
-        return super().now_ms() + self.ahead_ms
-
-
-def unthrottled(settings):
-    made = make_exchange(settings)
-    made.enableRateLimit = False
-    return made
-
-
 def account(server, path, clock=None):
-    credentials = {"key": "k", "secret": "s" * 32}
-    settings = CcxtSettings(name="real", id="upbit", url=server.url, credentials=credentials, attempts=1)
-    return CcxtAccount(CcxtClient(settings, clock or Later(), unthrottled, Random(1)), path / "ccxt-real.db")
+    return account_at(server, path, clock, id="upbit", credentials={"key": "k", "secret": "s" * 32})
 
 
 @pytest.fixture
@@ -276,7 +256,7 @@ async def test_trades_of_an_order_that_was_seen_to_end_before_a_crash_are_read_a
     server.trade("0.3", fee="22500")
     assert (await venue.order(OURS)).status == "filled"
     await venue.close()
-    again = account(server, tmp_path, Later())
+    again = account(server, tmp_path, AheadClock())
     again._client.clock.ahead_ms = 3_600_000
     await again.open()
     assert [(one.amount, one.fee) for one in await again.fills(0)] == [(D("0.3"), D(22500))]
@@ -455,7 +435,6 @@ async def test_bithumb_is_refused_with_the_reason(tmp_path):
     async with Loopback({}) as server:
         markets = {"status": "0000", "data": {"date": "1", "BTC": {"closing_price": "1"}}}
         server.answers = {f"GET /public/ticker/ALL_{quote}": markets for quote in ("KRW", "BTC", "USDT")}
-        settings = CcxtSettings(name="real", id="bithumb", url=server.url, attempts=1)
-        venue = CcxtAccount(CcxtClient(settings, SystemClock(), unthrottled, Random(1)), tmp_path / "b.db")
+        venue = account_at(server, tmp_path, id="bithumb")
         with pytest.raises(VenueError, match=r"has no fetchMyTrades, fetchClosedOrders: .* could not be found again"):
             await venue.open()
