@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from autotrader.backtest.run import Source
     from autotrader.market.bars import BarSource
     from autotrader.market.metrics import Metrics
-    from autotrader.venues.ccxt_client import CcxtClient
-    from autotrader.venues.live_feed import LiveSettings
-    from autotrader.venues.live_market import LiveMarket
+    from autotrader.venues.ccxt.client import CcxtClient
+    from autotrader.venues.live.feed import LiveSettings
+    from autotrader.venues.live.market import LiveMarket
 
 GENERATED_MS = 90 * DAY_MS
 """How much of a generated market a backtest takes unless it is told: the market itself never ends."""
@@ -32,15 +32,15 @@ def make_venue(root: Path, clock: Clock, name: str, declarations: Declarations) 
     if isinstance(declared, CcxtExchange):
         make = make_live if is_live(declared) else make_live_paper
         return make(root, clock, name, declared)
-    from autotrader.venues.paper import PaperVenue
+    from autotrader.venues.paper.venue import PaperVenue
 
     return PaperVenue(paper_settings(root, name, declarations), root / "var" / f"paper-{name}.db", clock)
 
 
 def make_live(root: Path, clock: Clock, name: str, declared: CcxtExchange) -> Any:
     """Return a real account with its live market, not yet open; ccxt itself is imported when it opens."""
-    from autotrader.venues.ccxt_account import CcxtAccount
-    from autotrader.venues.ccxt_venue import CcxtVenue
+    from autotrader.venues.ccxt.account import CcxtAccount
+    from autotrader.venues.ccxt.venue import CcxtVenue
 
     client, data = _live_market(clock, name, declared)
     return CcxtVenue(CcxtAccount(client, root / "var" / f"ccxt-{name}.db"), data)
@@ -48,8 +48,8 @@ def make_live(root: Path, clock: Clock, name: str, declared: CcxtExchange) -> An
 
 def make_live_paper(root: Path, clock: Clock, name: str, declared: CcxtExchange) -> Any:
     """Return a simulated account on a real exchange's live market, not yet open; its client has no credentials."""
-    from autotrader.venues.paper_live import LivePaperVenue
-    from autotrader.venues.paper_state import LivePaperSettings
+    from autotrader.venues.paper.live import LivePaperVenue
+    from autotrader.venues.paper.state import LivePaperSettings
 
     client, data = _live_market(clock, name, declared)
     fees = fees_of(declared)
@@ -69,9 +69,9 @@ def make_live_paper(root: Path, clock: Clock, name: str, declared: CcxtExchange)
 
 def _live_market(clock: Clock, name: str, declared: CcxtExchange) -> tuple[CcxtClient, LiveMarket]:
     """Return an exchange's client, and the market that is read through it."""
-    from autotrader.venues.ccxt_feed import OwnNames
-    from autotrader.venues.live_feed import Connection, ExchangeClock
-    from autotrader.venues.live_market import LiveMarket
+    from autotrader.venues.ccxt.feed import OwnNames
+    from autotrader.venues.live.feed import Connection, ExchangeClock
+    from autotrader.venues.live.market import LiveMarket
 
     client = make_client(clock, name, declared)
     market = LiveMarket(
@@ -86,8 +86,8 @@ def make_client(clock: Clock, name: str, declared: CcxtExchange) -> CcxtClient:
     """Return an exchange's client, not yet open. Only live orders are given credentials."""
     from random import Random
 
-    from autotrader.venues.ccxt_client import CcxtClient
-    from autotrader.venues.ccxt_make import make_exchange, settings_of
+    from autotrader.venues.ccxt.client import CcxtClient
+    from autotrader.venues.ccxt.make import make_exchange, settings_of
 
     settings = settings_of(name, declared)
     if not is_live(declared):
@@ -98,7 +98,7 @@ def make_client(clock: Clock, name: str, declared: CcxtExchange) -> CcxtClient:
 
 def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:
     """Return what is known of an exchange's live market data."""
-    from autotrader.venues.live_feed import LiveSettings
+    from autotrader.venues.live.feed import LiveSettings
 
     market: Literal["spot", "swap"] = "swap" if declared.market == "swap" else "spot"
     if declared.id == "binance":
@@ -108,7 +108,7 @@ def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:
 
 def paper_settings(root: Path, name: str, declarations: Declarations) -> Any:
     """Return the settings of an embedded market."""
-    from autotrader.venues.paper_state import PaperSettings
+    from autotrader.venues.paper.state import PaperSettings
 
     declared = declarations.exchanges[name]
     if not isinstance(declared, SimulatedExchange):

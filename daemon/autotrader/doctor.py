@@ -27,8 +27,8 @@ from autotrader.core.clock import SystemClock
 from autotrader.core.errors import AutotraderError
 from autotrader.core.paths import store_of
 from autotrader.runtime.ask import ask
-from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_rights import ASKED, check_rights
+from autotrader.venues.ccxt.client import CcxtClient
+from autotrader.venues.ccxt.rights import ASKED, check_rights
 
 State = Literal["ok", "warning", "failed"]
 

@@ -30,9 +30,9 @@ from autotrader.runtime.daemon import Daemon, Seams
 from autotrader.runtime.notify import Notifier
 from autotrader.store.journal import Journal
 from autotrader.strategies import registry
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_make import make_exchange
+from autotrader.venues.ccxt.account import CcxtAccount
+from autotrader.venues.ccxt.client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt.make import make_exchange
 from support.exchange import SERIES, FollowingClock, stage, write_history
 from support.folders import write
 from support.venue import ToldVenue

@@ -170,6 +170,29 @@ def test_how_an_entry_fares_is_told_in_the_contracts_words(new, held, entry, ent
     assert new.leg(held, orders, entry_id=entry_id).entry_state == state
 
 
+@pytest.mark.parametrize(
+    ("left", "purposes", "enters"),
+    [
+        (0, (), False),
+        (1, (), True),
+        (-1, (), True),
+        (1, ("exit",), True),
+        (0, ("exit",), False),
+        (0, ("exit", "entry"), True),
+    ],
+)
+def test_an_entry_is_under_way_while_an_order_works_for_it_or_some_of_it_is_left(new, left, purposes, enters) -> None:
+    orders = [new.order(f"at{number}", purpose, 1, 1, 100) for number, purpose in enumerate(purposes)]
+    assert new.leg(orders=orders, left=D(left)).enters is enters
+
+
+def test_a_leg_is_idle_where_nothing_is_held_works_or_is_on_its_way_out(new) -> None:
+    order = new.order("at1", "entry", 1, 1, 100)
+    assert new.leg().idle is True
+    busy = [new.leg(orders=[order]), new.leg(left=D(1)), new.leg(exit_reason="stop_loss"), new.leg("1")]
+    assert [leg.idle for leg in busy] == [False] * 4
+
+
 def test_every_reason_to_leave_has_a_code_and_what_no_strategy_caused_is_a_command() -> None:
     codes = {reason: exit_code(reason) for reason in Reason}
     by_strategy = {

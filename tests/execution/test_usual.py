@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from autotrader.config.strategy import VwapExecution
 from autotrader.core.events import Bar
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.declared import USUAL_DAYS, order_columns
 from autotrader.execution.leg import Leg, Policy
-from autotrader.execution.slicing import UNKNOWN, VWAP, lots_now, usual_part
+from autotrader.execution.slicing import MAX_SHARES, UNKNOWN, VWAP, lots_now, usual_part
 from autotrader.features.program import compile_program
 from autotrader.market.fills import RATE
 
@@ -67,6 +70,18 @@ def test_before_the_days_are_known_no_share_is() -> None:
 def test_where_nothing_was_traded_no_share_is_known() -> None:
     told, _ = shares(np.zeros(7 * 24), 240 * MINUTE_MS, 4, "1h")
     assert [usual_part(share) for share in told] == [UNKNOWN] * 3
+
+
+def test_a_share_is_counted_in_parts_of_the_whole_from_none_to_all_of_it() -> None:
+    assert [usual_part(share) for share in (0.0, 0.25, 1.0)] == [0, RATE // 4, RATE]
+    assert [usual_part(share) for share in (-0.01, 1.01, math.nan)] == [UNKNOWN] * 3
+    assert UNKNOWN < 0, "no share is mistaken for it"
+
+
+def test_as_many_shares_are_kept_as_a_vwap_may_declare_slices() -> None:
+    VwapExecution.model_validate({"kind": "vwap", "over": "1h", "slices": MAX_SHARES + 1})
+    with pytest.raises(ValidationError, match=f"less than or equal to {MAX_SHARES + 1}"):
+        VwapExecution.model_validate({"kind": "vwap", "over": "1h", "slices": MAX_SHARES + 2})
 
 
 @pytest.mark.parametrize(("part", "lots"), [(UNKNOWN, 50), (RATE // 10, 10), (0, 0), (RATE, 100)])

@@ -11,7 +11,7 @@ from autotrader.core.errors import StoreError, VenueUnavailable
 from autotrader.runtime.balances import take_balances
 from autotrader.runtime.daemon import MAX_UNREADY_STARTS
 from autotrader.runtime.status import status
-from autotrader.venues.paper import PaperVenue
+from autotrader.venues.paper.venue import PaperVenue
 from support.books import disagreements
 from support.folders import rules, write
 from support.harness import Fuse, Harness

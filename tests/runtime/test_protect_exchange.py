@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from autotrader.venues import ccxt_make
+from autotrader.venues.ccxt import make
 from support.exchange import BEGIN_MS, NOW_MS, SERIES, SHIFT_MS, FollowingClock, stage, write_history
 from support.folders import rules, write
 from support.harness import Harness
@@ -44,19 +44,19 @@ def root(tmp_path, monkeypatch):
 @pytest.fixture
 def living(root, monkeypatch):
     """Give a function that has a daemon live on an emulated market; its clocks, and ccxt's, are the exchange's."""
-    make = ccxt_make.make_exchange
+    unaltered = make.make_exchange
 
     @asynccontextmanager
     async def live(to: float):
         async with stage(write_history(root / "history", moving(to))) as it:
 
             def on_its_clock(settings):
-                made = make(settings)
+                made = unaltered(settings)
                 made.milliseconds = it.clock.now_ms
                 made.enableRateLimit = False  # it waits in real time, of which there is a tenth here
                 return made
 
-            monkeypatch.setattr(ccxt_make, "make_exchange", on_its_clock)
+            monkeypatch.setattr(make, "make_exchange", on_its_clock)
             real = (
                 f"kind: ccxt\nid: binance\norders: live\nurl: http://127.0.0.1:{it.port}\n"
                 "credentials:\n  key: ${env:REAL_KEY}\n  secret: ${env:REAL_SECRET}\n"

@@ -18,10 +18,10 @@ from autotrader.runtime.desk import Applied, Desk
 from autotrader.runtime.protect import Protector
 from autotrader.runtime.trader import Trader
 from autotrader.store.journal import Journal
-from autotrader.venues import ccxt_account, ccxt_trades
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient
-from autotrader.venues.ccxt_store import CcxtStore
+from autotrader.venues.ccxt import account, trades
+from autotrader.venues.ccxt.account import CcxtAccount
+from autotrader.venues.ccxt.client import CcxtClient
+from autotrader.venues.ccxt.store import CcxtStore
 
 Plant = Callable[[contextlib.ExitStack], None]
 
@@ -120,7 +120,7 @@ def cancel_believed(stack: contextlib.ExitStack) -> None:
 
 def dead_at_once(stack: contextlib.ExitStack) -> None:
     """An order that is not found is declared never to have arrived, at once."""
-    _swap(stack, ccxt_account, "SETTLE_MS", lambda _: 0)
+    _swap(stack, account, "SETTLE_MS", lambda _: 0)
 
 
 def cursor_too_far(stack: contextlib.ExitStack) -> None:
@@ -132,7 +132,7 @@ def cursor_too_far(stack: contextlib.ExitStack) -> None:
 
         return move
 
-    _swap(stack, ccxt_trades, "OVERLAP_MS", lambda _: 0)
+    _swap(stack, trades, "OVERLAP_MS", lambda _: 0)
     _swap(stack, CcxtStore, "move", make)
 
 

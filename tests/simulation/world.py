@@ -24,11 +24,11 @@ from autotrader.runtime.daemon import Daemon, Seams
 from autotrader.runtime.notify import Notifier
 from autotrader.store.journal import Journal
 from autotrader.strategies import registry
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_venue import CcxtVenue
-from autotrader.venues.live_feed import Connection, ExchangeClock, LiveSettings
-from autotrader.venues.live_market import LiveMarket
+from autotrader.venues.ccxt.account import CcxtAccount
+from autotrader.venues.ccxt.client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt.venue import CcxtVenue
+from autotrader.venues.live.feed import Connection, ExchangeClock, LiveSettings
+from autotrader.venues.live.market import LiveMarket
 from simulation import basket
 from simulation.client import Client, Faults
 from simulation.declarations import BOUNDS, changed, exits, write_folder

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from autotrader.core.clock import SystemClock
-from autotrader.venues.ccxt_account import CcxtAccount
-from autotrader.venues.ccxt_client import CcxtClient, CcxtSettings
-from autotrader.venues.ccxt_make import make_exchange
+from autotrader.venues.ccxt.account import CcxtAccount
+from autotrader.venues.ccxt.client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt.make import make_exchange
 
 
 class AheadClock(SystemClock):

@@ -9,8 +9,8 @@ from decimal import Decimal
 from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.core.events import Bar, QuoteChanged, Series
 from autotrader.market.instrument import Instrument
-from autotrader.venues.paper_live import LivePaperVenue
-from autotrader.venues.paper_state import LivePaperSettings
+from autotrader.venues.paper.live import LivePaperVenue
+from autotrader.venues.paper.state import LivePaperSettings
 from support.clock import VirtualClock
 from support.fake_feed import Listener
 

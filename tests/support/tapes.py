@@ -8,8 +8,8 @@ from autotrader.core.clock import ManualClock
 from autotrader.core.events import BookChanged, QuoteChanged, Series, TradePrinted
 from autotrader.execution.orders import OrderRequest
 from autotrader.market.history import History
-from autotrader.venues.paper import PaperVenue
-from autotrader.venues.paper_state import PaperSettings
+from autotrader.venues.paper.state import PaperSettings
+from autotrader.venues.paper.venue import PaperVenue
 from autotrader.venues.protocol import Idle
 from support.feeds import START_MS, record, record_bars
 

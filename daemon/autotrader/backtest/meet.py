@@ -1,4 +1,4 @@
-"""How a bar meets the orders and positions that it decides, at its open and inside it, as `venues.paper_match` does."""
+"""How a bar meets the orders and positions that it decides, at its open and inside it, as a paper exchange does it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ The daemon knows a venue's orders, fills and balances only through this.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -63,6 +64,7 @@ class Idle(NamedTuple):
     ts_ms: int
 
 
+AccountEvent = FillHappened | FillsComplete | OrderChanged
 VenueEvent = MarketEvent | BarsComplete | FillsComplete | OrderChanged | FillHappened | FundingPaid | Idle
 
 
@@ -166,3 +168,30 @@ class Venue(Protocol):
     def events(self) -> AsyncIterator[VenueEvent]:
         """Yield what happens, in order of market time."""
         ...
+
+
+class MarketData(Protocol):
+    """What a real exchange's market half offers, as `Venue` promises each.
+
+    Opened after the account, whose connections it shares, and closed before it.
+    """
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def market_ms(self) -> int: ...
+
+    async def subscribe(self, series: Collection[Series]) -> None: ...
+
+    async def bars(self, series: Series, *, end_ms: int, limit: int) -> Sequence[Bar]: ...
+
+    async def last(self, series: Series) -> MarketEvent | None: ...
+
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]: ...
+
+    def tell(self, events: Sequence[AccountEvent], ms: int) -> None: ...
+
+    def follow(self, task: asyncio.Task[None]) -> None: ...
+
+    def events(self) -> AsyncIterator[VenueEvent]: ...

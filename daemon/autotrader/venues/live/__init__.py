@@ -1,0 +1,1 @@
+"""A real exchange's market while it runs: bars, trades, quotes and books, in order and without gaps."""
