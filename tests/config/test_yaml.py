@@ -140,10 +140,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input_is_refused(name):
     data, message = HOSTILE[name]
-    started = time.perf_counter()
+    started_s = time.process_time()
     found = flaws(data)
     assert message in found[-1]
-    assert time.perf_counter() - started < 1  # milliseconds; a blow-up would take minutes or kill the process
+    assert time.process_time() - started_s < 10, "a blow-up takes minutes, or kills the process"
 
 
 @settings(max_examples=300, deadline=None)

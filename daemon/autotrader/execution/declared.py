@@ -155,7 +155,7 @@ def _usual(span_ms: int, parts: int, bar_ms: int) -> str:
 def _ahead(bars: int, bar_ms: int) -> str:
     """Return the expression of the volume of the next `bars` bars, on each of the days before, summed."""
     day = DAY_MS // bar_ms
-    days = max(min(USUAL_DAYS, MAX_WINDOW // day), 1)
+    days = min(USUAL_DAYS, MAX_WINDOW // day)
     summed = " + ".join("volume" if not n else f"prev(volume, {n * day})" for n in range(days))
     within = f"({summed})" if bars == 1 else f"window_sum({summed}, {bars})"
     return within if bars == day else f"prev({within}, {day - bars})"
