@@ -59,6 +59,9 @@ LEAST_COST: Mapping[str, Mapping[str, Decimal]] = {
 }
 """The smallest order of exchanges whose markets do not tell ccxt of it, by quote currency, in that currency."""
 
+TELLS_FUNDING = frozenset({"binance", "binanceusdm"})
+"""Exchanges whose funding payments are read. Not Bybit: of one ccxt tells the fee, whose sign is another."""
+
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""
 

@@ -174,9 +174,9 @@ class PaperStore:
         rows = self._rows("SELECT ts_ms FROM fills ORDER BY fill_id DESC LIMIT 1", ())
         return bool(rows) and rows[0][0] == ts_ms
 
-    def funding(self, ts_ms: int) -> list[tuple[str, int]]:
-        """Return what was settled at a moment: symbol and steps of cash."""
-        return [(row[0], row[1]) for row in self._rows("SELECT symbol, units FROM funding WHERE ts_ms = ?", (ts_ms,))]
+    def funding(self, after_ms: int) -> list[tuple[int, str, int]]:
+        """Return what was settled after a moment, oldest first: its time, symbol and steps of cash."""
+        return self._rows("SELECT * FROM funding WHERE ts_ms > ? ORDER BY ts_ms, symbol", (after_ms,))
 
     def close(self) -> None:
         """Close the file."""
