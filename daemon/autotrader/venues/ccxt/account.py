@@ -133,7 +133,7 @@ class CcxtAccount:
                     continue  # foreign: of a kind that is not traded here
                 if row.get("side") not in {"long", "short"} or symbol in found:
                     raise VenueError(f"{place}: {symbol} has both a long and a short side; use one-way mode")
-                amount = contracts * (maybe(row, "contractSize", place, least=ZERO) or 1)
+                amount = contracts * self._client.size_of(symbol)
                 price = number(row, "entryPrice", place, above=ZERO)
                 found[symbol] = VenuePosition(amount if row["side"] == "long" else -amount, price)
             return found
@@ -210,7 +210,7 @@ class CcxtAccount:
                 self._client.ccxt_symbol(request.symbol),
                 kind,
                 "buy" if request.side > 0 else "sell",
-                float(request.amount),
+                float(request.amount / self._client.size_of(request.symbol)),
                 None if price is None else float(price),
                 check=lambda answer: self._answers(request, answer, place),
                 params=params,
@@ -275,7 +275,7 @@ class CcxtAccount:
 
     def _answers(self, request: OrderRequest, answer: object, place: str) -> ToldOrder:
         """Check that an answer is about the order that was sent. Raises VenueError."""
-        told = read_order(answer, place, self._client)
+        told = read_order(answer, place, self._client, request.symbol)
         wanted = {"client_id": name_of(self._client, request.client_id), "symbol": request.symbol, "side": request.side}
         for key, value in wanted.items():
             if getattr(told, key) not in {"", None, value}:

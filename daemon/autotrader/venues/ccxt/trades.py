@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
-from autotrader.venues.ccxt.answers import ToldTrade, rows, told_trade
+from autotrader.venues.ccxt.answers import ToldTrade, rows
 from autotrader.venues.ccxt.client import CcxtClient
-from autotrader.venues.ccxt.order_trades import shared
+from autotrader.venues.ccxt.order_trades import read_trade, shared
 from autotrader.venues.ccxt.orders import SETTLE_MS, ask_order, read_order, stop_of
 from autotrader.venues.ccxt.quirks import FETCH_ORDER, MIXED_TRADES, PAGE, SHORT_IDS, SMALL_PAGES, TRADES_OF_ORDERS
 from autotrader.venues.ccxt.stops import waits
@@ -126,7 +126,7 @@ class TradeReader:
     async def _ask(self, symbol: str, first_ms: int, last_ms: int) -> list[ToldTrade]:
         def check(answer: object) -> list[ToldTrade]:
             told = rows(answer, self._place)
-            return [told_trade(one, f"{self._place}[{n}]", self._client.symbol_of) for n, one in enumerate(told)]
+            return [read_trade(one, f"{self._place}[{n}]", self._client) for n, one in enumerate(told)]
 
         mixed = self._client.settings.id in MIXED_TRADES
         name = None if mixed else self._client.ccxt_symbol(symbol)
