@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from autotrader.core.clock import HOUR_MS, ManualClock
 from autotrader.core.errors import BrokenInvariant, VenueError
 from autotrader.execution.orders import OrderRequest
-from autotrader.venues.ccxt import funding
+from autotrader.venues.ccxt import funding, spans
 from autotrader.venues.ccxt.answers import ToldFunding
 from autotrader.venues.ccxt.client import CcxtClient, CcxtSettings
 from autotrader.venues.ccxt.funding import FundingReader
@@ -216,7 +216,7 @@ async def test_a_page_that_is_full_is_read_in_halves(reader, monkeypatch) -> Non
 
 async def test_a_reading_goes_on_where_it_was_broken_off(reader, monkeypatch) -> None:
     monkeypatch.setattr(funding, "WINDOW_MS", 6 * HOUR_MS)
-    monkeypatch.setattr(funding, "MAX_PAGES", 2)
+    monkeypatch.setattr(spans, "MAX_PAGES", 2)
     for hour in range(20):
         reader.fake.settle(T0 - hour * HOUR_MS - 1_000)
     with capture_logs():

@@ -15,6 +15,7 @@ from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.venues.ccxt.answers import ToldFunding, rows, told_funding
 from autotrader.venues.ccxt.client import CcxtClient
 from autotrader.venues.ccxt.quirks import TELLS_FUNDING
+from autotrader.venues.ccxt.spans import read_spans
 from autotrader.venues.ccxt.store import CcxtStore
 from autotrader.venues.protocol import AccountEvent, FundingPaid
 
@@ -35,9 +36,6 @@ WINDOW_MS = 7 * 24 * HOUR_MS
 
 PAGE = 1000
 """Settlements asked for at once; a page as long as this may leave something out."""
-
-MAX_PAGES = 1_000
-"""Bound of the questions in one reading; the rest is read the next time."""
 
 MAX_PAUSE_S = 60.0
 """The longest pause after failures in a row."""
@@ -108,23 +106,14 @@ class FundingReader:
         symbols = self._store.cursors()
         if not symbols:
             return  # nothing was ever ordered
+
+        async def ask(first_ms: int, last_ms: int) -> bool:
+            told = await self._ask(first_ms, last_ms)
+            self._new += self._store.keep_funding([one for one in told if one.symbol in symbols])
+            return len(told) >= PAGE
+
         begin_ms = max((self._store.settled_until() or min(symbols.values())) - OVERLAP_MS, 0)
-        pages = 0
-        while begin_ms <= now_ms:
-            until_ms = min(begin_ms + WINDOW_MS - 1, now_ms)
-            spans = [(begin_ms, until_ms)]
-            while spans:
-                if pages == MAX_PAGES:
-                    raise VenueUnavailable(f"{self._place}: there are more than {pages} pages; the rest comes next")
-                pages += 1
-                first_ms, last_ms = spans.pop()
-                told = await self._ask(first_ms, last_ms)
-                if len(told) >= PAGE and first_ms < last_ms:
-                    middle_ms = (first_ms + last_ms) // 2
-                    spans += [(middle_ms + 1, last_ms), (first_ms, middle_ms)]
-                self._new += self._store.keep_funding([one for one in told if one.symbol in symbols])
-            self._store.settle_until(until_ms)
-            begin_ms = until_ms + 1
+        await read_spans(begin_ms, now_ms, WINDOW_MS, ask, self._store.settle_until, self._place)
 
     async def _ask(self, first_ms: int, last_ms: int) -> list[ToldFunding]:
         def check(answer: object) -> list[ToldFunding]:
