@@ -25,6 +25,7 @@ from support.accounts import account_at
 from support.fake_ccxt import FakeCcxt
 from support.loopback import Refusal, now_ms
 from support.small_futures import SmallFutures
+from support.small_okx import okx_swap
 
 D = Decimal
 NAME = "BTC/USDT:USDT"
@@ -64,6 +65,22 @@ async def test_what_was_settled_since_the_first_order_is_told_to_the_last_digit(
             FundingPaid(began_ms - 1, "BTC/USDT", D("0.25")),
         ]
         assert await venue.funding_paid(began_ms - 2) == told[1:]
+
+
+async def test_on_okx_a_span_is_asked_for_by_its_own_words(tmp_path) -> None:
+    credentials = {"key": "k", "secret": "s", "password": "p"}
+    async with okx_swap() as server:
+        venue = account_at(server, tmp_path, id="okx", market="swap", credentials=credentials)
+        await venue.open()
+        await venue.submit(OrderRequest("at1", "BTC/USDT", 1, "limit", D("0.03"), D(95), False, "g", 0, "1m"))
+        paid_ms = now_ms()
+        bill = {"billId": "37797", "instId": "BTC-USDT-SWAP", "instType": "SWAP", "ccy": "USDT", "type": "8"}
+        server.bills.append(bill | {"balChg": "-0.0148752712", "posBalChg": "0", "ts": str(paid_ms)})
+        assert await venue.funding_paid(0) == [FundingPaid(paid_ms, "BTC/USDT", D("-0.0148752712"))]
+        (asked,) = server.told("GET /api/v5/account/bills-archive")
+        assert (asked["type"], asked["limit"]) == ("8", "100")
+        assert int(asked["begin"]) < paid_ms <= int(asked["end"])
+        await venue.close()
 
 
 async def test_an_account_that_ordered_nothing_asks_for_nothing(tmp_path) -> None:
@@ -140,7 +157,7 @@ class Income(FakeCcxt):
 
     def __init__(self, clock):
         super().__init__(clock)
-        self.told = []
+        self.told, self.most = [], 0
 
     def settle(self, ts_ms, amount=-1.0, name=NAME, code="USDT"):
         number = str(len(self.told))
@@ -149,7 +166,8 @@ class Income(FakeCcxt):
     async def fetch_funding_history(self, symbol, since, limit, params):
         def act():
             times = [(one["timestamp"], one) for one in self.told]
-            return [one for at, one in times if at == "soon" or since <= at <= params["until"]][:limit]
+            found = [one for at, one in times if at == "soon" or since <= at <= params["until"]]
+            return found[: self.most or limit]
 
         return await self._call("fetch_funding_history", act, symbol, since, limit, params)
 
@@ -204,7 +222,8 @@ async def test_what_comes_late_is_found_by_the_next_hour_and_told_once_as_new(re
 
 
 async def test_a_page_that_is_full_is_read_in_halves(reader, monkeypatch) -> None:
-    monkeypatch.setattr(funding, "PAGE", 3)
+    monkeypatch.setattr(reader, "_page", 3)
+    reader.fake.most = 3
     for hour in range(20):
         reader.fake.settle(T0 - hour * HOUR_MS - 1_000)
     assert await reader.read()

@@ -34,9 +34,6 @@ OVERLAP_MS = 2 * HOUR_MS
 WINDOW_MS = 7 * 24 * HOUR_MS
 """The longest span of one question."""
 
-PAGE = 1000
-"""Settlements asked for at once; a page as long as this may leave something out."""
-
 MAX_PAUSE_S = 60.0
 """The longest pause after failures in a row."""
 
@@ -53,6 +50,7 @@ class FundingReader:
 
     def __init__(self, client: CcxtClient, store: CcxtStore) -> None:
         self._client, self._store = client, store
+        self._page, self._first, self._last = TELLS_FUNDING[client.settings.id]
         self._read_ms = self._new = 0
         self._failed = False
 
@@ -110,7 +108,7 @@ class FundingReader:
         async def ask(first_ms: int, last_ms: int) -> bool:
             told = await self._ask(first_ms, last_ms)
             self._new += self._store.keep_funding([one for one in told if one.symbol in symbols])
-            return len(told) >= PAGE
+            return len(told) >= self._page
 
         begin_ms = max((self._store.settled_until() or min(symbols.values())) - OVERLAP_MS, 0)
         await read_spans(begin_ms, now_ms, WINDOW_MS, ask, self._store.settle_until, self._place)
@@ -120,8 +118,9 @@ class FundingReader:
             place, symbol_of = self._place, self._client.symbol_of
             return [told_funding(one, f"{place}[{n}]", symbol_of) for n, one in enumerate(rows(answer, place))]
 
+        params = {self._last: last_ms} | ({self._first: first_ms} if self._first else {})
         told: list[ToldFunding] = await self._client.read(
-            "fetch_funding_history", None, first_ms, PAGE, check=check, params={"until": last_ms}
+            "fetch_funding_history", None, first_ms, self._page, check=check, params=params
         )
         return told
 

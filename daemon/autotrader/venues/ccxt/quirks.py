@@ -59,8 +59,13 @@ LEAST_COST: Mapping[str, Mapping[str, Decimal]] = {
 }
 """The smallest order of exchanges whose markets do not tell ccxt of it, by quote currency, in that currency."""
 
-TELLS_FUNDING = frozenset({"binance", "binanceusdm"})
-"""Exchanges whose funding payments are read. Not Bybit: of one ccxt tells the fee, whose sign is another."""
+TELLS_FUNDING: Mapping[str, tuple[int, str, str]] = {
+    "binance": (1_000, "", "until"),
+    "binanceusdm": (1_000, "", "until"),
+    "okx": (100, "begin", "end"),
+}
+"""Exchanges whose funding payments are read: the rows of a page, and the parameters that say the span's first (besides
+ccxt's own `since`) and last millisecond. Not Bybit: there ccxt tells a payment as a fee, whose sign is another."""
 
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""
