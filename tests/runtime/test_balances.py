@@ -135,6 +135,24 @@ async def test_an_average_price_that_does_not_come_out_even_moves_no_money(world
     assert one.events("money_moved") == []
 
 
+async def test_what_one_of_two_holders_leaves_is_no_money_that_moved(world) -> None:
+    """The exchange knows one position at the average of both, and realises a gain or a loss by that."""
+    one = world("swap")
+    await take_balances(one.loop, "paper")
+    a, b = one.leg("a"), one.leg("b")
+    b.position = Position(D(1), D(1), D(200), open_cost=D(200))
+    a.position = Position(D(1), D(1), D(100), open_cost=D(100))
+    one.account.cash -= 300
+    one.venue.held = {"BTC/USDT": VenuePosition(D(2), D(150))}
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 9_700
+    a.position, one.account.cash = Position(), one.account.cash + 150  # left at 150: realised 50 here and 0 there
+    one.venue.held = {"BTC/USDT": VenuePosition(D(1), D(150))}
+    await take_balances(one.loop, "paper")
+    assert one.account.cash == 9_850
+    assert one.events("money_moved") == []
+
+
 # owners
 
 

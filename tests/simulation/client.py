@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from random import Random
 from typing import Any
 
 from ccxt.base import errors
 
 from simulation.exchange import APART, Exchange, Made, Placed
+from simulation.network import Channel, Faults
 from simulation.virtual import Mortal, Universe
 
 ABILITIES = (
     "fetchTime", "fetchBalance", "fetchMyTrades", "fetchOpenOrders", "fetchClosedOrders", "fetchOrder", "cancelOrder",
-    "createOrder",
+    "createOrder", "fetchPositions", "fetchFundingHistory",
 )  # fmt: skip
-
-KINDS = {
-    "lost": 4, "hang": 2, "lost answer": 4, "hang after": 2, "slow": 2, "rate": 2, "server": 3, "nonce": 1,
-    "nonsense": 2,
-}  # fmt: skip
-"""What may befall a request, each with its weight."""
-
-MAX_WAY_S = 14.0
-"""The longest that a request is on its way; with MAX_LAG_S it stays below what the account waits for an order."""
 
 SEARCHES = {"fetch_time", "fetch_open_orders", "fetch_closed_orders"}
 """What is asked for no position in particular, and yet every order may wait for."""
 
 SIGNED = {
     "create_order", "cancel_order", "fetch_order", "fetch_open_orders", "fetch_closed_orders", "fetch_my_trades",
-    "fetch_balance",
+    "fetch_balance", "fetch_positions", "fetch_funding_history",
 }  # fmt: skip
 WINDOW_MS, AHEAD_MS = 5_000, 1_000
 """How old a request may be, and how far ahead its time."""
@@ -48,13 +38,15 @@ EXCUSED_S = 75.0
 SILENT_S = 50.0
 """How long after its quotes were spoiled a symbol's price need not be known: silence is noticed late."""
 
-MAX_LAG_S = 9.0
-"""How late an exchange may tell of what happened."""
-
 
 def group_of(client_id: str) -> str:
     """Return the group in an id of ours: `at`, the group, a letter and a number; empty for a foreign id."""
     return client_id.rstrip("0123456789")[2:-1] if client_id.startswith("at") else ""
+
+
+def _own(symbol: str) -> str:
+    """Return our symbol for ccxt's, which for a swap ends with what it settles in."""
+    return symbol.partition(":")[0]
 
 
 def _shown(order: Placed, row: dict[str, Any], *, waiting: bool) -> dict[str, Any]:
@@ -72,104 +64,6 @@ def _shown(order: Placed, row: dict[str, Any], *, waiting: bool) -> dict[str, An
         row["clientOrderId"] = f"drawn{order.id}"
         row["info"] = row["info"] | {"accFillSz": str(row["filled"])}
     return row
-
-
-class Faults:
-    """Everything that goes wrong, drawn from one seed; `on` says whether anything does. Counts what happened."""
-
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self.on = True
-        self.rate = rng.uniform(0.01, 0.05)
-        self.order_rate = rng.uniform(0.1, 0.35)
-        self.stream_rate = rng.uniform(0.002, 0.02)
-        self.lag_rate = rng.uniform(0.0, 0.25)
-        self.counts: Counter[str] = Counter()
-
-    def draw(self, method: str) -> str:
-        """Return what befalls a request; empty for nothing."""
-        rate = self.order_rate if method in {"create_order", "cancel_order"} else self.rate
-        if not self.on or self._rng.random() >= rate:
-            return ""
-        kind = self._rng.choices(list(KINDS), list(KINDS.values()))[0]
-        self.counts[kind] += 1
-        return kind
-
-    def lag(self) -> float:
-        """Return how many seconds late something is told: mostly none."""
-        if not self.on or self._rng.random() >= self.lag_rate:
-            return 0.0
-        self.counts["late"] += 1
-        return self._rng.uniform(0.1, MAX_LAG_S)
-
-    def way(self, kind: str) -> float:
-        """Return how many seconds a request, or its answer, is on its way."""
-        if kind == "slow":
-            return self._rng.uniform(1.0, MAX_WAY_S)
-        return self._rng.uniform(0.005, 0.15)
-
-    def chance(self, share: float) -> bool:
-        return self._rng.random() < share
-
-    def stream(self) -> str:
-        """Return what befalls a message of a stream; empty for nothing."""
-        if not self.on or self._rng.random() >= self.stream_rate:
-            return ""
-        kind = self._rng.choice(["drop", "dropped", "doubled", "late message", "stale", "bad message"])
-        self.counts[kind] += 1
-        return kind
-
-    def nonsense(self, answer: Any) -> Any:
-        """Return an answer that cannot be: of a wrong type, without what must be there, or with impossible numbers."""
-        wrong = copy.deepcopy(answer)
-        row = wrong
-        while isinstance(row, list) and row:
-            row = row[self._rng.randrange(len(row))]
-        numbers = []
-        if isinstance(row, dict):
-            numbers = [
-                key for key in ("price", "amount", "filled", "cost", "timestamp", "bid") if row.get(key) is not None
-            ]
-        if numbers and self._rng.random() < 0.6:
-            row[self._rng.choice(numbers)] = self._rng.choice([float("nan"), -1.0, "many", [1]])
-            return wrong
-        if isinstance(row, dict) and "id" in row and self._rng.random() < 0.5:
-            del row["id"]
-            return wrong
-        return self._rng.choice([None, "oops", 7, {"code": -1}])
-
-
-class Channel:
-    """One subscription: what is said while nobody is subscribed is lost."""
-
-    def __init__(self) -> None:
-        self.up = False
-        self.quiet_until_us = 0
-        self._said: deque[Any] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-
-    async def next(self) -> Any:
-        self.up = True
-        while not self._said:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        said = self._said.popleft()
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    def say(self, message: Any) -> None:
-        if self.up:
-            self._said.append(message)
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
-
-    def drop(self) -> None:
-        """End the connection: what was not heard yet is lost with it."""
-        if self.up:
-            self._said.clear()
-            self.say(errors.NetworkError("the connection was closed"))
-            self.up = False
 
 
 class Client:
@@ -291,7 +185,10 @@ class Client:
 
     async def fetch_balance(self) -> Any:
         def act() -> Any:
-            free, total = self._exchange.free(), self._exchange.total
+            free, total = self._exchange.free(), dict(self._exchange.total)
+            if self._exchange.swap:
+                tied = sum(self._exchange.basis.values(), Decimal(0))
+                free, total = {"USDT": free["USDT"]}, {"USDT": total["USDT"] + tied}
             return {
                 "free": {name: float(amount) for name, amount in free.items()},
                 "total": {name: float(amount) for name, amount in total.items()},
@@ -299,9 +196,55 @@ class Client:
 
         return await self._ask("fetch_balance", act)
 
+    async def fetch_positions(self) -> Any:
+        exchange = self._exchange
+
+        def act() -> Any:
+            return [
+                {
+                    "symbol": exchange.name(symbol),
+                    "contracts": float(exchange.held(symbol) / exchange.size(symbol)),
+                    "contractSize": float(exchange.size(symbol)),
+                    "side": "long",
+                    "entryPrice": float(exchange.basis[symbol] / exchange.held(symbol)),
+                }
+                for symbol in exchange.coins
+                if exchange.held(symbol)
+            ]
+
+        return await self._ask("fetch_positions", act)
+
+    async def fetch_funding_history(self, symbol: str | None, since: int, limit: int, params: Any) -> Any:  # noqa: ARG002 - a client's own signature
+        exchange = self._exchange
+
+        def act() -> Any:
+            seen = [
+                (number, one) for number, one in enumerate(exchange.settled) if one.seen_us <= self._universe.now_us
+            ]
+            rows = [
+                {
+                    "id": str(number), "symbol": exchange.name(one.symbol), "code": "USDT", "timestamp": one.ts_ms,
+                    "amount": float(one.amount),
+                }
+                for number, one in seen
+                if since <= one.ts_ms <= params["end"]
+            ]  # fmt: skip
+            return rows[:limit]
+
+        return await self._ask("fetch_funding_history", act)
+
+    def _told(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row of an order or a trade with ccxt's symbol and in its units."""
+        if not self._exchange.swap:
+            return row
+        size = self._exchange.size(row["symbol"])
+        units = {key: float(Decimal(repr(row[key])) / size) for key in ("amount", "filled") if key in row}
+        return row | units | {"symbol": self._exchange.name(row["symbol"])}
+
     async def create_order(
         self, symbol: str, kind: str, side: str, amount: float, price: float | None = None, params: Any = None
     ) -> Any:
+        symbol = _own(symbol)
         stop = params.get("stopLossPrice") or params.get("triggerPrice")
         name = params["algoClOrdId" if "triggerPrice" in params else "clientOrderId"]
 
@@ -310,13 +253,15 @@ class Client:
                 symbol,
                 kind,
                 1 if side == "buy" else -1,
-                Decimal(repr(amount)),
+                Decimal(repr(amount)) * self._exchange.size(symbol),
                 None if price is None else Decimal(repr(price)),
                 name,
                 None if stop is None else Decimal(repr(stop)),
                 apart="triggerPrice" in params,
+                reduces=bool(params.get("reduceOnly")),
             )
-            return _shown(order, order.told[0 if self._faults.chance(0.3) else -1][1], waiting=bool(order.apart))
+            row = order.told[0 if self._faults.chance(0.3) else -1][1]
+            return self._told(_shown(order, row, waiting=bool(order.apart)))
 
         waits = "" if stop is None else f", waits for {stop}"
         what = f"{name} {side} {amount} {symbol} at {price}{waits}"
@@ -330,7 +275,7 @@ class Client:
             if order is not None and waiting and order.sent:
                 raise errors.OrderNotFound(f"no waiting order {number}")
             canceled = self._exchange.cancel(order.id if order is not None else number)
-            return _shown(canceled, canceled.told[-1][1], waiting=waiting)
+            return self._told(_shown(canceled, canceled.told[-1][1], waiting=waiting))
 
         return await self._ask("cancel_order", act, number, group)
 
@@ -349,7 +294,7 @@ class Client:
             sent = row is not None and (not row["info"] or "ordId" in row["info"])
             if order is None or row is None or bool(order.apart) < waiting or not (sent or waiting):
                 raise errors.OrderNotFound(f"no order {number or name}")
-            return _shown(order, row, waiting=waiting)
+            return self._told(_shown(order, row, waiting=waiting))
 
         return await self._ask("fetch_order", act, str(number or name), group)
 
@@ -376,12 +321,15 @@ class Client:
             for one, row in found
             if row is not None and (bool(one.apart) and "ordId" not in row["info"]) is waiting
         ]
+        rows = [self._told(one) for one in rows]
         rows = [one for one in rows if symbol in {None, one["symbol"]}]
         return [one for one in rows if (one["status"] == "open") is open_ and one["timestamp"] >= since_ms]
 
     async def fetch_my_trades(self, symbol: str, since: int, limit: int, params: Any) -> Any:
-        act = self._exchange.listed
-        return await self._ask("fetch_my_trades", lambda: act(symbol, since, params["until"], limit), symbol)
+        def act() -> Any:
+            return [self._told(one) for one in self._exchange.listed(_own(symbol), since, params["until"], limit)]
+
+        return await self._ask("fetch_my_trades", act, _own(symbol))
 
     async def fetch_ohlcv(
         self,
@@ -390,6 +338,8 @@ class Client:
         since: int | None = None,
         limit: int | None = None,
     ) -> Any:
+        symbol = _own(symbol)
+
         def act() -> Any:
             bars = self._exchange.coins[symbol].bars
             return [list(bar) for bar in bars if bar[0] >= (since or 0)][:limit]
@@ -397,6 +347,8 @@ class Client:
         return await self._ask("fetch_ohlcv", act, symbol)
 
     async def fetch_order_book(self, symbol: str, limit: int | None = None) -> Any:  # noqa: ARG002 - a client's own signature
+        symbol = _own(symbol)
+
         def act() -> Any:
             quote = self.quote(symbol)
             return {"bids": [[quote["bid"], 5.0]], "asks": [[quote["ask"], 5.0]], "timestamp": quote["timestamp"]}
@@ -416,17 +368,17 @@ class Client:
 
     async def watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:  # noqa: ARG002 - a client's own signature
         self._mortal.alive()
-        return await self.channel(symbol).next()
+        return await self.channel(_own(symbol)).next()
 
     async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> None:  # noqa: ARG002 - a client's own signature
-        self.channel(symbol).up = False
+        self.channel(_own(symbol)).up = False
 
     async def watch_bids_asks(self, symbols: list[str]) -> Any:
         self._mortal.alive()
-        return await self.channel(f"quotes {symbols[0]}").next()
+        return await self.channel(f"quotes {_own(symbols[0])}").next()
 
     async def un_watch_bids_asks(self, symbols: list[str]) -> None:
-        self.channel(f"quotes {symbols[0]}").up = False
+        self.channel(f"quotes {_own(symbols[0])}").up = False
 
     async def watch_my_trades(self) -> Any:
         self._mortal.alive()
@@ -439,13 +391,14 @@ class Client:
     def hear_account(self, order: Placed, made: Made | None) -> None:
         """Let the account's streams tell of a fill or of an order's end."""
         if made is not None:
-            self.hear("trades", [made.row()])
+            self.hear("trades", [self._told(made.row())])
         if order.sent:
-            self.hear("orders", [_shown(order, order.told[-1][1], waiting=False)])
+            self.hear("orders", [self._told(_shown(order, order.told[-1][1], waiting=False))])
 
     def hear_quote(self, symbol: str) -> None:
         """Let a symbol's quote come."""
-        if self.hear(f"quotes {symbol}", {symbol: self.quote(symbol)}):
+        name = self._exchange.name(symbol)
+        if self.hear(f"quotes {symbol}", {name: self.quote(symbol) | {"symbol": name}}):
             self.shown(symbol)
 
     def hear(self, symbol: str, rows: Any) -> bool:

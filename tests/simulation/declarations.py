@@ -16,10 +16,10 @@ DAEMON = "risk: default\n"
 
 EXCHANGE = """\
 kind: simulated
-market: spot
-generate: {seed: 1, symbols: [BTC/USDT, ETH/USDT, SOL/USDT], speed: 1x}
-balances: {USDT: 10000}
-fees: {maker: 0.1%, taker: 0.1%}
+market: {market}
+generate: {{seed: 1, symbols: [BTC/USDT, ETH/USDT, SOL/USDT], speed: 1x}}
+balances: {{USDT: 10000}}
+fees: {{maker: 0.1%, taker: 0.1%}}
 slippage: 5bps
 min_notional: 5 USDT
 """
@@ -100,9 +100,10 @@ def strategies(rng: Random, own: Exits) -> dict[str, str]:
     }
 
 
-def write_folder(root: Path, rng: Random, own: Exits) -> None:
+def write_folder(root: Path, rng: Random, own: Exits, market: str) -> None:
     """Write a whole configuration."""
-    files = {"autotrader.yaml": DAEMON, "exchanges.d/sim.yaml": EXCHANGE, "risk.d/default.yaml": RISK}
+    exchange = EXCHANGE.format(market=market)
+    files = {"autotrader.yaml": DAEMON, "exchanges.d/sim.yaml": exchange, "risk.d/default.yaml": RISK}
     files |= {f"strategies.d/{name}.yaml": text for name, text in strategies(rng, own).items()}
     for name, text in files.items():
         path = root / name

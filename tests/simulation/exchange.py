@@ -25,8 +25,20 @@ APART = "a"
 PAST_BARS = 240
 """Minutes of history before the run begins."""
 
+CONTRACTS = {"BTC": D("0.001"), "ETH": D("0.01"), "SOL": D(1)}
+"""How many coins a contract of a swap is."""
+
 COINS = {"BTC": ("0.01", "0.00001", 30_000), "ETH": ("0.01", "0.0001", 2_000), "SOL": ("0.001", "0.01", 60)}
 """By coin: price step, amount step, first price."""
+
+
+class Paid(NamedTuple):
+    """What funding moved; it is listed from `seen_us` on."""
+
+    symbol: str
+    ts_ms: int
+    amount: Decimal
+    seen_us: int
 
 
 class Made(NamedTuple):
@@ -79,6 +91,7 @@ class Placed:
     amount: Decimal
     ts_ms: int
     fee_in_base: bool
+    reduces: bool = False
     stop: Decimal | None = None
     apart: str = ""
     sent: bool = True
@@ -148,16 +161,28 @@ class Coin:
 
 
 class Exchange:
-    """One account on one exchange. Who watches (`arrived`, `filled`) is told of everything as it happens."""
+    """One account on one exchange. Who watches (`arrived`, `filled`) is told of everything as it happens.
 
-    def __init__(self, universe: Universe, rng: Random, *, base_fees: float, lag: Callable[[], float]) -> None:
+    On a swap `total` holds positions, and of USDT what is left beside what they were entered for; `basis` holds the
+    latter, at the average price of each position, as exchanges count it.
+    """
+
+    def __init__(
+        self, universe: Universe, rng: Random, *, base_fees: float, lag: Callable[[], float], swap: bool = False
+    ) -> None:
         self.universe, self._rng, self._base_fees, self._lag = universe, rng, base_fees, lag
         self.coins = {f"{name}/USDT": Coin(name, rng) for name in COINS}
         self.orders: dict[str, Placed] = {}
         self.by_client: dict[str, Placed] = {}
         self.fills: list[Made] = []
         self.attempts: Counter[str] = Counter()
-        self.total: dict[str, Decimal] = {"USDT": D(10_000), "ETH": D("0.5"), "SOL": D("0.004")}
+        self.swap = swap
+        self.total: dict[str, Decimal] = {"USDT": D(10_000)}
+        if not swap:
+            self.total |= {"ETH": D("0.5"), "SOL": D("0.004")}
+        self.basis: dict[str, Decimal] = {}
+        self.settled: list[Paid] = []
+        self.tells_funding = False
         self.foreign = dict(self.total)
         self.foreign["USDT"] = ZERO
         self.down = False
@@ -173,12 +198,27 @@ class Exchange:
         """Return what ccxt calls markets."""
         return {
             symbol: {
-                "base": coin.base, "quote": "USDT", "spot": True, "swap": False, "active": True,
-                "precision": {"price": float(coin.tick), "amount": float(coin.lot)},
-                "limits": {"amount": {"min": float(coin.lot)}, "cost": {"min": float(MIN_COST)}},
+                "base": coin.base, "quote": "USDT", "spot": not self.swap, "swap": self.swap, "active": True,
+                "precision": {"price": float(coin.tick), "amount": float(coin.lot / self.size(symbol))},
+                "limits": {
+                    "amount": {"min": float(coin.lot / self.size(symbol))}, "cost": {"min": float(MIN_COST)},
+                },
+                **({"settle": "USDT", "contractSize": float(self.size(symbol))} if self.swap else {}),
             }
-            for symbol, coin in self.coins.items()
+            for symbol, coin in ((self.name(one), coin) for one, coin in self.coins.items())
         }  # fmt: skip
+
+    def name(self, symbol: str) -> str:
+        """Return ccxt's name of a symbol."""
+        return f"{symbol}:USDT" if self.swap else symbol
+
+    def size(self, symbol: str) -> Decimal:
+        """Return how many coins one of the units is in which amounts of a symbol are told."""
+        return CONTRACTS[symbol.partition("/")[0]] if self.swap else D(1)
+
+    def held(self, symbol: str) -> Decimal:
+        """Return what is held of a symbol's coin."""
+        return self.total.get(self.coins[symbol].base, ZERO)
 
     # what people do, ours included
 
@@ -193,6 +233,7 @@ class Exchange:
         stop: Decimal | None = None,
         *,
         apart: bool = False,
+        reduces: bool = False,
     ) -> Placed:
         """Take an order. Raises ccxt's errors for one that cannot be."""
         self.attempts[name] += 1
@@ -201,18 +242,21 @@ class Exchange:
             raise errors.DuplicateOrderId(f"duplicate order {name}")
         amount = coin.down(amount)
         paid = price or stop or coin.price
-        if amount < coin.lot or amount * paid < MIN_COST:
+        if amount < coin.lot or (amount * paid < MIN_COST and not reduces):
             raise errors.InvalidOrder(f"filter failure: {amount} at {paid}")
         free = self.free()
         if side > 0 and free["USDT"] < amount * paid * (1 + FEE) * (D("1.0005") if price is None else 1):
             raise errors.InsufficientFunds("account has insufficient balance")
-        if side < 0 and free.get(coin.base, ZERO) < amount:
+        if side < 0 and not self.swap and free.get(coin.base, ZERO) < amount:
             raise errors.InsufficientFunds(f"account has insufficient {coin.base}")
+        if reduces and self.held(symbol) <= 0:
+            raise errors.InvalidOrder("ReduceOnly Order is rejected.")
         if stop is not None and side * (coin.price - stop) >= 0:
             raise errors.OrderImmediatelyFillable("stop price would trigger immediately")
         number = str(1000 + len(self.orders))
         in_base = side > 0 and self._rng.random() < self._base_fees
-        order = Placed(number, name, symbol, side, kind, price, amount, self.universe.now_ms(), in_base, stop)
+        now_ms = self.universe.now_ms()
+        order = Placed(number, name, symbol, side, kind, price, amount, now_ms, in_base, reduces, stop)
         if stop is not None and apart:
             order.apart, order.sent = f"{APART}{number}", False
         self.arrived(order)
@@ -276,7 +320,7 @@ class Exchange:
             if order.status != "open":
                 continue
             if order.side < 0:
-                free[self.coins[order.symbol].base] -= order.left
+                free[self.coins[order.symbol].base] = free.get(self.coins[order.symbol].base, ZERO) - order.left
             else:
                 price = order.price if order.price is not None else self.coins[order.symbol].price
                 free["USDT"] -= (order.left * price * (1 + FEE)).quantize(STEP, ROUND_CEILING)
@@ -307,7 +351,15 @@ class Exchange:
 
     def _fill(self, order: Placed, amount: Decimal, price: Decimal, *, maker: bool) -> None:
         base, now = self.coins[order.symbol].base, self.universe
+        if order.reduces:
+            if order.status != "open":
+                return
+            amount = min(amount, self.held(order.symbol))
+            if amount <= 0:
+                self._end(order, "canceled")
+                return
         cost = price * amount
+        self._average(order, amount, cost)
         currency = base if order.fee_in_base else "USDT"
         fee = ((amount if order.fee_in_base else cost) * FEE).quantize(STEP, ROUND_CEILING)
         order.filled += amount
@@ -330,6 +382,23 @@ class Exchange:
             self._end(order, "closed")
         self.filled(order, made)
         self.told(order, made)
+
+    def _average(self, order: Placed, amount: Decimal, cost: Decimal) -> None:
+        """Keep what a swap's position was entered for: what is left of it keeps its average price."""
+        before, basis = self.held(order.symbol), self.basis.get(order.symbol, ZERO)
+        if order.side > 0:
+            self.basis[order.symbol] = basis + cost
+        elif before > 0:
+            self.basis[order.symbol] = basis * (before - amount) / before
+
+    def settle(self, rate: Decimal) -> None:
+        """Let every position of a swap pay funding, or receive it."""
+        now = self.universe
+        for symbol, coin in self.coins.items():
+            amount = (-self.held(symbol) * coin.price * rate).quantize(STEP)
+            if amount:
+                self.total["USDT"] += amount
+                self.settled.append(Paid(symbol, now.now_ms(), amount, now.now_us + round(self._lag() * 1e6)))
 
     def _end(self, order: Placed, status: str) -> None:
         order.status = status

@@ -24,6 +24,8 @@ ZERO = D(0)
 DRIFT = D("0.02")
 WAY_S = 15.0
 LATE_S = 110.0
+ROUNDED = D("1e-6")
+"""The share by which money may differ on a swap, where it is reckoned from average prices."""
 DUST = D(12)
 """Rests of coins that were too little to be traded and given up are together worth less than this."""
 MINUTE_US = 60_000_000
@@ -158,6 +160,7 @@ def at_end(watch: Watch, journal: Path, cash: Decimal) -> list[str]:
             *_orders(watch.exchange, rows),
             *_fills(watch.exchange, rows),
             *_money(watch, rows, cash),
+            *_moved(watch.exchange, rows),
             *_entries(watch.exchange, rows),
             *_rate(watch.bounds, rows),
         ]
@@ -215,8 +218,26 @@ def _money(watch: Watch, rows: Rows, cash: Decimal) -> list[str]:
             wrong.append(f"strategies own {owned[symbol]} {coin.base}, the exchange holds {theirs} of theirs")
         if theirs != watch.held[symbol]:
             wrong.append(f"the exchange itself is wrong about {coin.base}: {theirs}, {watch.held[symbol]}")
-    if cash != exchange.total["USDT"]:
+    if abs(cash - exchange.total["USDT"]) > (ROUNDED * exchange.total["USDT"] if exchange.swap else ZERO):
         wrong.append(f"cash is {cash}, the exchange holds {exchange.total['USDT']} USDT")
+    return wrong
+
+
+def _moved(exchange: Exchange, rows: Rows) -> list[str]:
+    """Compare what was booked as funding, and as paid in or out, with what truly moved."""
+    wrong, paid = [], sum((one.amount for one in exchange.settled), ZERO)
+    if exchange.tells_funding:
+        events = rows.all("SELECT ts_ms, message FROM events WHERE kind = 'funding'")
+        told = [(row["ts_ms"], *row["message"].removesuffix(" USDT").split(": ")) for row in events]
+        booked = sorted((ts_ms, symbol, D(amount)) for ts_ms, symbol, amount in told)
+        true = sorted((one.ts_ms, one.symbol, one.amount) for one in exchange.settled)
+        if booked != true:
+            wrong.append(f"funding was booked as {booked[:3]}, and was {true[:3]}")
+        paid = ZERO
+    moves = [row["message"].split()[0] for row in rows.all("SELECT message FROM events WHERE kind = 'money_moved'")]
+    moved, true_moved = sum(map(D, moves), ZERO), exchange.foreign["USDT"] + paid
+    if abs(moved - true_moved) > (ROUNDED * exchange.total["USDT"] if exchange.swap else ZERO):
+        wrong.append(f"{moved} USDT were called paid in or out, and {true_moved} were")
     return wrong
 
 

@@ -11,7 +11,7 @@ from unittest import mock
 from autotrader.core.errors import AmbiguousSubmit
 from autotrader.execution.order_state import DONE, OrderState
 from autotrader.execution.reconcile import leave
-from autotrader.runtime import together, trader
+from autotrader.runtime import balances, together, trader
 from autotrader.runtime.account import Account
 from autotrader.runtime.daemon import Daemon
 from autotrader.runtime.desk import Applied, Desk
@@ -203,12 +203,44 @@ def trade_forgotten(stack: contextlib.ExitStack) -> None:
     _swap(stack, together, "carry", lambda _: lambda *_args: None)
 
 
+def funding_twice(stack: contextlib.ExitStack) -> None:
+    """What funding moved is booked each time it is told."""
+
+    def make(real: Any) -> Any:
+        def book(loop: Any, exchange: str, told: Any) -> None:
+            with loop.journal.write():
+                loop.journal.flag(f"funding {exchange}", {})
+            real(loop, exchange, told)
+
+        return book
+
+    _swap(stack, balances, "book_funding", make)
+
+
+def contracts_for_coins(stack: contextlib.ExitStack) -> None:
+    """Amounts of a swap are sent as if its contracts were coins."""
+    _swap(stack, CcxtClient, "size_of", lambda _: lambda *_args: Decimal(1))
+
+
+def paid_in_twice(stack: contextlib.ExitStack) -> None:
+    """What was paid in or out moves the baselines, and its cash is written some time later."""
+
+    def make(real: Any) -> Any:
+        def moved(self: Any, exchange: str, amount: Any) -> None:
+            with mock.patch.object(self.journal, "progress"):
+                real(self, exchange, amount)
+
+        return moved
+
+    _swap(stack, Trader, "money_moved", make)
+
+
 PLANTED: dict[str, Plant] = {
     one.__name__: one
     for one in (
         blind_resend, late_fill_forgotten, left_working, no_gate, coming_not_counted, not_written_ahead, fill_twice,
         cancel_believed, dead_at_once, cursor_too_far, locks_forgotten, minute_forgotten, replaced_too_soon, stop_left,
-        stop_forgotten, touch_missed, half_kept, trade_forgotten,
+        stop_forgotten, touch_missed, half_kept, trade_forgotten, funding_twice, contracts_for_coins, paid_in_twice,
     )
 }  # fmt: skip
 

@@ -42,6 +42,9 @@ CAUGHT = {
     "touch_missed": "no exit is under way",
     "half_kept": "pair holds",
     "trade_forgotten": "pair holds",
+    "funding_twice": "funding was booked as|cash is",
+    "contracts_for_coins": "max_order|max_position|max_exposure|at the exchange",
+    "paid_in_twice": "were called paid in or out",
 }
 """What each planted bug is caught as, by one of the first seeds: `python -m tests.simulation --planted` tells which."""
 

@@ -91,7 +91,7 @@ class Trouble:
         coin = exchange.coins[symbol]
         if not world.mean or exchange.down:
             return
-        if what == "pay":
+        if what == "pay" or exchange.swap:  # there somebody else's orders would be of the same position
             exchange.move("USDT", D(rng.randint(-300, 400)))
         elif what == "dust":
             exchange.move(coin.base, coin.lot * rng.randint(1, 9) / 10)

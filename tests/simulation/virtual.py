@@ -13,8 +13,8 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-START_MS = 1_699_999_980_000
-"""When every run begins: a whole minute."""
+START_MS = 1_699_998_360_000
+"""When every run begins: a whole minute, 20 minutes before a whole hour."""
 
 
 MAX_STEPS = 3_000_000

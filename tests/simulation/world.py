@@ -26,18 +26,22 @@ from autotrader.store.journal import Journal
 from autotrader.strategies import registry
 from autotrader.venues.ccxt.account import CcxtAccount
 from autotrader.venues.ccxt.client import CcxtClient, CcxtSettings
+from autotrader.venues.ccxt.feed import OwnNames
+from autotrader.venues.ccxt.quirks import TELLS_FUNDING
 from autotrader.venues.ccxt.venue import CcxtVenue
 from autotrader.venues.live.feed import Connection, ExchangeClock, LiveSettings
 from autotrader.venues.live.market import LiveMarket
 from simulation import basket
-from simulation.client import Client, Faults
+from simulation.client import Client
 from simulation.declarations import BOUNDS, changed, exits, write_folder
 from simulation.exchange import Exchange, Made, Placed
 from simulation.invariants import Broken, Watch, at_end
+from simulation.network import Faults
 from simulation.protection import Protection
 from simulation.trouble import MOST_S, Trouble
 from simulation.virtual import (
     FULL,
+    START_MS,
     Circle,
     Death,
     Disk,
@@ -62,6 +66,14 @@ QUIET_S, REST_S = 60.0, 900.0
 
 EXCHANGES = ("binance", "okx", "gateio")
 """Whose ways of finding an order the account uses: by our id, and by searching."""
+
+SWAPS = ("okx", "bybit")
+"""The same for swaps: one tells its funding, at the other stops rest."""
+
+SWAP = 0.3
+"""The share of seeds that trade swaps."""
+
+HOUR_US = 3_600_000_000
 
 TRACE_LINES = 50
 
@@ -99,9 +111,20 @@ class World:
         self.rng = Random(f"world {seed}")
         self.universe = Universe()
         self.faults = Faults(Random(f"faults {seed}"))
-        base_fees = BASE_FEES
-        self.exchange = Exchange(self.universe, Random(f"exchange {seed}"), base_fees=base_fees, lag=self.faults.lag)
+        market = Random(f"market {seed}")
+        self.swap = market.random() < SWAP
+        self.exchange = Exchange(
+            self.universe,
+            Random(f"exchange {seed}"),
+            base_fees=0.0 if self.swap else BASE_FEES,
+            lag=self.faults.lag,
+            swap=self.swap,
+        )
         self.id = self.rng.choice(EXCHANGES)
+        if self.swap:
+            self.id = market.choice(SWAPS)
+            self.exchange.tells_funding = self.id in TELLS_FUNDING
+            self._settle(market)
         self.streams = self.rng.random() < 0.6
         self.watch = Watch(self.exchange, BOUNDS)
         self.watch.owner_of = self._owner_of
@@ -125,7 +148,14 @@ class World:
         self.protection = Protection(self.exchange, self.watch.wrong)
         self.protection.stops = self.exits.stops
         self.watch.also = self.protection.on_fill
-        write_folder(self.root, self.rng, self.exits)
+        write_folder(self.root, self.rng, self.exits, "swap" if self.swap else "spot")
+
+    def _settle(self, market: Random) -> None:
+        """Let funding be settled at each whole hour."""
+        ahead_us = HOUR_US - START_MS * 1000 % HOUR_US
+        for hour in range(round(MOST_S / 3600) + 1):
+            rate = D(market.randint(-30, 30)) / 10_000
+            self.universe.after((ahead_us + hour * HOUR_US) / 1e6, lambda rate=rate: self.exchange.settle(rate))
 
     # one run
 
@@ -329,7 +359,7 @@ class World:
     def _of_daemon(self, made: Client) -> Seams:
         loader = Loader(self.root, {**registry.params(), "basket": basket.Params})
         random = Random(f"jitter {self.seed} {self.starts}")
-        settings = CcxtSettings(VENUE, self.id)
+        settings = CcxtSettings(VENUE, self.id, market="swap" if self.swap else "spot")
 
         def venue(name: str, _: Any) -> Any:
             self.asking = client = CcxtClient(settings, self.clock, lambda _: made, random)
@@ -337,7 +367,8 @@ class World:
             made.keeps_stops = account.keeps_stops
             clock = ExchangeClock(self.clock, client.now_ms)
             ticks = {symbol: coin.tick for symbol, coin in self.exchange.coins.items()}
-            market = LiveMarket(lambda: Connection(client.exchange, ticks), LiveSettings(name), clock, random.random)
+            live = LiveSettings(name, market="swap" if self.swap else "spot")
+            market = LiveMarket(lambda: Connection(OwnNames(client), ticks), live, clock, random.random)
             return CcxtVenue(account, market)
 
         async def quiet() -> AsyncIterator[None]:

@@ -22,6 +22,9 @@ ZERO = Decimal(0)
 DUST = Decimal("1e-6")
 """Less than this is rounding (the venue's, or an average price's), not money that came or went."""
 
+ROUNDED = Decimal("1e-6")
+"""The share of a swap position's cost that may be the rounding of its average price."""
+
 DOUBT_S = 5.0
 """How long figures that do not agree with ours must stand before they are believed."""
 
@@ -73,14 +76,15 @@ class _Figures(NamedTuple):
 
 
 def _take(loop: TradingLoop, venue: Venue, account: Account, told: _Figures) -> bool:
-    legs = [leg for leg in account.legs.values() if leg.position.amount]
+    legs, rounding = [leg for leg in account.legs.values() if leg.position.amount], DUST
     if account.budget is not None:
         cash = _from_budget(loop, account, account.budget)
     else:
         cash = told.balances[account.quote].total if account.quote in told.balances else ZERO
         if account.market == "swap":
-            cash -= sum((leg.position.paid for leg in legs), ZERO)
-    moved = cash - account.cash if account.known and abs(cash - account.cash) > DUST else ZERO
+            tied, rounding = _tied(legs, told.positions)
+            cash -= tied
+    moved = cash - account.cash if account.known and abs(cash - account.cash) > rounding else ZERO
     short = _short(venue, legs, told)
     unexplained = ZERO if account.budget is not None else moved
     doubtful = venue.remote and _in_doubt(loop, account, unexplained, short)
@@ -96,6 +100,25 @@ def _take(loop: TradingLoop, venue: Venue, account: Account, told: _Figures) -> 
     if not doubtful:
         _lock(loop, venue, legs, short)
     return not doubtful
+
+
+def _tied(legs: Sequence[Leg], positions: Mapping[str, VenuePosition]) -> tuple[Decimal, Decimal]:
+    """Return the signed money that swap positions were entered for, and what of it may be rounding.
+
+    It goes by the exchange's own average price, for that says what it has realised: a part that one of two holders of
+    a symbol leaves is realised there at the average of both.
+    """
+    amounts: dict[str, Decimal] = {}
+    paid: dict[str, Decimal] = {}
+    for leg in legs:
+        amounts[leg.symbol] = amounts.get(leg.symbol, ZERO) + leg.position.amount
+        paid[leg.symbol] = paid.get(leg.symbol, ZERO) + leg.position.paid
+    tied, rounding = ZERO, DUST
+    for symbol, amount in amounts.items():
+        held = positions.get(symbol)
+        one = paid[symbol] if held is None else amount * held.entry_price
+        tied, rounding = tied + one, rounding + abs(one) * ROUNDED
+    return tied, rounding
 
 
 def _in_doubt(loop: TradingLoop, account: Account, moved: Decimal, short: Mapping[str, str]) -> bool:

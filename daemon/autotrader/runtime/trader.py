@@ -366,7 +366,10 @@ class Trader:
             self._kept.pop(own_flag(name), None)
 
     def money_moved(self, exchange: str, amount: Decimal) -> None:
-        """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""
+        """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss.
+
+        The cash and the baselines are written together: after a death neither has moved, or both.
+        """
         account, equity = self.accounts[exchange], self.equity()
         self.breakers = brk.moved(self.breakers, account.worth(amount), equity)
         if self.trial is not None:
@@ -379,6 +382,9 @@ class Trader:
                 exchange,
                 f"{amount:+f} {account.quote} without a fill of ours",
             )
+            self.journal.progress(exchange, self.journal.progress_of(exchange).ts_ms, account.cash + amount)
+            self.keep_breakers()
+        account.cash += amount
 
     def take_rate(self, account: Account, rate: Decimal, flag: str) -> None:
         """Count an exchange's money at another rate, and keep it. A first rate is neither a gain nor a loss."""
