@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from autotrader.execution.ledger import Position
-from autotrader.runtime.balances import take_balances
-from autotrader.venues.protocol import VenuePosition
+from autotrader.runtime.balances import book_funding, take_balances
+from autotrader.venues.protocol import FundingPaid, VenuePosition
 
 D = Decimal
 
@@ -157,3 +157,16 @@ async def test_another_budget_after_a_restart_is_money_that_moved_and_no_loss(wo
     await take_balances(one.loop, "paper")
     assert one.account.cash == 1_000
     assert one.events("money_moved") == ["-2000 USDT without a fill of ours"]
+
+
+async def test_a_settlement_counts_once_in_a_budget_in_whatever_order_symbols_are_told(world) -> None:
+    one = world("swap", budget=D(3_000))
+    await take_balances(one.loop, "paper")
+    for ms, symbol, amount in [(2, "ETH/USDT", 7), (2, "BTC/USDT", -1), (2, "ETH/USDT", 7), (3, "BTC/USDT", -2)]:
+        book_funding(one.loop, FundingPaid(ms, symbol, D(amount)), "paper")
+    assert one.account.cash == 3_004
+    one.restart(budget=D(3_000))
+    await take_balances(one.loop, "paper")
+    cash = one.account.cash
+    book_funding(one.loop, FundingPaid(3, "BTC/USDT", D(-2)), "paper")
+    assert one.account.cash == cash

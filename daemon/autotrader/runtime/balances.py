@@ -102,13 +102,12 @@ def _in_doubt(loop: TradingLoop, account: Account, moved: Decimal, short: Mappin
 def book_funding(loop: TradingLoop, event: FundingPaid, exchange: str) -> None:
     """Take a settlement into a budget, once: a venue tells it again where a restart came before the next moment."""
     account = loop.accounts[exchange]
-    key = f"funding {exchange}"
-    mark = [event.ts_ms, event.symbol]
-    if account.budget is None or not account.known or mark <= loop.journal.flags().get(key, [0, ""]):
+    key = f"funding {exchange} {event.symbol}"
+    if account.budget is None or not account.known or event.ts_ms <= loop.journal.flags().get(key, 0):
         return
     account.cash += event.amount
     with loop.journal.write():
-        loop.journal.flag(key, mark)
+        loop.journal.flag(key, event.ts_ms)
         loop.journal.progress(exchange, loop.journal.progress_of(exchange).ts_ms, account.cash)
 
 

@@ -19,7 +19,8 @@ class Own(NamedTuple):
     """One strategy's own limits and what its breakers hold.
 
     `exchanges` are those of its legs, over which its share of the equity is split. `settled` is the funding that it got
-    or paid, in the account's currency, up to the last settlement on each exchange (its time and symbol) in `marks`.
+    or paid, in the account's currency, up to the last settlement of each exchange's symbols (exchange, time, symbol) in
+    `marks`: an exchange may tell that of one symbol later than that of another.
     """
 
     limits: Limits
@@ -31,9 +32,10 @@ class Own(NamedTuple):
 
     def settles(self, exchange: str, ts_ms: int, symbol: str, amount: Decimal) -> Own:
         """Return it after a settlement; one that is told again after a restart changes nothing."""
-        if any(one[0] == exchange and (ts_ms, symbol) <= one[1:] for one in self.marks):
+        before = [one for one in self.marks if (one[0], one[2]) == (exchange, symbol)]
+        if any(ts_ms <= one[1] for one in before):
             return self
-        marks = (*(one for one in self.marks if one[0] != exchange), (exchange, ts_ms, symbol))
+        marks = (*(one for one in self.marks if one not in before), (exchange, ts_ms, symbol))
         return self._replace(settled=self.settled + amount, marks=marks)
 
 

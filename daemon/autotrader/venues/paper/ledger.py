@@ -30,13 +30,17 @@ class Rates(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a step changed, to be written in one transaction. A group of None is flat."""
+    """What a step changed, to be written in one transaction. A group of None is flat.
+
+    `settled` is, of live markets, up to when the funding of a symbol is dealt with, and whether that is yet to be told.
+    """
 
     orders: tuple[Order, ...]
     groups: tuple[tuple[str, Group | None], ...]
     balances: tuple[tuple[str, int], ...]
     fills: tuple[Fill, ...]
     funding: tuple[tuple[int, str, int], ...]
+    settled: tuple[tuple[str, int, bool], ...]
 
 
 class Ledger:
@@ -67,6 +71,7 @@ class Ledger:
         self._balances: dict[str, None] = {}
         self._fills: list[Fill] = []
         self._funding: list[tuple[int, str, int]] = []
+        self._settled: dict[str, tuple[str, int, bool]] = {}
         self._events: list[VenueEvent] = []
 
     def load(
@@ -107,6 +112,7 @@ class Ledger:
             tuple((currency, self.balances[currency]) for currency in self._balances),
             tuple(self._fills),
             tuple(self._funding),
+            tuple(self._settled.values()),
         )
 
     def told(self) -> list[VenueEvent]:
@@ -188,11 +194,10 @@ class Ledger:
         self.place(order)
         self.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=Reason.LIQUIDATION)
 
-    def settle(self, symbol: str, rate: int, price_ticks: int, ts_ms: int) -> None:
-        """Let a settlement move money: longs pay shorts `rate` (parts of RATE) of the position's value."""
-        net = self.position(symbol)
+    def settle(self, symbol: str, net: int, rate: int, price_ticks: int, ts_ms: int) -> int:
+        """Let a settlement of `net` lots move money, and return it: longs pay `rate` (parts of RATE) of their value."""
         if not net or not rate:
-            return
+            return 0
         traded = self.traded(symbol)
         worth = fills.cost(abs(net), price_ticks, traded.unit, 1)
         pays = (net > 0) == (rate > 0)
@@ -203,6 +208,11 @@ class Ledger:
             self._funding.append((ts_ms, symbol, moved))
             self._events.append(FundingPaid(ts_ms, symbol, moved * STEP))
             self._dirty = True
+        return moved
+
+    def mark(self, symbol: str, ms: int, *, untold: bool) -> None:
+        """Note up to when a live market's settlements moved money, and whether the last one is yet to be told."""
+        self._settled[symbol] = symbol, ms, untold
 
     def _fillable(self, order: Order, wanted: int, ticks: int, rate: int) -> tuple[int, str]:
         traded = self.traded(order.symbol)
@@ -392,6 +402,7 @@ class Ledger:
         self._balances.clear()
         self._fills.clear()
         self._funding.clear()
+        self._settled.clear()
         self._events = []
 
 
