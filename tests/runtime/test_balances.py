@@ -6,8 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from autotrader.core.clock import HOUR_MS
 from autotrader.execution.ledger import Position
-from autotrader.runtime.balances import book_funding, take_balances
+from autotrader.risk.breakers import Breakers
+from autotrader.risk.limits import Limits
+from autotrader.runtime.balances import DOUBT_S, SETTLING_MS, book_funding, take_balances
+from autotrader.runtime.locks import Own, own_flag, own_from
 from autotrader.venues.protocol import FundingPaid, VenuePosition
 
 D = Decimal
@@ -44,13 +48,77 @@ async def test_what_a_fill_moved_is_no_withdrawal_even_when_it_was_missed(world)
     assert one.events("money_moved") == []
 
 
-async def test_funding_is_explained_and_moves_no_baseline(world) -> None:
+FUNDED = FundingPaid(2_000_000, "BTC/USDT", D(-7))
+
+
+@pytest.mark.parametrize("told", ["event", "question", "both", "twice"])
+async def test_funding_is_a_loss_and_no_withdrawal_however_often_it_is_told(world, told) -> None:
+    one = world("swap")
+    await take_balances(one.loop, "paper")
+    if told != "question":
+        for _ in range(2 if told == "twice" else 1):
+            book_funding(one.loop, "paper", [FUNDED])
+    one.venue.money["USDT"] -= 7
+    one.venue.told_funding = [FUNDED]
+    for _ in range(2):
+        await take_balances(one.loop, "paper")
+        assert one.account.cash == one.journal.progress_of("paper").cash == 9_993
+    assert one.events("money_moved") == []
+    assert one.events("funding") == ["BTC/USDT: -7 USDT"]
+
+
+async def test_money_of_a_swap_that_moves_while_it_settles_is_not_taken_for_a_withdrawal(world) -> None:
+    one = world("swap")
+    one.venue.remote = True
+    await take_balances(one.loop, "paper")
+    one.venue.now_ms = 10 * HOUR_MS + SETTLING_MS - 1
+    one.venue.money["USDT"] -= 7
+    for _ in range(2):
+        assert not await take_balances(one.loop, "paper")
+        one.clock.advance(DOUBT_S)
+    one.venue.now_ms += 1
+    assert await take_balances(one.loop, "paper")
+    assert one.events("money_moved") == ["-7 USDT without a fill of ours"]
+
+
+async def test_funding_that_is_told_late_takes_the_withdrawal_back(world) -> None:
     one = world("swap")
     await take_balances(one.loop, "paper")
     one.venue.money["USDT"] -= 7
-    await take_balances(one.loop, "paper", explained=True)
+    await take_balances(one.loop, "paper")
+    one.venue.told_funding = [FUNDED]
+    await take_balances(one.loop, "paper")
     assert one.account.cash == 9_993
-    assert one.events("money_moved") == []
+    assert one.events("money_moved") == [f"{sign}7 USDT without a fill of ours" for sign in "-+"]
+
+
+async def test_what_was_settled_before_the_first_look_is_in_the_figures(world) -> None:
+    one = world("swap")
+    one.venue.told_funding = [FUNDED]
+    for _ in range(2):
+        await take_balances(one.loop, "paper")
+    assert one.account.cash == 10_000
+    assert one.events("money_moved") == one.events("funding") == []
+
+
+async def test_symbols_are_settled_in_any_order_and_each_in_its_own(world) -> None:
+    one = world("swap")
+    await take_balances(one.loop, "paper")
+    later, other = FUNDED._replace(ts_ms=3_000_000), FUNDED._replace(symbol="ETH/USDT", amount=D("0.5"))
+    book_funding(one.loop, "paper", [FUNDED, later])
+    book_funding(one.loop, "paper", [other, FUNDED])
+    assert one.account.cash == D("9986.5")
+
+
+async def test_a_strategys_own_limits_count_its_part_of_a_settlement(world) -> None:
+    one = world("swap")
+    await take_balances(one.loop, "paper")
+    one.leg("a", held="2"), one.leg("b", held="1")
+    one.loop.trader.own = {name: Own(Limits(), D(1_000), ("paper",), Breakers()) for name in "abc"}
+    book_funding(one.loop, "paper", [FUNDED._replace(amount=D("-0.9"))])
+    assert {name: own.settled for name, own in one.loop.trader.own.items()} == {"a": D("-0.6"), "b": D("-0.3"), "c": 0}
+    kept = one.journal.flags()[own_flag("a")]
+    assert own_from(kept, one.loop.trader.own["c"], D(0)).settled == D("-0.6")
 
 
 @pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
@@ -157,16 +225,3 @@ async def test_another_budget_after_a_restart_is_money_that_moved_and_no_loss(wo
     await take_balances(one.loop, "paper")
     assert one.account.cash == 1_000
     assert one.events("money_moved") == ["-2000 USDT without a fill of ours"]
-
-
-async def test_a_settlement_counts_once_in_a_budget_in_whatever_order_symbols_are_told(world) -> None:
-    one = world("swap", budget=D(3_000))
-    await take_balances(one.loop, "paper")
-    for ms, symbol, amount in [(2, "ETH/USDT", 7), (2, "BTC/USDT", -1), (2, "ETH/USDT", 7), (3, "BTC/USDT", -2)]:
-        book_funding(one.loop, FundingPaid(ms, symbol, D(amount)), "paper")
-    assert one.account.cash == 3_004
-    one.restart(budget=D(3_000))
-    await take_balances(one.loop, "paper")
-    cash = one.account.cash
-    book_funding(one.loop, FundingPaid(3, "BTC/USDT", D(-2)), "paper")
-    assert one.account.cash == cash

@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 
 from autotrader.core.errors import ControlError
-from autotrader.risk.breakers import Breakers
-from autotrader.risk.limits import Limits
-from autotrader.runtime.locks import Own, own_from, plain_own
 from support.folders import folder, rules, write
 from support.harness import Harness
 
@@ -210,13 +207,3 @@ async def test_a_profile_that_does_not_exist_is_refused_with_a_hint(trading) -> 
     outcome = await one.daemon.reloader.reload("test", "edited")
     assert outcome.status == "rejected"
     assert "risk profile 'thigt' does not exist; did you mean 'tight'?" in outcome.message
-
-
-def test_a_settlement_counts_once_in_whatever_order_symbols_are_told() -> None:
-    one = Own(Limits(), Decimal(0), ("x", "y"), Breakers())
-    told = [("x", 2, "ETH/USDT", 7), ("x", 2, "BTC/USDT", -1), ("y", 1, "BTC/USDT", 5), ("x", 3, "BTC/USDT", -2)]
-    for exchange, ms, symbol, amount in [*told, *told]:
-        one = one.settles(exchange, ms, symbol, Decimal(amount))
-    assert one.settled == 9
-    assert len(one.marks) == 3
-    assert own_from(plain_own(one), one._replace(marks=(), settled=Decimal(0)), Decimal(0)) == one

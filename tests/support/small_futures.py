@@ -1,6 +1,7 @@
 """As much of Binance USD-M's interface as an account with a stop needs; what waits is of a list apart.
 
-Answers are laid out as Binance documents them (New Algo Order, Query Algo Order, Account Trade List).
+Answers are laid out as Binance documents them (New Algo Order, Query Algo Order, Account Trade List, Get Income
+History).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class SmallFutures(Loopback):
     """Stops wait until `trigger`; what they became fills with `fill`. `silent` keeps what became of one untold."""
 
     def __init__(self):
-        self.algos, self.orders, self.trades, self.silent = {}, {}, [], False
+        self.algos, self.orders, self.trades, self.incomes, self.silent = {}, {}, [], [], False
         self.child_name = None
         path = "/fapi/v1"
         super().__init__(
@@ -44,6 +45,7 @@ class SmallFutures(Loopback):
                 f"GET {path}/order": self._order,
                 f"GET {path}/openOrders": lambda _: [one for one in self.orders.values() if one["status"] == "NEW"],
                 f"GET {path}/userTrades": self._trades,
+                f"GET {path}/income": self._income,
             }
         )
 
@@ -93,6 +95,26 @@ class SmallFutures(Loopback):
                 "maker": False,
             }
         )
+
+    def settle(self, ts_ms, income, symbol="BTCUSDT"):
+        """Have funding move money."""
+        self.incomes.append(
+            {
+                "symbol": symbol,
+                "incomeType": "FUNDING_FEE",
+                "income": income,
+                "asset": "USDT",
+                "info": "FUNDING_FEE",
+                "time": ts_ms,
+                "tranId": 9689322392 + len(self.incomes),
+                "tradeId": "",
+            }
+        )
+
+    def _income(self, asked):
+        first, last, limit = int(asked["startTime"]), int(asked["endTime"]), int(asked["limit"])
+        wanted = asked["incomeType"] == "FUNDING_FEE"
+        return [one for one in self.incomes if wanted and first <= one["time"] <= last][:limit]
 
     def _told(self):
         hidden = {"algoStatus": "NEW", "actualOrderId": ""} if self.silent else {}

@@ -11,7 +11,7 @@ from autotrader.core.events import Bar, Series
 from autotrader.core.units import timeframe_ms
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
-from autotrader.venues.protocol import Balance, VenuePosition
+from autotrader.venues.protocol import Balance, FundingPaid, VenuePosition
 
 D = Decimal
 
@@ -28,6 +28,7 @@ class ToldVenue:
         self.down = False
         self.now_ms = 1_000_000
         self.told_fills: list[Fill] = []
+        self.told_funding: list[FundingPaid] = []
         self.told_orders: dict[str, VenueOrder] = {}
         self.money: dict[str, Decimal] = {"USDT": D(10_000)}
         self.held: dict[str, VenuePosition] = {}
@@ -55,6 +56,10 @@ class ToldVenue:
     async def fills(self, after_id: int) -> Sequence[Fill]:
         self._ask()
         return [fill for fill in self.told_fills if fill.fill_id > after_id]
+
+    async def funding_paid(self, after_ms: int) -> Sequence[FundingPaid]:
+        self._ask()
+        return [event for event in self.told_funding if event.ts_ms > after_ms]
 
     async def balances(self) -> Mapping[str, Balance]:
         self._ask()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from autotrader.core.clock import DAY_MS, HOUR_MS
 from autotrader.execution.leg import Leg
 from autotrader.execution.orders import Fill
+from autotrader.market.instrument import STEP
 from autotrader.runtime.account import Account
+from autotrader.runtime.locks import Own, own_flag, plain_own
 from autotrader.runtime.sender import IN_TURN, Turn
 from autotrader.venues.protocol import Balance, FundingPaid, Venue, VenuePosition
 
@@ -22,6 +25,9 @@ DUST = Decimal("1e-6")
 DOUBT_S = 5.0
 """How long figures that do not agree with ours must stand before they are believed."""
 
+SETTLING_MS = 150_000
+"""How long after a whole hour the money of a swap may have moved by funding that is not told yet."""
+
 
 def book_new(loop: TradingLoop, exchange: str, told: Sequence[Fill]) -> int:
     """Book the fills that the journal has not; return how many."""
@@ -32,17 +38,16 @@ def book_new(loop: TradingLoop, exchange: str, told: Sequence[Fill]) -> int:
     return len(new)
 
 
-async def take_balances(
-    loop: TradingLoop, exchange: str, *, explained: bool = False, turn: Turn = IN_TURN, looks: int = 3
-) -> bool:
+async def take_balances(loop: TradingLoop, exchange: str, *, turn: Turn = IN_TURN, looks: int = 3) -> bool:
     """Take an exchange's cash from its own figures, and lock whoever owns more than it holds; False while in doubt.
 
-    What came or went without a fill of ours is a deposit or withdrawal, and the loss baselines move with it, unless it
-    is `explained` (funding, which is a loss or gain). With a declared budget the cash begins there and follows our
-    fills and settlements alone. What the venue holds beyond our positions is foreign and is left alone.
+    What came or went without a fill of ours and without funding is a deposit or withdrawal, and the loss baselines move
+    with it. With a declared budget the cash begins there and follows our fills and settlements alone. What the venue
+    holds beyond our positions is foreign and is left alone.
 
     Figures that a fill came between are asked for again. A real exchange may tell a fill late: what does not agree
-    with our own is believed when it is the same at a second look, DOUBT_S later or more.
+    with our own is believed when it is the same at a second look, DOUBT_S later or more, and money of a swap not while
+    it settles. Funding that is told later still takes back what was called a deposit or withdrawal.
     """
     venue, account = loop.desk.venues[exchange], loop.accounts[exchange]
     for _ in range(looks):
@@ -50,10 +55,13 @@ async def take_balances(
         balances = await venue.balances()
         positions = await venue.positions() if venue.market == "swap" else {}
         told = await venue.fills(before)
+        paid = await venue.funding_paid(_settled_ms(loop, exchange)) if venue.market == "swap" else ()
         async with turn:
             book_new(loop, exchange, told)
+            if venue.market == "swap":
+                book_funding(loop, exchange, paid)
             if loop.journal.progress_of(exchange).fill_id == before:
-                return _take(loop, venue, account, _Figures(balances, positions), explained=explained)
+                return _take(loop, venue, account, _Figures(balances, positions))
     return False
 
 
@@ -64,7 +72,7 @@ class _Figures(NamedTuple):
     positions: Mapping[str, VenuePosition]
 
 
-def _take(loop: TradingLoop, venue: Venue, account: Account, told: _Figures, *, explained: bool) -> bool:
+def _take(loop: TradingLoop, venue: Venue, account: Account, told: _Figures) -> bool:
     legs = [leg for leg in account.legs.values() if leg.position.amount]
     if account.budget is not None:
         cash = _from_budget(loop, account, account.budget)
@@ -72,10 +80,12 @@ def _take(loop: TradingLoop, venue: Venue, account: Account, told: _Figures, *, 
         cash = told.balances[account.quote].total if account.quote in told.balances else ZERO
         if account.market == "swap":
             cash -= sum((leg.position.paid for leg in legs), ZERO)
-    moved = cash - account.cash if account.known and not explained and abs(cash - account.cash) > DUST else ZERO
+    moved = cash - account.cash if account.known and abs(cash - account.cash) > DUST else ZERO
     short = _short(venue, legs, told)
     unexplained = ZERO if account.budget is not None else moved
     doubtful = venue.remote and _in_doubt(loop, account, unexplained, short)
+    if unexplained and venue.remote and venue.market == "swap" and venue.market_ms() % HOUR_MS < SETTLING_MS:
+        doubtful = True
     if not doubtful or not unexplained:
         if not account.known:
             with loop.journal.write():
@@ -99,16 +109,64 @@ def _in_doubt(loop: TradingLoop, account: Account, moved: Decimal, short: Mappin
     return now_s - account.doubt[1] < DOUBT_S
 
 
-def book_funding(loop: TradingLoop, event: FundingPaid, exchange: str) -> None:
-    """Take a settlement into a budget, once: a venue tells it again where a restart came before the next moment."""
-    account = loop.accounts[exchange]
-    key = f"funding {exchange} {event.symbol}"
-    if account.budget is None or not account.known or event.ts_ms <= loop.journal.flags().get(key, 0):
+def book_funding(loop: TradingLoop, exchange: str, told: Sequence[FundingPaid]) -> None:
+    """Take settlements into the cash, and into the gains of whoever holds their symbol, each once.
+
+    Of a symbol they come in the order of their moments; the last one booked is kept. Before there are any such marks,
+    what was settled is in the figures already.
+    """
+    account, key = loop.accounts[exchange], _funding_flag(exchange)
+    kept = loop.journal.flags().get(key)
+    if not isinstance(kept, dict):
+        with loop.journal.write():
+            loop.journal.flag(key, {event.symbol: event.ts_ms for event in told})
         return
-    account.cash += event.amount
-    with loop.journal.write():
-        loop.journal.flag(key, event.ts_ms)
-        loop.journal.progress(exchange, loop.journal.progress_of(exchange).ts_ms, account.cash)
+    for event in told:
+        if event.ts_ms <= kept.get(event.symbol, -1):
+            continue
+        kept = kept | {event.symbol: event.ts_ms}
+        own, cash = _own_after(loop, account, event), account.cash + event.amount
+        with loop.journal.write():
+            loop.journal.flag(key, kept)
+            for name, one in own.items():
+                loop.journal.flag(own_flag(name), plain_own(one))
+            loop.journal.progress(exchange, loop.journal.progress_of(exchange).ts_ms, cash)
+            paid = f"{event.symbol}: {event.amount} {account.quote}"
+            loop.journal.event(event.ts_ms, "info", "funding", exchange, paid)
+        account.cash = cash
+        loop.trader.own |= own
+
+
+def _own_after(loop: TradingLoop, account: Account, event: FundingPaid) -> dict[str, Own]:
+    """Return the strategies with limits of their own that a settlement moves, by what they hold of its symbol now.
+
+    The last of its holders takes what is left.
+    """
+    own, found = loop.trader.own, dict[str, Own]()
+    legs = [leg for leg in account.legs.values() if leg.symbol == event.symbol and leg.position.amount]
+    net = abs(sum((leg.position.amount for leg in legs), ZERO))
+    if not net:
+        return found
+    left = abs(event.amount)
+    for number, leg in enumerate(sorted(legs, key=lambda one: one.owner)):
+        part = (abs(event.amount) * abs(leg.position.amount) / net).quantize(STEP, ROUND_FLOOR)
+        part = left if number == len(legs) - 1 else part
+        left -= part
+        if (one := found.get(leg.owner, own.get(leg.owner))) is not None:
+            moved = account.worth(part if event.amount > 0 else -part)
+            found[leg.owner] = one._replace(settled=one.settled + moved)
+    return found
+
+
+def _funding_flag(exchange: str) -> str:
+    """Return the journal's flag of the last settlement of each symbol that was booked."""
+    return f"funding {exchange}"
+
+
+def _settled_ms(loop: TradingLoop, exchange: str) -> int:
+    """Return the moment after which an exchange is asked for settlements: a day before the last one booked."""
+    kept = loop.journal.flags().get(_funding_flag(exchange))
+    return max(kept.values(), default=0) - DAY_MS if isinstance(kept, dict) else 0
 
 
 def _from_budget(loop: TradingLoop, account: Account, budget: Decimal) -> Decimal:

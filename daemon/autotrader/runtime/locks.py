@@ -19,8 +19,7 @@ class Own(NamedTuple):
     """One strategy's own limits and what its breakers hold.
 
     `exchanges` are those of its legs, over which its share of the equity is split. `settled` is the funding that it got
-    or paid, in the account's currency, up to the last settlement of each exchange's symbols (exchange, time, symbol) in
-    `marks`: an exchange may tell that of one symbol later than that of another.
+    or paid, in the account's currency.
     """
 
     limits: Limits
@@ -28,15 +27,6 @@ class Own(NamedTuple):
     exchanges: tuple[str, ...]
     breakers: Breakers
     settled: Decimal = ZERO
-    marks: tuple[tuple[str, int, str], ...] = ()
-
-    def settles(self, exchange: str, ts_ms: int, symbol: str, amount: Decimal) -> Own:
-        """Return it after a settlement; one that is told again after a restart changes nothing."""
-        before = [one for one in self.marks if (one[0], one[2]) == (exchange, symbol)]
-        if any(ts_ms <= one[1] for one in before):
-            return self
-        marks = (*(one for one in self.marks if one not in before), (exchange, ts_ms, symbol))
-        return self._replace(settled=self.settled + amount, marks=marks)
 
 
 def own_flag(strategy: str) -> str:
@@ -60,7 +50,7 @@ def breakers_from(kept: dict[str, Any]) -> Breakers:
 
 def plain_own(one: Own) -> dict[str, Any]:
     """Return a strategy's breakers as the journal keeps them."""
-    return {"breakers": plain(one.breakers), "settled": str(one.settled), "marks": [list(mark) for mark in one.marks]}
+    return {"breakers": plain(one.breakers), "settled": str(one.settled)}
 
 
 def plain_gone(one: Own) -> dict[str, Any] | None:
@@ -81,8 +71,7 @@ def own_from(kept: dict[str, Any] | None, fresh: Own, profit: Decimal) -> Own:
     state = breakers_from(kept["breakers"])
     if kept.get("anew"):
         return fresh._replace(breakers=state._replace(day_start=profit, peak=profit))
-    marks = tuple((exchange, ts_ms, symbol) for exchange, ts_ms, symbol in kept["marks"])
-    return fresh._replace(breakers=state, settled=Decimal(kept["settled"]), marks=marks)
+    return fresh._replace(breakers=state, settled=Decimal(kept["settled"]))
 
 
 def share_for(equity: Decimal, capital: Decimal, width: int) -> Decimal:

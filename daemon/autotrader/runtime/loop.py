@@ -32,7 +32,7 @@ from autotrader.market.metrics import Metrics
 from autotrader.risk.breakers import Breakers
 from autotrader.runtime import together
 from autotrader.runtime.account import Account
-from autotrader.runtime.balances import book_funding, take_balances
+from autotrader.runtime.balances import book_funding
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.outside import Outside
 from autotrader.runtime.part import Part
@@ -167,12 +167,7 @@ class TradingLoop:
             case OrderChanged():
                 self.desk.on_order(event.order)
             case FundingPaid():
-                book_funding(self, event, account.name)
-                self.trader.settle(account.name, event)
-                await take_balances(self, account.name, explained=True)
-                with self.journal.write(durable=False):
-                    paid = f"{event.symbol}: {event.amount} {account.quote}"
-                    self.journal.event(event.ts_ms, "info", "funding", account.name, paid)
+                book_funding(self, account.name, [event])
             case Idle():
                 account.idle = True
                 log.info("the replay reached its end", exchange=account.name, market_time=iso(event.ts_ms))

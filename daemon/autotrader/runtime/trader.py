@@ -29,7 +29,6 @@ from autotrader.runtime.part import Part
 from autotrader.runtime.strategy import Strategy
 from autotrader.runtime.trial import TRIAL_FLAG, Trial, plain_trial
 from autotrader.store.journal import Journal
-from autotrader.venues.protocol import FundingPaid
 
 ZERO = Decimal(0)
 
@@ -365,22 +364,6 @@ class Trader:
         for name in known.keys() - rules.own.keys():
             self.journal.flag(own_flag(name), plain_gone(known[name]))
             self._kept.pop(own_flag(name), None)
-
-    def settle(self, exchange: str, event: FundingPaid) -> None:
-        """Book a settlement to the strategies that hold its symbol, by what they hold; the last takes what is left."""
-        account, amount = self.accounts[exchange], event.amount
-        legs = [leg for leg in account.legs.values() if leg.symbol == event.symbol and leg.position.amount]
-        net = abs(sum((leg.position.amount for leg in legs), ZERO))
-        if not net:
-            return
-        left = abs(amount)
-        for number, leg in enumerate(sorted(legs, key=lambda one: one.owner)):
-            part = (abs(amount) * abs(leg.position.amount) / net).quantize(STEP, ROUND_FLOOR)
-            part = left if number == len(legs) - 1 else part
-            left -= part
-            if (one := self.own.get(leg.owner)) is not None:
-                moved = account.worth(part if amount > 0 else -part)
-                self.own[leg.owner] = one.settles(exchange, event.ts_ms, event.symbol, moved)
 
     def money_moved(self, exchange: str, amount: Decimal) -> None:
         """Take in a deposit or withdrawal: no loss baseline takes it for a gain or a loss."""

@@ -54,7 +54,7 @@ class FillHappened(NamedTuple):
 
 
 class FundingPaid(NamedTuple):
-    """Funding moved money on a swap: negative was paid, positive received."""
+    """Funding moved money on a swap: negative was paid, positive received. Its moment tells whether it is known."""
 
     ts_ms: int
     symbol: str
@@ -67,7 +67,7 @@ class Idle(NamedTuple):
     ts_ms: int
 
 
-AccountEvent = FillHappened | FillsComplete | OrderChanged
+AccountEvent = FillHappened | FillsComplete | OrderChanged | FundingPaid
 VenueEvent = MarketEvent | BarsComplete | FillsComplete | OrderChanged | FillHappened | FundingPaid | Idle
 
 
@@ -154,6 +154,10 @@ class Venue(Protocol):
 
     async def fills(self, after_id: int) -> Sequence[Fill]:
         """Return the fills with a larger id, oldest first."""
+        ...
+
+    async def funding_paid(self, after_ms: int) -> Sequence[FundingPaid]:
+        """Return what was settled after a moment, oldest first; none on spot."""
         ...
 
     async def submit(self, request: OrderRequest) -> VenueOrder:

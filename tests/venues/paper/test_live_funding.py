@@ -160,26 +160,21 @@ async def test_a_position_that_a_missed_minute_ended_pays_up_to_then(tmp_path):
     await one.close()
 
 
-async def test_a_restart_before_it_was_dealt_with_tells_it_again_and_pays_it_once(tmp_path):
-    one = await holding(tmp_path, 1, (0, 0.001))
+async def test_what_was_paid_before_a_restart_is_paid_once_and_told_to_who_asks(tmp_path):
+    one = await holding(tmp_path, 1, (0, 0.001), (2, 0.001))
     one = await again(one, listen=False)
     reader = one.venue.events()
-    told = []
-    for _ in range(3):
-        asked = anext(reader)
-        await one.clock.settle()
-        await to(one, FIRST + 12_000)
-        told.append(await asked)
-        await reader.aclose()  # the process ends while its reader deals with it
-        one = await again(one, listen=False)
-        reader = one.venue.events()
-    assert told == [FundingPaid(BEGIN + FIRST, BTC, D("-0.2"))] * 3
-    assert await cash(one) == D("9999.8")
-    one.listen()
-    await one.quote(100, 100, ms=FIRST + 13_000)
-    assert len(paid(one)) == 1
-    one = await again(one)
-    assert paid(one) == []
+    asked = anext(reader)
+    await one.clock.settle()
+    await to(one, FIRST + 12_000)
+    told = await asked
+    await reader.aclose()  # the process ends while its reader deals with it
+    for _ in range(2):
+        one = await again(one)
+        assert (paid(one), await cash(one)) == ([], D("9999.8"))
+        assert await one.venue.funding_paid(0) == [told] == [FundingPaid(BEGIN + FIRST, BTC, D("-0.2"))]
+    await to(one, FIRST + 3 * HOUR)
+    assert paid(one) == [(BTC, 2, D("-0.204"))]
     await one.close()
 
 
@@ -294,6 +289,42 @@ async def test_an_account_of_before_pays_nothing_for_the_time_before(tmp_path):
     await to(one, FIRST + 2 * HOUR)
     one = await again(one)
     assert paid(one) == [(BTC, 1, D("-0.202"))]
+    await one.close()
+
+
+async def missed(tmp_path, request, *bars):
+    """Return an account that placed orders before the first whole hour and missed these minutes and an hour more."""
+    one = settling(await Live(tmp_path, **ACCOUNT).open(QUOTES), (0, 0.001))
+    await one.quote(100, 100, ms=FIRST - 3 * MINUTE)
+    for fields in request:
+        await one.venue.submit(order(**fields))
+    await one.close()
+    one.data.past[BTC] = list(bars)
+    await to(one, FIRST + HOUR - MINUTE)
+    return await again(one)
+
+
+async def test_what_ended_within_the_minute_up_to_a_settlement_does_not_pay(tmp_path):
+    entry = {"guard": Guard(stop_loss=D("0.1")), "guard_id": "x"}
+    falling = Bar(BEGIN + FIRST - MINUTE, 100.0, 100.0, 80.0, 85.0, 1.0)
+    one = await missed(tmp_path, [entry], minute(FIRST - MINUTE), falling)
+    assert [row[:2] for row in await one.fills()] == [("e", FIRST - 2 * MINUTE), ("x", FIRST)]
+    assert paid(one) == []
+    await one.close()
+
+
+async def test_what_was_made_within_the_minute_up_to_a_settlement_pays(tmp_path):
+    dip = Bar(BEGIN + FIRST - MINUTE, 100.0, 100.0, 94.0, 96.0, 1.0)
+    one = await missed(tmp_path, [{"price": "95"}], minute(FIRST - MINUTE), dip)
+    assert [row[:2] for row in await one.fills()] == [("e", FIRST)]
+    assert paid(one) == [(BTC, 0, D("-0.096"))]
+    await one.close()
+
+
+async def test_what_was_bought_at_the_open_after_a_settlement_does_not_pay(tmp_path):
+    one = await missed(tmp_path, [{}], minute(FIRST + MINUTE))
+    assert [row[:2] for row in await one.fills()] == [("e", FIRST)]
+    assert paid(one) == []
     await one.close()
 
 

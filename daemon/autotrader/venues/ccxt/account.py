@@ -22,6 +22,7 @@ from autotrader.execution.orders import Fill, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt.answers import ZERO, ToldOrder, mapping, maybe, number, rows
 from autotrader.venues.ccxt.client import CcxtClient
+from autotrader.venues.ccxt.funding import FundingReader, tells_funding
 from autotrader.venues.ccxt.orders import SETTLE_MS, apart, ask_order, name_of, read_order, stop_of
 from autotrader.venues.ccxt.quirks import BY_CLIENT_ID, SCANNED_BY_ID, SHORT_IDS, TRADES_OF_ORDERS
 from autotrader.venues.ccxt.rights import check_rights
@@ -31,7 +32,7 @@ from autotrader.venues.ccxt.store import NEVER_ARRIVED, CcxtStore, Sent
 from autotrader.venues.ccxt.timer import CancelTimer
 from autotrader.venues.ccxt.trades import OVERLAP_MS, TradeReader
 from autotrader.venues.ccxt.watch import AccountWatch
-from autotrader.venues.protocol import AccountEvent, Balance, VenuePosition
+from autotrader.venues.protocol import AccountEvent, Balance, FundingPaid, VenuePosition
 
 SCAN = 500
 """Bound of the closed orders that are searched where an exchange cannot be asked by client id."""
@@ -55,6 +56,7 @@ class CcxtAccount:
         self._store: CcxtStore | None = None
         self._reader: TradeReader | None = None
         self._watch: AccountWatch | None = None
+        self._funding: FundingReader | None = None
 
     async def open(self) -> None:
         """Connect, learn the markets, refuse a key that may withdraw. Raises VenueError or VenueUnavailable."""
@@ -69,10 +71,11 @@ class CcxtAccount:
             await self._client.close()
             raise
         self._store, self._reader = store, TradeReader(self._client, store)
+        self._funding = FundingReader(self._client, store) if tells_funding(self._client) else None
 
     async def close(self) -> None:
         """Close the connections and the file."""
-        store, self._store, self._reader, self._watch = self._store, None, None, None
+        store, self._store, self._reader, self._watch, self._funding = self._store, None, None, None, None
         await self._client.close()
         if store is not None:
             store.close()
@@ -83,6 +86,10 @@ class CcxtAccount:
         assert reader is not None
         self._watch = AccountWatch(self, self._client, store, reader, tell)
         return self._watch
+
+    def funding(self) -> FundingReader | None:
+        """Return what reads the account's funding while it is open; None where none is read."""
+        return self._funding
 
     def timer(self) -> CancelTimer | None:
         """Return the timer that cancels the account's orders once nobody winds it; None where none is declared."""
@@ -126,7 +133,7 @@ class CcxtAccount:
                     continue  # foreign: of a kind that is not traded here
                 if row.get("side") not in {"long", "short"} or symbol in found:
                     raise VenueError(f"{place}: {symbol} has both a long and a short side; use one-way mode")
-                amount = contracts * (maybe(row, "contractSize", place, least=ZERO) or 1)
+                amount = contracts * self._client.size_of(symbol)
                 price = number(row, "entryPrice", place, above=ZERO)
                 found[symbol] = VenuePosition(amount if row["side"] == "long" else -amount, price)
             return found
@@ -170,6 +177,10 @@ class CcxtAccount:
         await self._reader.read_due()
         return store.fills(after_id)
 
+    async def funding_paid(self, after_ms: int) -> Sequence[FundingPaid]:
+        """Read what is due, then return what was settled after a moment, oldest first; none where none is read."""
+        return () if self._funding is None else await self._funding.paid(after_ms)
+
     async def submit(self, request: OrderRequest) -> VenueOrder:
         """Place an order, once. Raises OrderRejected, AmbiguousSubmit when no answer came, VenueUnavailable unsent."""
         store, reader = self._opened(), self._reader
@@ -199,7 +210,7 @@ class CcxtAccount:
                 self._client.ccxt_symbol(request.symbol),
                 kind,
                 "buy" if request.side > 0 else "sell",
-                float(request.amount),
+                float(request.amount / self._client.size_of(request.symbol)),
                 None if price is None else float(price),
                 check=lambda answer: self._answers(request, answer, place),
                 params=params,
@@ -264,7 +275,7 @@ class CcxtAccount:
 
     def _answers(self, request: OrderRequest, answer: object, place: str) -> ToldOrder:
         """Check that an answer is about the order that was sent. Raises VenueError."""
-        told = read_order(answer, place, self._client)
+        told = read_order(answer, place, self._client, request.symbol)
         wanted = {"client_id": name_of(self._client, request.client_id), "symbol": request.symbol, "side": request.side}
         for key, value in wanted.items():
             if getattr(told, key) not in {"", None, value}:

@@ -64,6 +64,15 @@ class ToldTrade(NamedTuple):
     maker: bool
 
 
+class ToldFunding(NamedTuple):
+    """One settlement of a swap: what it moved, signed (negative was paid), in the swap's own quote currency."""
+
+    told_id: str
+    symbol: str
+    ts_ms: int
+    amount: Decimal
+
+
 def mapping(value: object, place: str) -> Mapping[str, Any]:
     """Return an answer that must be a mapping. Raises VenueError."""
     if not isinstance(value, Mapping):
@@ -171,6 +180,19 @@ def told_trade(value: object, place: str, symbol_of: Mapping[str, str]) -> ToldT
         ts_ms=int(number(row, "timestamp", place, above=ZERO)),
         maker=row.get("takerOrMaker") == "maker",
     )
+
+
+def told_funding(value: object, place: str, symbol_of: Mapping[str, str]) -> ToldFunding:
+    """Return a settlement of the account. Raises VenueError for what cannot be."""
+    row = mapping(value, place)
+    symbol = _symbol(row, place, symbol_of)
+    if not symbol:
+        raise VenueError(f"{place}: 'symbol' is missing; {CURE}")
+    quote, currency = symbol.split("/")[-1].split(":")[0], text(row, "code", place)
+    if currency != quote:
+        raise VenueError(f"{place}: {symbol} was settled in {currency}, not in {quote}; {CURE}")
+    ts_ms = int(number(row, "timestamp", place, above=ZERO))
+    return ToldFunding(text(row, "id", place), symbol, ts_ms, number(row, "amount", place))
 
 
 CURE = "nothing was taken from this answer"

@@ -81,6 +81,7 @@ class CcxtClient:
         self._measuring: asyncio.Task[None] | None = None
         self.symbol_of: dict[str, str] = {}
         self._ccxt_symbol: dict[str, str] = {}
+        self._size: dict[str, Decimal] = {}
 
     async def open(self) -> None:
         """Make the client, measure the clock, learn the markets. Raises VenueUnavailable."""
@@ -186,14 +187,25 @@ class CcxtClient:
         """Tell whether a symbol can be traded here."""
         return symbol in self._ccxt_symbol
 
+    def size_of(self, symbol: str) -> Decimal:
+        """Return how many coins one of the exchange's own units of a symbol is: 1, but for the contracts of some swaps.
+
+        Amounts are coins everywhere here; what is sent and told through ccxt counts contracts.
+        """
+        if (known := self._size.get(symbol)) is not None:
+            return known
+        name, place = self._ccxt_symbol.get(symbol), f"{self.settings.name} {symbol}"
+        market = {} if name is None else mapping(self.exchange.markets[name], place)
+        counted = self.settings.market != "spot" and market.get("contractSize") is not None
+        self._size[symbol] = size = number(market, "contractSize", place, above=ZERO) if counted else Decimal(1)
+        return size
+
     def instrument(self, symbol: str) -> Instrument:
         """Return a symbol's precision and minimums. Raises VenueError where they cannot be had or used."""
         name = self.ccxt_symbol(symbol)
         place = f"{self.settings.name} {symbol}"
         market = mapping(self.exchange.markets[name], place)
-        size = maybe(market, "contractSize", place) or Decimal(1)
-        if size != 1:
-            raise VenueError(f"{place}: a contract is {size} {market.get('base')}; only contracts of 1 can be traded")
+        size = self.size_of(symbol)
         steps = mapping(market.get("precision"), f"{place} precision")
         limits = mapping(market.get("limits") or {}, f"{place} limits")
         least = {key: mapping(limits.get(key) or {}, f"{place} limits {key}") for key in ("amount", "cost")}
@@ -206,9 +218,9 @@ class CcxtClient:
             quote=str(market["quote"]),
             market=self.settings.market,
             tick=self._step(steps, "price", place),
-            lot=self._step(steps, "amount", place),
+            lot=self._step(steps, "amount", place) * size,
             cash=STEP,
-            min_amount=maybe(least["amount"], "min", place, least=ZERO) or ZERO,
+            min_amount=(maybe(least["amount"], "min", place, least=ZERO) or ZERO) * size,
             min_notional=min_notional,
             min_exit=min_notional if self.settings.market == "spot" else ZERO,  # a swap excepts what only reduces
         )
@@ -235,6 +247,7 @@ class CcxtClient:
 
     def _learn(self, markets: Any) -> None:
         """Keep the names: our own of what is traded here (spot, or swaps that settle in their quote), else ccxt's."""
+        self._size.clear()
         for name, one in mapping(markets, f"{self.settings.name} load_markets").items():
             market = mapping(one, f"{self.settings.name} load_markets {name}")
             symbol = f"{market.get('base')}/{market.get('quote')}"

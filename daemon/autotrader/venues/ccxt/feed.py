@@ -1,4 +1,6 @@
-"""Market data of ccxt's client under our symbols: ccxt names a swap by what it settles in too, as BTC/USDT:USDT."""
+"""Market data of ccxt's client under our symbols and in coins: ccxt names a swap by what it settles in too, as
+BTC/USDT:USDT, and counts its contracts.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from autotrader.venues.live.feed import Feed
 
 
 class OwnNames:
-    """The client of an open account as `live.feed.Feed`; what it answers is changed in nothing but symbols."""
+    """The client of an open account as `live.feed.Feed`; what it answers is changed in symbols and amounts alone.
+
+    Volumes of candles are as ccxt tells them, at some exchanges in contracts.
+    """
 
     def __init__(self, client: CcxtClient) -> None:
         self._client = client
@@ -30,7 +35,7 @@ class OwnNames:
 
     async def watch_trades(self, symbol: str) -> Any:
         name = self._client.ccxt_symbol(symbol)
-        return _renamed(await self._feed.watch_trades(name), name, symbol)
+        return self._own(await self._feed.watch_trades(name), name, symbol)
 
     async def watch_bids_asks(self, symbols: list[str] | None = None) -> Any:
         own = {self._client.ccxt_symbol(symbol): symbol for symbol in symbols or ()}
@@ -38,12 +43,12 @@ class OwnNames:
         if not isinstance(told, Mapping):
             return told
         return {
-            own.get(name, name): _renamed(one, name, own[name]) if name in own else one for name, one in told.items()
+            own.get(name, name): self._own(one, name, own[name]) if name in own else one for name, one in told.items()
         }
 
     async def watch_order_book(self, symbol: str, limit: int | None = None) -> Any:
         name = self._client.ccxt_symbol(symbol)
-        return _renamed(await self._feed.watch_order_book(name, limit), name, symbol)
+        return self._own(await self._feed.watch_order_book(name, limit), name, symbol)
 
     async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:
         return await self._feed.un_watch_ohlcv(self._client.ccxt_symbol(symbol), timeframe)
@@ -70,7 +75,7 @@ class OwnNames:
         params: Mapping[str, Any] = {},
     ) -> Any:
         name = self._client.ccxt_symbol(symbol)
-        return _renamed(await self._feed.fetch_trades(name, since, limit, params), name, symbol)
+        return self._own(await self._feed.fetch_trades(name, since, limit, params), name, symbol)
 
     async def fetch_funding_rate_history(
         self,
@@ -82,17 +87,38 @@ class OwnNames:
         name, before = self._client.ccxt_symbol(symbol), RATES_BEFORE.get(self._client.settings.id)
         if before is not None and "until" in params:
             since, params = None, {before: params["until"] + 1}
-        return _renamed(await self._feed.fetch_funding_rate_history(name, since, limit, params), name, symbol)
+        return self._own(await self._feed.fetch_funding_rate_history(name, since, limit, params), name, symbol)
 
     async def fetch_order_book(self, symbol: str, limit: int | None = None) -> Any:
         name = self._client.ccxt_symbol(symbol)
-        return _renamed(await self._feed.fetch_order_book(name, limit), name, symbol)
+        return self._own(await self._feed.fetch_order_book(name, limit), name, symbol)
+
+    def _own(self, told: Any, name: str, symbol: str) -> Any:
+        """Return an answer with our symbol for ccxt's; one of something else is left for its reader to refuse."""
+        return told if name == symbol else _own(told, name, symbol, float(self._client.size_of(symbol)))
 
 
-def _renamed(told: Any, name: str, symbol: str) -> Any:
-    """Return an answer with our symbol for ccxt's; one that is of something else is left for its reader to refuse."""
-    if name == symbol:
-        return told
+AMOUNTS = ("amount", "bidVolume", "askVolume")
+SIDES = ("bids", "asks")
+
+
+def _own(told: Any, name: str, symbol: str, size: float) -> Any:
     if isinstance(told, list):
-        return [_renamed(row, name, symbol) for row in told]
-    return {**told, "symbol": symbol} if isinstance(told, Mapping) and told.get("symbol") == name else told
+        return [_own(row, name, symbol, size) for row in told]
+    if not isinstance(told, Mapping) or told.get("symbol") != name:
+        return told
+    made = {**told, "symbol": symbol}
+    if size != 1.0:
+        made |= {key: made[key] * size for key in AMOUNTS if _counts(made.get(key))}
+        made |= {key: [_level(row, size) for row in made[key]] for key in SIDES if isinstance(made.get(key), list)}
+    return made
+
+
+def _level(row: Any, size: float) -> Any:
+    if isinstance(row, list | tuple) and len(row) > 1 and _counts(row[1]):
+        return [row[0], row[1] * size, *row[2:]]
+    return row
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

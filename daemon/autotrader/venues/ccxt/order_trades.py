@@ -35,12 +35,21 @@ def dated(row: Mapping[str, Any], place: str, exchange: str) -> Mapping[str, Any
     return {**row, "timestamp": since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000}
 
 
+def read_trade(value: object, place: str, client: CcxtClient) -> ToldTrade:
+    """Return what an answer or a stream says of a trade. Raises VenueError for what cannot be."""
+    told = told_trade(dated(mapping(value, place), place, client.settings.id), place, client.symbol_of)
+    if (size := client.size_of(told.symbol)) == 1:
+        return told
+    amount = told.amount * size
+    return told._replace(amount=amount, cost=told.price * amount)
+
+
 def with_trades(told: ToldOrder, row: Mapping[str, Any], place: str, client: CcxtClient) -> ToldOrder:
     """Return an order with the trades and the fee that its answer tells. Raises VenueError for what cannot be."""
     trades = []
     for number, one in enumerate(rows(row.get("trades") or [], f"{place} trades")):
         at = f"{place} trades[{number}]"
-        trade = told_trade(dated(one, at, client.settings.id), at, client.symbol_of)
+        trade = read_trade(one, at, client)
         if (trade.symbol, trade.side) != (told.symbol, told.side):
             raise VenueError(f"{at}: is of {trade.symbol} or of another side than its order; {CURE}")
         identity = f"{told.venue_id} {trade.trade_id}"  # both sides of a trade with ourselves may have the same

@@ -31,12 +31,17 @@ def stop_of(client: CcxtClient) -> Stop | None:
     return STOPS.get((client.settings.id, client.settings.market))
 
 
-def read_order(value: object, place: str, client: CcxtClient) -> ToldOrder:
-    """Return what an answer or a stream says of an order. Raises VenueError for what cannot be."""
+def read_order(value: object, place: str, client: CcxtClient, symbol: str = "") -> ToldOrder:
+    """Return what an answer or a stream says of an order. Raises VenueError for what cannot be.
+
+    `symbol` is that of the order that was asked about, since an answer may leave it out.
+    """
     row = dated(mapping(value, place), place, client.settings.id)
     if row.get("price") == AT_MARKET.get(client.settings.id):
         row = {**row, "price": None}
     told = told_order(row, place, client.symbol_of)
+    if (size := client.size_of(told.symbol or symbol)) != 1:
+        told = told._replace(amount=None if told.amount is None else told.amount * size, filled=told.filled * size)
     if client.settings.id in TRADES_OF_ORDERS:
         told = with_trades(told, row, place, client)
     return as_stop(row, _as_refused(row, told, client), stop_of(client))
@@ -81,7 +86,7 @@ async def ask_order(client: CcxtClient, sent: Sent) -> ToldOrder | None:
     renamed = sent.type == "stop" and stop is not None and bool(stop.apart)  # what it becomes may have an id of its own
 
     def check(answer: object) -> ToldOrder:
-        told = read_order(answer, place, client)
+        told = read_order(answer, place, client, sent.symbol)
         if not renamed and told.client_id not in {"", name_of(client, sent.client_id)}:
             raise VenueError(f"{place}: was told of {told.client_id} instead; nothing was taken from it")
         return told

@@ -63,6 +63,14 @@ RATES_BEFORE: Mapping[str, str] = {"okx": "after"}
 """Exchanges that give the newest funding rates since a moment, whatever ends the question, and the parameter with which
 they are asked for those before a moment instead."""
 
+TELLS_FUNDING: Mapping[str, tuple[int, str, str]] = {
+    "binance": (1_000, "", "until"),
+    "binanceusdm": (1_000, "", "until"),
+    "okx": (100, "begin", "end"),
+}
+"""Exchanges whose funding payments are read: the rows of a page, and the parameters that say the span's first (besides
+ccxt's own `since`) and last millisecond. Not Bybit: there ccxt tells a payment as a fee, whose sign is another."""
+
 PAGE = 100
 """Trades asked for at once; the most that OKX and Bybit give."""
 

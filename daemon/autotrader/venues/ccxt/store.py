@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.execution.ids import short_id
 from autotrader.execution.orders import Fill, OrderRequest
-from autotrader.venues.ccxt.answers import ToldTrade
+from autotrader.venues.ccxt.answers import ToldFunding, ToldTrade
 from autotrader.venues.ccxt.stops import TRIGGER
+from autotrader.venues.protocol import FundingPaid
 
-VERSION = 1
+VERSION = 2
 MAX_FILLS = 100_000
 """Bound of the fills in one answer; the rest comes with the next question."""
 
@@ -48,6 +49,14 @@ CREATE TABLE fills (
 );
 CREATE INDEX fills_by_order ON fills (client_id);
 """
+
+_SECOND = """
+CREATE TABLE funding (symbol TEXT NOT NULL, told_id TEXT NOT NULL, ts_ms INTEGER NOT NULL, amount TEXT NOT NULL,
+  PRIMARY KEY (symbol, told_id)) WITHOUT ROWID;
+CREATE INDEX funding_by_time ON funding (ts_ms);
+CREATE TABLE settled (id INTEGER PRIMARY KEY CHECK (id = 1), until_ms INTEGER NOT NULL);
+"""
+"""What the second version added: what funding moved, and until when it was read."""
 
 _PUT_FILL = """
 INSERT INTO fills (client_id, symbol, side, price, amount, cost, fee, fee_currency, ts_ms, maker, group_name, trade_id)
@@ -94,16 +103,17 @@ class CcxtStore:
     def identify(self, identity: dict[str, str]) -> None:
         """Make the file this account's, or prove that it is. Raises VenueError where it belongs to another one."""
         version = self._rows("PRAGMA user_version", ())[0][0]
-        if version == 0:
+        if version > VERSION:
+            raise VenueError(f"{self._path}: is of version {version}, this program writes {VERSION}; move it away")
+        if version < VERSION:
+            whole = f"{_SCHEMA} {_SECOND}" if version == 0 else _SECOND
             try:
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION};")
-                self._db.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
+                self._db.executescript(f"BEGIN IMMEDIATE; {whole} PRAGMA user_version = {VERSION};")
+                if version == 0:
+                    self._db.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise self._broken("write", error) from error
-            return
-        if version != VERSION:
-            raise VenueError(f"{self._path}: is of version {version}, this program writes {VERSION}; move it away")
         held = dict(self._rows("SELECT name, value FROM identity", ()))
         for name, value in identity.items():
             if held.get(name) != value:
@@ -247,6 +257,32 @@ class CcxtStore:
         """Return the fees of the trades of an order that are kept, in whatever currency they were taken."""
         rows = self._rows("SELECT fee FROM fills WHERE client_id = ?", (client_id,))
         return sum((Decimal(row[0]) for row in rows), Decimal(0))
+
+    def keep_funding(self, told: Iterable[ToldFunding]) -> int:
+        """Keep settlements, each once; return how many were new."""
+        with self._transaction() as db:
+            before = db.total_changes
+            db.executemany(
+                "INSERT OR IGNORE INTO funding VALUES (?, ?, ?, ?)",
+                [(one.symbol, one.told_id, one.ts_ms, str(one.amount)) for one in told],
+            )
+            return db.total_changes - before
+
+    def funding(self, after_ms: int) -> list[FundingPaid]:
+        """Return what was settled after a moment, oldest first, one for each symbol and moment."""
+        found: dict[tuple[int, str], Decimal] = {}
+        query = "SELECT ts_ms, symbol, amount FROM funding WHERE ts_ms > ? ORDER BY ts_ms, symbol"
+        for ts_ms, symbol, amount in self._rows(query, (after_ms,)):
+            found[ts_ms, symbol] = found.get((ts_ms, symbol), Decimal(0)) + Decimal(amount)
+        return [FundingPaid(ts_ms, symbol, amount) for (ts_ms, symbol), amount in found.items()]
+
+    def settled_until(self) -> int:
+        """Return the moment up to which settlements were read; 0 before they were."""
+        return int(self._rows("SELECT COALESCE(MAX(until_ms), 0) FROM settled", ())[0][0])
+
+    def settle_until(self, ms: int) -> None:
+        """Say that settlements were read up to a moment."""
+        self._run("INSERT OR REPLACE INTO settled VALUES (1, ?)", (ms,))
 
     def close(self) -> None:
         """Close the file."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
-from autotrader.venues.ccxt.answers import ToldTrade, rows, told_trade
+from autotrader.venues.ccxt.answers import ToldTrade, rows
 from autotrader.venues.ccxt.client import CcxtClient
-from autotrader.venues.ccxt.order_trades import shared
+from autotrader.venues.ccxt.order_trades import read_trade, shared
 from autotrader.venues.ccxt.orders import SETTLE_MS, ask_order, read_order, stop_of
 from autotrader.venues.ccxt.quirks import FETCH_ORDER, MIXED_TRADES, PAGE, SHORT_IDS, SMALL_PAGES, TRADES_OF_ORDERS
+from autotrader.venues.ccxt.spans import read_spans
 from autotrader.venues.ccxt.stops import waits
 from autotrader.venues.ccxt.store import CcxtStore, Sent
 
@@ -24,9 +25,6 @@ AHEAD_MS = 5_000
 
 WINDOW_MS = 86_400_000
 """The longest span of one question: Binance refuses more than a day."""
-
-MAX_PAGES = 2_000
-"""Bound of the questions in one reading of one symbol; what is left is read the next time."""
 
 
 class TradeReader:
@@ -63,23 +61,26 @@ class TradeReader:
             return await self._read_orders(symbol)
         now_ms = self._client.now_ms()
         cursor_ms = self._store.cursors().get(symbol, now_ms)
-        begin_ms, end_ms = max(min(cursor_ms, now_ms) - OVERLAP_MS, 0), now_ms + AHEAD_MS
-        new = pages = 0
-        while begin_ms <= end_ms:
-            until_ms = min(begin_ms + WINDOW_MS - 1, end_ms)
-            spans = [(begin_ms, until_ms)]
-            while spans:
-                if pages == MAX_PAGES:
-                    raise VenueUnavailable(f"{self._place}: {symbol} has more than {pages} pages; the rest comes next")
-                pages += 1
-                first_ms, last_ms = spans.pop()
-                told = await self._ask(symbol, first_ms, last_ms)
-                trades = [trade for trade in told if trade.symbol == symbol]
-                new += await self.keep(symbol, trades)
-                if len(told) >= self._page:
-                    spans += self._halves(symbol, trades, first_ms, last_ms)
+        new = 0
+
+        async def ask(first_ms: int, last_ms: int) -> bool:
+            nonlocal new
+            told = await self._ask(symbol, first_ms, last_ms)
+            trades = [trade for trade in told if trade.symbol == symbol]
+            new += await self.keep(symbol, trades)
+            full = len(told) >= self._page
+            if full and first_ms == last_ms and all(trade.ts_ms == first_ms for trade in trades):
+                raise VenueError(
+                    f"{self._place}: {symbol} has {len(trades)} trades or more in the millisecond {first_ms}; "
+                    "the exchange tells no more of them, so what is missing must be looked up by hand"
+                )
+            return full
+
+        def done(until_ms: int) -> None:
             self._store.move(symbol, min(until_ms, now_ms))
-            begin_ms = until_ms + 1
+
+        begin_ms = max(min(cursor_ms, now_ms) - OVERLAP_MS, 0)
+        await read_spans(begin_ms, now_ms + AHEAD_MS, WINDOW_MS, ask, done, f"{self._place} {symbol}")
         return new
 
     async def _read_orders(self, symbol: str) -> int:
@@ -111,22 +112,10 @@ class TradeReader:
     def _place(self) -> str:
         return f"{self._client.settings.name} fetch_my_trades"
 
-    def _halves(self, symbol: str, trades: Sequence[ToldTrade], first_ms: int, last_ms: int) -> list[tuple[int, int]]:
-        """Split a span that filled its page: exchanges differ in which end of it they leave out."""
-        if first_ms < last_ms:
-            middle_ms = (first_ms + last_ms) // 2
-            return [(middle_ms + 1, last_ms), (first_ms, middle_ms)]
-        if all(trade.ts_ms == first_ms for trade in trades):
-            raise VenueError(
-                f"{self._place}: {symbol} has {len(trades)} trades or more in the millisecond {first_ms}; "
-                "the exchange tells no more of them, so what is missing must be looked up by hand"
-            )
-        return []
-
     async def _ask(self, symbol: str, first_ms: int, last_ms: int) -> list[ToldTrade]:
         def check(answer: object) -> list[ToldTrade]:
             told = rows(answer, self._place)
-            return [told_trade(one, f"{self._place}[{n}]", self._client.symbol_of) for n, one in enumerate(told)]
+            return [read_trade(one, f"{self._place}[{n}]", self._client) for n, one in enumerate(told)]
 
         mixed = self._client.settings.id in MIXED_TRADES
         name = None if mixed else self._client.ccxt_symbol(symbol)

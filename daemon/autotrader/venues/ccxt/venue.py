@@ -12,7 +12,7 @@ from autotrader.market.instrument import Instrument
 from autotrader.venues.ccxt.account import CcxtAccount
 from autotrader.venues.ccxt.timer import CancelTimer
 from autotrader.venues.ccxt.watch import AccountWatch
-from autotrader.venues.protocol import Balance, FundingRate, MarketData, VenueEvent, VenuePosition
+from autotrader.venues.protocol import Balance, FundingPaid, FundingRate, MarketData, VenueEvent, VenuePosition
 
 
 class CcxtVenue:
@@ -41,6 +41,8 @@ class CcxtVenue:
         self._watching = [asyncio.create_task(self._watch.run(), name=f"{self.name} account")]
         if self._timer is not None:
             self._watching.append(asyncio.create_task(self._timer.run(), name=f"{self.name} timer"))
+        if (funding := self._account.funding()) is not None:
+            self._watching.append(asyncio.create_task(funding.run(self._data.tell), name=f"{self.name} funding"))
         for task in self._watching:
             self._data.follow(task)
 
@@ -95,6 +97,9 @@ class CcxtVenue:
 
     async def fills(self, after_id: int) -> Sequence[Fill]:
         return await self._account.fills(after_id)
+
+    async def funding_paid(self, after_ms: int) -> Sequence[FundingPaid]:
+        return await self._account.funding_paid(after_ms)
 
     async def submit(self, request: OrderRequest) -> VenueOrder:
         try:

@@ -15,9 +15,10 @@ import structlog
 from autotrader.core.errors import BrokenInvariant, VenueError, VenueUnavailable
 from autotrader.core.events import FillsComplete
 from autotrader.execution.orders import VenueOrder
-from autotrader.venues.ccxt.answers import ToldOrder, ToldTrade, rows, told_trade
+from autotrader.venues.ccxt.answers import ToldOrder, ToldTrade, rows
 from autotrader.venues.ccxt.client import CcxtClient
 from autotrader.venues.ccxt.errors import named, words
+from autotrader.venues.ccxt.order_trades import read_trade
 from autotrader.venues.ccxt.orders import read_order
 from autotrader.venues.ccxt.quirks import NO_STREAMS, SELDOM_S
 from autotrader.venues.ccxt.store import CcxtStore, Sent
@@ -137,7 +138,7 @@ class AccountWatch:
         place = f"{self._name} watch_my_trades"
         by_symbol: dict[str, list[ToldTrade]] = {}
         for number, row in enumerate(rows(raw, place)):
-            trade = told_trade(row, f"{place}[{number}]", self._client.symbol_of)
+            trade = read_trade(row, f"{place}[{number}]", self._client)
             by_symbol.setdefault(trade.symbol, []).append(trade)
         for symbol, trades in by_symbol.items():
             await self._reader.keep(symbol, trades)

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from autotrader.core.clock import DAY_MS, Clock
+from autotrader.core.clock import DAY_MS, HOUR_MS, Clock
 from autotrader.core.errors import HistoryError
 from autotrader.core.units import split_symbol, timeframe_ms
 from autotrader.market.bars import divides, opening
 from autotrader.market.history import History, has_events, listing
 from autotrader.venues.emulator.tape import UNITS, Candle, Kline, Print, fold, joined, prints_of, told
 
-HOUR_MS = 3_600_000
 LEFT_MS = 6 * HOUR_MS
 """What is left of the history at the least when an emulator starts."""
 

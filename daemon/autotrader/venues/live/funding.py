@@ -12,11 +12,12 @@ import asyncio
 from bisect import bisect_right
 from itertools import pairwise
 
+from autotrader.core.clock import HOUR_MS
 from autotrader.core.errors import HistoryError, VenueError
 from autotrader.market.bars import opening
 from autotrader.venues.live import message
 from autotrader.venues.live.feed import ExchangeClock, Feed, LiveSettings, ask
-from autotrader.venues.live.message import HOUR_MS, MOMENT_MS
+from autotrader.venues.live.message import MOMENT_MS
 from autotrader.venues.protocol import RATE_LATE_MS, FundingRate
 
 MAX_RATES = 10_000

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from autotrader.core.clock import HOUR_MS
 from autotrader.core.errors import VenueError
 from autotrader.core.events import Bar
 from autotrader.core.units import BOOK_DEPTH
@@ -28,7 +29,6 @@ MAX_ROWS = 100_000
 MAX_RATE = 0.25
 """Bound of one funding rate: exchanges let a settlement take a few hundredths of a position at the most."""
 
-HOUR_MS = 3_600_000
 MOMENT_MS = 60_000
 """A settlement that is dated less than this after a whole hour was settled at that hour."""
 

@@ -20,14 +20,14 @@ from autotrader.core.events import (
 )
 from autotrader.core.units import timeframe_ms
 from autotrader.market.bars import opening
-from autotrader.venues.protocol import AccountEvent, FillHappened, OrderChanged
+from autotrader.venues.protocol import AccountEvent, FillHappened, FundingPaid, OrderChanged
 
 FeedEvent = TradePrinted | QuoteChanged | BookChanged
 Told = BarClosed | BarsComplete | FeedEvent
 
 ACCOUNT, BARS, COMPLETE, EVENTS = range(4)
 
-_OF_NO_SERIES = (BarsComplete, FillHappened, FillsComplete, OrderChanged)
+_OF_NO_SERIES = (BarsComplete, FillHappened, FillsComplete, OrderChanged, FundingPaid)
 
 MAX_MOMENTS = 10_000
 """Bound of the closes that wait at one time."""

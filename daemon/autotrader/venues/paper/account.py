@@ -23,7 +23,7 @@ from autotrader.venues.paper.ledger import LIFTED, Ledger, rates_of, units_of
 from autotrader.venues.paper.market import key_of
 from autotrader.venues.paper.state import STEP, AccountSettings, Key, Moment, Order, Traded
 from autotrader.venues.paper.store import PaperStore, Saved
-from autotrader.venues.protocol import Balance, FillHappened, VenueEvent, VenuePosition
+from autotrader.venues.protocol import Balance, FillHappened, FundingPaid, VenueEvent, VenuePosition
 
 
 class PaperAccount(ABC):
@@ -94,6 +94,9 @@ class PaperAccount(ABC):
 
     async def fills(self, after_id: int) -> Sequence[Fill]:
         return self._opened().fills(after_id)
+
+    async def funding_paid(self, after_ms: int) -> Sequence[FundingPaid]:
+        return [FundingPaid(ms, symbol, units * STEP) for ms, symbol, units in self._opened().funding(after_ms)]
 
     async def cancel(self, client_id: str) -> VenueOrder:
         self._opened()

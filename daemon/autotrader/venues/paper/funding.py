@@ -2,7 +2,7 @@
 
 A rate may be known minutes after it settled, or days after, where nobody watched. It is paid by what was held at its
 moment: what is held now less the fills since. The price is the close of the minute that ended then, or of the last one
-before it in which anybody traded. What was dealt with is noted with the money that it moved, so no restart pays twice.
+before it in which anybody traded. Up to when it is paid is noted with the money that moved, so no restart pays twice.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from typing import NamedTuple
 
 import structlog
 
-from autotrader.core.clock import Clock, iso
+from autotrader.core.clock import HOUR_MS, Clock, iso
 from autotrader.core.errors import HistoryError, VenueError, VenueUnavailable
 from autotrader.core.events import Series
 from autotrader.core.units import timeframe_ms
 from autotrader.market import fills
 from autotrader.market.bars import opening
 from autotrader.venues.paper.ledger import Ledger
-from autotrader.venues.paper.state import STEP
 from autotrader.venues.paper.store import PaperStore
-from autotrader.venues.protocol import RATE_LATE_MS, FundingPaid, MarketData
+from autotrader.venues.protocol import RATE_LATE_MS, MarketData
 
-HOUR_MS = timeframe_ms("1h")
 MINUTE_MS = timeframe_ms("1m")
 
 SURE_MS = 10_000
@@ -69,7 +67,7 @@ def owing(store: PaperStore, ledger: Ledger) -> dict[str, int]:
 
 
 class Funding:
-    """Reads what settled, and pays it: one moment after the other, each once the one before was told and dealt with."""
+    """Reads what settled, and pays it, one moment after the other. `account` gives what is open now."""
 
     def __init__(
         self,
@@ -81,18 +79,15 @@ class Funding:
     ) -> None:
         self._name, self._data, self._clock, self._account, self._wake = name, data, clock, account, wake
         self._due: dict[tuple[int, str], Settlement] = {}
-        self._untold: list[FundingPaid] = []
         self._said: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> list[FundingPaid]:
-        """Begin to read; return what was paid before a restart and maybe not dealt with."""
+    def start(self) -> None:
+        """Begin to read. What ends that, only a broken invariant does, the reader of the market's events sees."""
         self._due.clear()
         self._said.clear()
-        self._untold = [FundingPaid(ms, symbol, units * STEP) for ms, symbol, units in self._account()[0].untold()]
         self._task = asyncio.create_task(self._run(), name=f"{self._name} reads its funding")
         self._data.follow(self._task)
-        return list(self._untold)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -101,12 +96,6 @@ class Funding:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def dealt_with(self) -> None:
-        """Note that what was told is dealt with. It is written with whatever is written next."""
-        told, self._untold = self._untold, []
-        for event in told:
-            self._account()[1].mark(event.symbol, event.ts_ms, untold=False)
-
     def pay(self, write: Callable[[], None]) -> bool:
         """Let the settlements of the first moment that is due move money; tell whether there were any."""
         if not self._due:
@@ -114,16 +103,10 @@ class Funding:
         store, ledger = self._account()
         ms = min(self._due)[0]
         those = {symbol: one for (at_ms, symbol), one in self._due.items() if at_ms == ms}
-        paid = []
         for symbol, one in sorted(those.items()):
-            if ms <= store.settled_ms(symbol):
-                continue
-            moved = ledger.settle(symbol, held(store, ledger, symbol, ms), one.rate, one.price, ms)
-            ledger.mark(symbol, ms, untold=bool(moved))
-            if moved:
-                paid.append(FundingPaid(ms, symbol, moved * STEP))
+            ledger.settle(symbol, held(store, ledger, symbol, ms), one.rate, one.price, ms)
+            ledger.settled(symbol, ms)
         write()
-        self._untold += paid
         for symbol in those:
             del self._due[ms, symbol]
         return True

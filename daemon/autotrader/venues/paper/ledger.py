@@ -32,7 +32,7 @@ class Rates(NamedTuple):
 class Changes(NamedTuple):
     """What a step changed, to be written in one transaction. A group of None is flat.
 
-    `settled` is, of live markets, up to when the funding of a symbol is dealt with, and whether that is yet to be told.
+    `settled` is, of live markets, up to when the funding of a symbol is paid.
     """
 
     orders: tuple[Order, ...]
@@ -40,7 +40,7 @@ class Changes(NamedTuple):
     balances: tuple[tuple[str, int], ...]
     fills: tuple[Fill, ...]
     funding: tuple[tuple[int, str, int], ...]
-    settled: tuple[tuple[str, int, bool], ...]
+    settled: tuple[tuple[str, int], ...]
 
 
 class Ledger:
@@ -71,7 +71,7 @@ class Ledger:
         self._balances: dict[str, None] = {}
         self._fills: list[Fill] = []
         self._funding: list[tuple[int, str, int]] = []
-        self._settled: dict[str, tuple[str, int, bool]] = {}
+        self._settled: dict[str, int] = {}
         self._events: list[VenueEvent] = []
 
     def load(
@@ -112,7 +112,7 @@ class Ledger:
             tuple((currency, self.balances[currency]) for currency in self._balances),
             tuple(self._fills),
             tuple(self._funding),
-            tuple(self._settled.values()),
+            tuple(self._settled.items()),
         )
 
     def told(self) -> list[VenueEvent]:
@@ -194,10 +194,10 @@ class Ledger:
         self.place(order)
         self.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=Reason.LIQUIDATION)
 
-    def settle(self, symbol: str, net: int, rate: int, price_ticks: int, ts_ms: int) -> int:
-        """Let a settlement of `net` lots move money, and return it: longs pay `rate` (parts of RATE) of their value."""
+    def settle(self, symbol: str, net: int, rate: int, price_ticks: int, ts_ms: int) -> None:
+        """Let a settlement of `net` lots move money: longs pay shorts `rate` (parts of RATE) of what they are worth."""
         if not net or not rate:
-            return 0
+            return
         traded = self.traded(symbol)
         worth = fills.cost(abs(net), price_ticks, traded.unit, 1)
         pays = (net > 0) == (rate > 0)
@@ -208,11 +208,10 @@ class Ledger:
             self._funding.append((ts_ms, symbol, moved))
             self._events.append(FundingPaid(ts_ms, symbol, moved * STEP))
             self._dirty = True
-        return moved
 
-    def mark(self, symbol: str, ms: int, *, untold: bool) -> None:
-        """Note up to when a live market's settlements moved money, and whether the last one is yet to be told."""
-        self._settled[symbol] = symbol, ms, untold
+    def settled(self, symbol: str, ms: int) -> None:
+        """Note that a live market's settlements of a symbol are paid up to a moment."""
+        self._settled[symbol] = ms
 
     def _fillable(self, order: Order, wanted: int, ticks: int, rate: int) -> tuple[int, str]:
         traded = self.traded(order.symbol)

@@ -138,7 +138,7 @@ class LivePaperVenue(PaperAccount):
             await self._catch_up()
             await self._declare()
             if self.market == "swap":
-                self._pending.extend(self._funding.start())
+                self._funding.start()
         except BaseException:
             await self.close()
             raise
@@ -253,7 +253,6 @@ class LivePaperVenue(PaperAccount):
         if self._telling is not None:
             self._last[key_of(self._telling)] = self._telling
             self._telling = None
-        self._funding.dealt_with()
         if self._funding.pay(lambda: self._write(durable=True)):
             return
         event = self._tap.first()

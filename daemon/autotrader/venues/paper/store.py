@@ -34,9 +34,9 @@ _FOURTH = "ALTER TABLE orders ADD COLUMN terms INTEGER NOT NULL DEFAULT 0;"
 """What the fourth version added: orders that never take, and those that do at once or end."""
 
 _FIFTH = """
-CREATE TABLE settled (symbol TEXT PRIMARY KEY, ms INTEGER NOT NULL, untold INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE settled (symbol TEXT PRIMARY KEY, ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX fills_of ON fills (symbol, ts_ms);
-INSERT INTO settled SELECT DISTINCT fills.symbol, clock.ms, 0 FROM fills, clock;
+INSERT INTO settled SELECT DISTINCT fills.symbol, clock.ms FROM fills, clock;
 """
 """What the fifth version added: up to when a live market's funding is dealt with; accounts of before paid none."""
 
@@ -181,9 +181,9 @@ class PaperStore:
         rows = self._rows("SELECT ts_ms FROM fills ORDER BY fill_id DESC LIMIT 1", ())
         return bool(rows) and rows[0][0] == ts_ms
 
-    def funding(self, ts_ms: int) -> list[tuple[str, int]]:
-        """Return what was settled at a moment: symbol and steps of cash."""
-        return [(row[0], row[1]) for row in self._rows("SELECT symbol, units FROM funding WHERE ts_ms = ?", (ts_ms,))]
+    def funding(self, after_ms: int) -> list[tuple[int, str, int]]:
+        """Return what was settled after a moment, oldest first: its time, symbol and steps of cash."""
+        return self._rows("SELECT * FROM funding WHERE ts_ms > ? ORDER BY ts_ms, symbol", (after_ms,))
 
     def symbols(self) -> list[str]:
         """Return the symbols that the account has counted in, sorted."""
@@ -193,11 +193,6 @@ class PaperStore:
         """Return the last settlement of a live market that was dealt with; 0 before there is one."""
         rows = self._rows("SELECT ms FROM settled WHERE symbol = ?", (symbol,))
         return rows[0][0] if rows else 0
-
-    def untold(self) -> list[tuple[int, str, int]]:
-        """Return the last settlements that maybe nobody dealt with: moment, symbol and steps of cash."""
-        query = "SELECT ms, symbol, units FROM settled JOIN funding USING (symbol) WHERE untold AND ts_ms = ms"
-        return [(row[0], row[1], row[2]) for row in self._rows(f"{query} ORDER BY ms, symbol", ())]
 
     def moves(self, symbol: str, from_ms: int) -> list[tuple[int, int, bool]]:
         """Return a symbol's fills at or after a moment: time, signed lots, whether a bar that closed then decided it.
@@ -237,7 +232,7 @@ class PaperStore:
         if changes.funding:
             run("INSERT INTO funding VALUES (?, ?, ?)", changes.funding)
         if changes.settled:
-            run("INSERT OR REPLACE INTO settled VALUES (?, ?, ?)", changes.settled)
+            run("INSERT OR REPLACE INTO settled VALUES (?, ?)", changes.settled)
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[Any]:
         try:

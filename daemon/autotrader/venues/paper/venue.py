@@ -279,8 +279,9 @@ class PaperVenue(PaperAccount):
             if event is not None:
                 self._pending.append(self._market.told(self.name, event))
             return
-        for symbol, units in self._opened().funding(ms):
-            self._pending.append(FundingPaid(ms, symbol, units * STEP))
+        self._pending.extend(
+            FundingPaid(at, symbol, units * STEP) for at, symbol, units in self._opened().funding(ms - 1)
+        )
         self._tell_bars(ms, self._market.closing(ms, keys))
 
     def _last(self, key: Key, side: int, clock: Moment, length_ms: int) -> int:
