@@ -11,10 +11,15 @@ import structlog
 from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.core.events import Bar
 from autotrader.execution.orders import Guard
+from autotrader.venues.live.feed import Connection, ExchangeClock, LiveSettings
+from autotrader.venues.live.market import LiveMarket
 from autotrader.venues.paper.funding import MAX_RATES
+from autotrader.venues.paper.live import LivePaperVenue
+from autotrader.venues.paper.state import LivePaperSettings
 from autotrader.venues.protocol import FundingPaid
 from support.clock import VirtualClock
-from support.live_paper import BEGIN, BTC, ETH, MINUTE, QUOTES, UNAVAILABLE, D, Live
+from support.fake_feed import FakeFeed, Listener
+from support.live_paper import BEGIN, BTC, ETH, MINUTE, QUOTES, UNAVAILABLE, D, Listed, Live
 from support.tapes import order
 
 HOUR = 60 * MINUTE
@@ -292,12 +297,11 @@ async def test_an_account_of_before_pays_nothing_for_the_time_before(tmp_path):
     await one.close()
 
 
-async def missed(tmp_path, request, *bars):
-    """Return an account that placed orders before the first whole hour and missed these minutes and an hour more."""
+async def missed(tmp_path, fields, *bars, ms=FIRST - 3 * MINUTE):
+    """Return an account that placed an order before the first whole hour and missed these minutes and an hour more."""
     one = settling(await Live(tmp_path, **ACCOUNT).open(QUOTES), (0, 0.001))
-    await one.quote(100, 100, ms=FIRST - 3 * MINUTE)
-    for fields in request:
-        await one.venue.submit(order(**fields))
+    await one.quote(100, 100, ms=ms)
+    await one.venue.submit(order(**fields))
     await one.close()
     one.data.past[BTC] = list(bars)
     await to(one, FIRST + HOUR - MINUTE)
@@ -307,7 +311,7 @@ async def missed(tmp_path, request, *bars):
 async def test_what_ended_within_the_minute_up_to_a_settlement_does_not_pay(tmp_path):
     entry = {"guard": Guard(stop_loss=D("0.1")), "guard_id": "x"}
     falling = Bar(BEGIN + FIRST - MINUTE, 100.0, 100.0, 80.0, 85.0, 1.0)
-    one = await missed(tmp_path, [entry], minute(FIRST - MINUTE), falling)
+    one = await missed(tmp_path, entry, minute(FIRST - MINUTE), falling)
     assert [row[:2] for row in await one.fills()] == [("e", FIRST - 2 * MINUTE), ("x", FIRST)]
     assert paid(one) == []
     await one.close()
@@ -315,17 +319,44 @@ async def test_what_ended_within_the_minute_up_to_a_settlement_does_not_pay(tmp_
 
 async def test_what_was_made_within_the_minute_up_to_a_settlement_pays(tmp_path):
     dip = Bar(BEGIN + FIRST - MINUTE, 100.0, 100.0, 94.0, 96.0, 1.0)
-    one = await missed(tmp_path, [{"price": "95"}], minute(FIRST - MINUTE), dip)
+    one = await missed(tmp_path, {"price": "95"}, minute(FIRST - MINUTE), dip)
     assert [row[:2] for row in await one.fills()] == [("e", FIRST)]
     assert paid(one) == [(BTC, 0, D("-0.096"))]
     await one.close()
 
 
 async def test_what_was_bought_at_the_open_after_a_settlement_does_not_pay(tmp_path):
-    one = await missed(tmp_path, [{}], minute(FIRST + MINUTE))
+    one = await missed(tmp_path, {}, minute(FIRST), minute(FIRST + MINUTE), ms=FIRST - 30_000)
     assert [row[:2] for row in await one.fills()] == [("e", FIRST)]
     assert paid(one) == []
     await one.close()
+
+
+async def test_the_rates_and_minutes_of_a_real_client_are_what_is_paid_by(tmp_path):
+    clock = VirtualClock(BEGIN + FIRST - 10 * MINUTE)
+    feed = FakeFeed(clock)
+    feed.rates = {BTC: {BEGIN + FIRST + 4: 0.001}}
+    feed.candles[BTC, "1m"] = [minute(FIRST - MINUTE, 50.0), minute(FIRST, 100.0), minute(FIRST + MINUTE, 150.0)]
+    settings, exchange_clock = LiveSettings("live", market="swap"), ExchangeClock(clock)
+    data = LiveMarket(lambda: Connection(feed, {BTC: D("0.01")}), settings, exchange_clock, lambda: 0.5)
+    declared = LivePaperSettings(name="live", exchange="binance", **ACCOUNT)
+    venue = LivePaperVenue(declared, tmp_path / "paper-live.db", clock, Listed(), data)
+    await venue.open()
+    await venue.subscribe([QUOTES])
+    listener = Listener(venue)
+    await clock.settle()
+    for entry in ([order()], []):
+        ticker = {"symbol": BTC, "bid": 100.0, "ask": 100.5, "bidVolume": 1.0, "askVolume": 1.0}
+        feed.channel(BTC, "quotes").say({BTC: ticker | {"timestamp": clock.now_ms()}})
+        await clock.advance(1)
+        for one in entry:
+            await venue.submit(one)
+    await clock.advance(10 * 60 + 10)
+    assert listener.of(FundingPaid) == [FundingPaid(BEGIN + FIRST, BTC, D("-0.1"))]
+    assert (await venue.balances())["USDT"].total == D("9999.9")
+    await clock.advance(3 * 3_600)
+    assert len(listener.of(FundingPaid)) == 1
+    await listener.close()
 
 
 def walk(seed):
