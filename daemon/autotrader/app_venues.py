@@ -102,7 +102,7 @@ def live_settings(name: str, declared: CcxtExchange) -> LiveSettings:
 
     market: Literal["spot", "swap"] = "swap" if declared.market == "swap" else "spot"
     if declared.id == "binance":
-        return LiveSettings(name, market=market, ids_count=True, from_id="fromId")
+        return LiveSettings(name, market=market, ids_count=True, from_id="fromId", rates_page=1_000)
     return LiveSettings(name, market=market)
 
 

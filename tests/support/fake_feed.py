@@ -46,6 +46,8 @@ class FakeFeed:
         self.candles = defaultdict(list)
         self.prints = defaultdict(list)
         self.books = {}
+        self.rates = {}
+        self.has = {"fetchFundingRateHistory": True}
         self.asked = Counter()
         self.ended = Counter()
         self.out = False
@@ -91,6 +93,15 @@ class FakeFeed:
         if first is not None:
             return [one for one in told if int(one["id"]) >= first][:limit]
         return [one for one in told if one["timestamp"] >= since][:limit]
+
+    async def fetch_funding_rate_history(self, symbol, since=None, limit=None, params=None):
+        self._ask("rates")
+        until_ms = min((params or {}).get("until", self.clock.now_ms()), self.clock.now_ms())
+        rows = sorted(self.rates.get(symbol, {}).items())
+        told = [
+            {"symbol": symbol, "timestamp": ts, "fundingRate": rate} for ts, rate in rows if since <= ts <= until_ms
+        ]
+        return told[:limit]
 
     async def fetch_order_book(self, symbol, limit=None):  # noqa: ARG002 - a client's own signature
         self._ask("book")

@@ -11,6 +11,7 @@ from autotrader.core.events import Bar, QuoteChanged, Series
 from autotrader.market.instrument import Instrument
 from autotrader.venues.paper.live import LivePaperVenue
 from autotrader.venues.paper.state import LivePaperSettings
+from autotrader.venues.protocol import FundingRate
 from support.clock import VirtualClock
 from support.fake_feed import Listener
 
@@ -31,6 +32,7 @@ class TalkingMarket:
         self.opened = False
         self.down = None
         self.dealt = []
+        self.rates, self.late_ms, self.rates_down, self.asked = {}, 0, None, 0
         self._told = None
         self._more = asyncio.Event()
 
@@ -62,8 +64,15 @@ class TalkingMarket:
     async def last(self, series):  # noqa: ARG002 - as a market has it
         raise AssertionError("what was dealt with is known to whoever tells it")
 
-    async def funding(self, symbol, *, end_ms, limit):  # noqa: ARG002 - as a market has it
-        return ()
+    async def funding(self, symbol, *, end_ms, limit):
+        self.asked += 1
+        if self.rates_down:
+            raise self.rates_down
+        until_ms = min(end_ms, self.clock.now_ms() - self.late_ms)
+        return [FundingRate(*one) for one in sorted(self.rates.get(symbol, {}).items()) if one[0] <= until_ms][-limit:]
+
+    def follow(self, task):
+        self.followed = task
 
     def say(self, *events):
         self.said.extend(events)

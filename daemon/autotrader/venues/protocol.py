@@ -14,6 +14,9 @@ from autotrader.core.events import Bar, BarsComplete, FillsComplete, MarketEvent
 from autotrader.execution.orders import Fill, Guard, OrderRequest, VenueOrder
 from autotrader.market.instrument import Instrument
 
+RATE_LATE_MS = 120_000
+"""How long after its moment a settled funding rate may still be told for the first time."""
+
 
 class Balance(NamedTuple):
     """Money of one currency: all of it, and what no order reserves."""
@@ -129,7 +132,7 @@ class Venue(Protocol):
     async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
         """Return the last `limit` funding rates settled at or before `end_ms`, oldest first; none on spot.
 
-        Asked at each close of whoever reads them.
+        Asked at each close of whoever reads them. A real exchange may tell a rate up to RATE_LATE_MS after its moment.
         """
         ...
 

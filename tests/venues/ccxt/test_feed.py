@@ -45,6 +45,7 @@ async def test_a_swap_is_asked_for_under_ccxts_name_and_told_under_ours(feed):
     fake, own = feed
     assert [row["symbol"] for row in await own.watch_trades(OURS)] == [OURS, "ETH/USDT:USDT"]
     assert [row["symbol"] for row in await own.fetch_trades(OURS, 1, 2, {})] == [OURS, "ETH/USDT:USDT"]
+    assert [row["symbol"] for row in await own.fetch_funding_rate_history(OURS, 1, 2)] == [OURS, "ETH/USDT:USDT"]
     assert await own.watch_bids_asks([OURS]) == {OURS: {"symbol": OURS, "price": 1.0}}
     assert (await own.watch_order_book(OURS))["symbol"] == OURS
     assert (await own.fetch_order_book(OURS))["symbol"] == OURS

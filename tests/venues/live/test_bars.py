@@ -172,14 +172,6 @@ async def test_a_market_that_was_closed_can_be_opened_again():
     await again.close()
 
 
-async def test_spot_has_no_funding_and_a_swap_s_is_refused():
-    _, _, market = await live()
-    assert await market.funding(A, end_ms=BEGIN, limit=5) == ()
-    _, _, swap = await live(market="swap")
-    with pytest.raises(VenueError, match="funding rates are not read"):
-        await swap.funding(A, end_ms=BEGIN, limit=5)
-
-
 async def test_longer_bars_of_a_close_come_before_shorter_ones():
     clock, feed, market = await live(BEGIN + 60_000 * 4)  # the close is at a whole five minutes
     listener = Listener(market)

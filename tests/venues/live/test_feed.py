@@ -20,6 +20,7 @@ CALLS = {
     "un_watch_order_book": ("A/B",),
     "fetch_ohlcv": ("A/B", "1m", 0, 1_000),
     "fetch_trades": ("A/B", 0, 1_000, {}),
+    "fetch_funding_rate_history": ("A/B", 0, 100, {}),
     "fetch_order_book": ("A/B", 20),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrader.venues.ccxt.client import CcxtClient
+from autotrader.venues.ccxt.quirks import RATES_BEFORE
 from autotrader.venues.live.feed import Feed
 
 
@@ -24,6 +25,10 @@ class OwnNames:
     def _feed(self) -> Feed:
         feed: Feed = self._client.exchange
         return feed
+
+    @property
+    def has(self) -> Mapping[str, Any]:
+        return self._feed.has
 
     async def watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:
         return await self._feed.watch_ohlcv(self._client.ccxt_symbol(symbol), timeframe)
@@ -71,6 +76,18 @@ class OwnNames:
     ) -> Any:
         name = self._client.ccxt_symbol(symbol)
         return self._own(await self._feed.fetch_trades(name, since, limit, params), name, symbol)
+
+    async def fetch_funding_rate_history(
+        self,
+        symbol: str,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Mapping[str, Any] = {},
+    ) -> Any:
+        name, before = self._client.ccxt_symbol(symbol), RATES_BEFORE.get(self._client.settings.id)
+        if before is not None and "until" in params:
+            since, params = None, {before: params["until"] + 1}
+        return self._own(await self._feed.fetch_funding_rate_history(name, since, limit, params), name, symbol)
 
     async def fetch_order_book(self, symbol: str, limit: int | None = None) -> Any:
         name = self._client.ccxt_symbol(symbol)

@@ -59,6 +59,10 @@ LEAST_COST: Mapping[str, Mapping[str, Decimal]] = {
 }
 """The smallest order of exchanges whose markets do not tell ccxt of it, by quote currency, in that currency."""
 
+RATES_BEFORE: Mapping[str, str] = {"okx": "after"}
+"""Exchanges that give the newest funding rates since a moment, whatever ends the question, and the parameter with which
+they are asked for those before a moment instead."""
+
 TELLS_FUNDING: Mapping[str, tuple[int, str, str]] = {
     "binance": (1_000, "", "until"),
     "binanceusdm": (1_000, "", "until"),

@@ -21,7 +21,13 @@ PAGE = 1_000
 
 
 class Feed(Protocol):
-    """A client of one exchange: `watch_` waits for what a websocket tells next, `fetch_` asks by REST."""
+    """A client of one exchange: `watch_` waits for what a websocket tells next, `fetch_` asks by REST.
+
+    `has` tells which of ccxt's unified methods the exchange offers.
+    """
+
+    @property
+    def has(self) -> Mapping[str, Any]: ...
 
     async def watch_ohlcv(self, symbol: str, timeframe: str = "1m") -> Any:
         """Return the candles that changed, as rows of time, open, high, low, close, volume."""
@@ -71,6 +77,16 @@ class Feed(Protocol):
         """Return trades, oldest first: from `since` on, from where `params` say, or else the newest."""
         ...
 
+    async def fetch_funding_rate_history(
+        self,
+        symbol: str,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Mapping[str, Any] = ...,
+    ) -> Any:
+        """Return the funding rates settled at or after `since`, and at or before `until` of `params`."""
+        ...
+
     async def fetch_order_book(self, symbol: str, limit: int | None = None) -> Any:
         """Return the whole book."""
         ...
@@ -90,6 +106,7 @@ class LiveSettings:
     `poll_ms`. `book_limit` is the depth to ask for, None where the exchange takes no wish. `from_id` names
     the parameter of a request for missed trades that takes the id to begin with, empty where there is none and time
     must do. `ids_count` says that trade ids count without holes, so that a hole is a gap.
+    `rates_page` is how many funding rates one answer holds.
     """
 
     name: str
@@ -106,6 +123,7 @@ class LiveSettings:
     book_limit: int | None = None
     from_id: str = ""
     ids_count: bool = False
+    rates_page: int = 100
 
 
 class StreamStatus(NamedTuple):

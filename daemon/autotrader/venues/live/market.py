@@ -20,6 +20,7 @@ from autotrader.market.bars import opening
 from autotrader.market.events import as_bar
 from autotrader.venues.live.bars import BarReader, CandleHistory
 from autotrader.venues.live.feed import Connection, ExchangeClock, LiveSettings, StreamStatus, first_of
+from autotrader.venues.live.funding import FundingHistory
 from autotrader.venues.live.moments import FeedEvent, Moments, Queue, Told, series_of
 from autotrader.venues.live.stream import Stream
 from autotrader.venues.live.ticks import BookReader, QuoteReader, TradeReader
@@ -65,6 +66,7 @@ class LiveMarket:
         self._moments = Moments(settings.name, settings.wait_ms)
         self._running: dict[Series, Running] = {}
         self._past: dict[Series, deque[FeedEvent]] = {}
+        self._rates: dict[str, FundingHistory] = {}
         self._told: Told | AccountEvent | None = None
         self._moved = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -73,7 +75,7 @@ class LiveMarket:
 
     async def open(self) -> None:
         """Take over the connection, which must be open. What was subscribed to before is to be declared anew."""
-        self._connection = self._connect()
+        self._connection, self._rates = self._connect(), {}
         self._queue = Queue(self.name, self._settings.max_queue)
         self._moments = Moments(self.name, self._settings.wait_ms)
         self._told = self._fault = self._watch = None
@@ -164,11 +166,17 @@ class LiveMarket:
         kept = self._past.get(series)
         return kept[-1] if kept else None
 
-    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:  # noqa: ARG002
-        """Return none, since spot has none. Raises VenueError on a swap: its rates are not read from live data yet."""
-        if self._settings.market != "spot":
-            raise VenueError(f"{self.name} {symbol}: funding rates are not read from live data; read its bars alone")
-        return ()
+    async def funding(self, symbol: str, *, end_ms: int, limit: int) -> Sequence[FundingRate]:
+        """Return the last `limit` rates settled at or before `end_ms`, oldest first; none of spot, which has none.
+
+        Raises VenueError where they cannot be read from this exchange, else what `bars` raises.
+        """
+        if self._settings.market == "spot":
+            return ()
+        self._demand_symbol(symbol)
+        if symbol not in self._rates:
+            self._rates[symbol] = FundingHistory(self._opened().feed, self._settings, self._clock, symbol)
+        return await self._rates[symbol].before(end_ms, limit)
 
     async def events(self) -> AsyncIterator[Told | AccountEvent]:
         """Yield what happens; one reader at a time. One that leaves in the middle is told the same event again.
@@ -203,14 +211,17 @@ class LiveMarket:
     def _demand(self, series: Series) -> None:
         if series.exchange != self.name:
             raise HistoryError(f"{self.name} has no bars of {series.exchange}; ask the venue of that name")
-        ticks = self._opened().ticks
-        if series.symbol not in ticks:
-            known = ", ".join(sorted(ticks)[:5]) or "nothing"
-            raise VenueError(f"{self.name} does not trade {series.symbol}; it trades {known}, {len(ticks)} in all")
+        self._demand_symbol(series.symbol)
         try:
             timeframe_ms(series.timeframe)
         except ValueError as error:
             raise VenueError(f"{self.name} {series.symbol}: {error}") from error
+
+    def _demand_symbol(self, symbol: str) -> None:
+        ticks = self._opened().ticks
+        if symbol not in ticks:
+            known = ", ".join(sorted(ticks)[:5]) or "nothing"
+            raise VenueError(f"{self.name} does not trade {symbol}; it trades {known}, {len(ticks)} in all")
 
     def _start(self, series: Series) -> None:
         reader = self._reader(series)

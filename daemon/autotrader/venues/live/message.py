@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from autotrader.core.clock import HOUR_MS
 from autotrader.core.errors import VenueError
 from autotrader.core.events import Bar
 from autotrader.core.units import BOOK_DEPTH
 from autotrader.market.bars import opening
+from autotrader.venues.protocol import FundingRate
 
 Side = tuple[tuple[float, float], ...]
 
@@ -23,6 +25,12 @@ FIRST_MS = 1_000_000_000_000
 
 MAX_ROWS = 100_000
 """Bound of the rows of one message."""
+
+MAX_RATE = 0.25
+"""Bound of one funding rate: exchanges let a settlement take a few hundredths of a position at the most."""
+
+MOMENT_MS = 60_000
+"""A settlement that is dated less than this after a whole hour was settled at that hour."""
 
 SIDES = {"buy": 1, "sell": -1, None: 0}
 
@@ -107,6 +115,23 @@ def book(raw: Any, where: str, symbol: str, latest_ms: int) -> Book:
     bids, asks = _levels(one.get("bids"), where, "bids", -1), _levels(one.get("asks"), where, "asks", 1)
     _uncrossed(bids[0][0], asks[0][0], where)
     return Book(_moment(one, where, latest_ms), bids, asks)
+
+
+def rates(raw: Any, where: str, symbol: str, latest_ms: int) -> list[FundingRate]:
+    """Return settled funding rates in order of time, at the whole hour those that are dated just after it."""
+    made: dict[int, float] = {}
+    for number, row in enumerate(_rows(raw, where, "funding rates"), 1):
+        place = f"{where}: row {number}"
+        one = _fields(row, place, "a funding rate", symbol)
+        ts_ms = _time(one.get("timestamp"), place, latest_ms)
+        rate = _number(one.get("fundingRate"), place, "a funding rate")
+        if abs(rate) > MAX_RATE:
+            raise VenueError(f"{place}: a funding rate is {rate}; none is beyond {MAX_RATE}")
+        if ts_ms % HOUR_MS < MOMENT_MS:
+            ts_ms -= ts_ms % HOUR_MS
+        if made.setdefault(ts_ms, rate) != rate:
+            raise VenueError(f"{place}: a funding rate of {ts_ms} is {rate}, and in a row before it {made[ts_ms]}")
+    return [FundingRate(ts_ms, made[ts_ms]) for ts_ms in sorted(made)]
 
 
 def _levels(raw: Any, where: str, what: str, sign: int) -> Side:

@@ -30,13 +30,17 @@ class Rates(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a step changed, to be written in one transaction. A group of None is flat."""
+    """What a step changed, to be written in one transaction. A group of None is flat.
+
+    `settled` is, of live markets, up to when the funding of a symbol is paid.
+    """
 
     orders: tuple[Order, ...]
     groups: tuple[tuple[str, Group | None], ...]
     balances: tuple[tuple[str, int], ...]
     fills: tuple[Fill, ...]
     funding: tuple[tuple[int, str, int], ...]
+    settled: tuple[tuple[str, int], ...]
 
 
 class Ledger:
@@ -67,6 +71,7 @@ class Ledger:
         self._balances: dict[str, None] = {}
         self._fills: list[Fill] = []
         self._funding: list[tuple[int, str, int]] = []
+        self._settled: dict[str, int] = {}
         self._events: list[VenueEvent] = []
 
     def load(
@@ -107,6 +112,7 @@ class Ledger:
             tuple((currency, self.balances[currency]) for currency in self._balances),
             tuple(self._fills),
             tuple(self._funding),
+            tuple(self._settled.items()),
         )
 
     def told(self) -> list[VenueEvent]:
@@ -188,9 +194,8 @@ class Ledger:
         self.place(order)
         self.execute(order, ticks, maker=False, ts_ms=ts_ms, reason=Reason.LIQUIDATION)
 
-    def settle(self, symbol: str, rate: int, price_ticks: int, ts_ms: int) -> None:
-        """Let a settlement move money: longs pay shorts `rate` (parts of RATE) of the position's value."""
-        net = self.position(symbol)
+    def settle(self, symbol: str, net: int, rate: int, price_ticks: int, ts_ms: int) -> None:
+        """Let a settlement of `net` lots move money: longs pay shorts `rate` (parts of RATE) of what they are worth."""
         if not net or not rate:
             return
         traded = self.traded(symbol)
@@ -203,6 +208,10 @@ class Ledger:
             self._funding.append((ts_ms, symbol, moved))
             self._events.append(FundingPaid(ts_ms, symbol, moved * STEP))
             self._dirty = True
+
+    def settled(self, symbol: str, ms: int) -> None:
+        """Note that a live market's settlements of a symbol are paid up to a moment."""
+        self._settled[symbol] = ms
 
     def _fillable(self, order: Order, wanted: int, ticks: int, rate: int) -> tuple[int, str]:
         traded = self.traded(order.symbol)
@@ -392,6 +401,7 @@ class Ledger:
         self._balances.clear()
         self._fills.clear()
         self._funding.clear()
+        self._settled.clear()
         self._events = []
 
 

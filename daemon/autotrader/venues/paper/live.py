@@ -16,7 +16,8 @@ asked for them. An order of a symbol without quotes starts their stream and wait
   closed meanwhile meet the orders and exits first, see `away`.
 - The exchange's steps and minimums are demanded of every order, of one that only reduces those that it has for such.
   Where money buys less than was asked for, it buys whole lots. Fees are paid in quote money.
-- A swap pays no funding: rates are not read from live data yet. Positions are liquidated as in a replay.
+- A swap pays funding as in a replay, as soon as a rate is known that settled, see `funding`. Positions are liquidated
+  as in one.
 - An end never comes, so `Idle` is never told.
 """
 
@@ -41,6 +42,7 @@ from autotrader.market.instrument import STEP, Instrument, steps
 from autotrader.venues.paper import away, matching
 from autotrader.venues.paper.account import PaperAccount
 from autotrader.venues.paper.admit import Admission
+from autotrader.venues.paper.funding import Funding
 from autotrader.venues.paper.market import FeedEvent, key_of
 from autotrader.venues.paper.matching import Candle, candle_of
 from autotrader.venues.paper.state import OPENED, Key, LivePaperSettings, Moment, Order, Traded
@@ -106,6 +108,7 @@ class LivePaperVenue(PaperAccount):
         self._settings, self._wall, self._client, self._data = settings, clock, client, data
         self._heard_ms = heard_ms or (lambda _series: 0)
         self._tap = Tap(self.name, data, clock)
+        self._funding = Funding(self.name, data, clock, lambda: (self._opened(), self._ledger), self._wake)
         self._closing = asyncio.Event()
         self._declaring = asyncio.Lock()
         self._kept: set[str] = set()
@@ -134,11 +137,14 @@ class LivePaperVenue(PaperAccount):
             self._open_store(f"ccxt {self._settings.exchange} {self.market}", self._settings)
             await self._catch_up()
             await self._declare()
+            if self.market == "swap":
+                self._funding.start()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
+        await self._funding.close()
         self._close_store()
         self._closing.set()
         await self._tap.close()
@@ -247,6 +253,8 @@ class LivePaperVenue(PaperAccount):
         if self._telling is not None:
             self._last[key_of(self._telling)] = self._telling
             self._telling = None
+        if self._funding.pay(lambda: self._write(durable=True)):
+            return
         event = self._tap.first()
         if event is not None:
             if isinstance(event, QuoteChanged):

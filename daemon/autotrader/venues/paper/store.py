@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.execution.orders import Fill
 from autotrader.venues.paper.ledger import Changes
-from autotrader.venues.paper.state import Group, Moment, Order
+from autotrader.venues.paper.state import STEP, Group, Moment, Order
 
-VERSION = 4
+VERSION = 5
 
 _SECOND = """
 ALTER TABLE clock ADD COLUMN symbol TEXT NOT NULL DEFAULT '';
@@ -32,6 +32,13 @@ _THIRD = "ALTER TABLE orders ADD COLUMN ahead INTEGER NOT NULL DEFAULT -1;"
 
 _FOURTH = "ALTER TABLE orders ADD COLUMN terms INTEGER NOT NULL DEFAULT 0;"
 """What the fourth version added: orders that never take, and those that do at once or end."""
+
+_FIFTH = """
+CREATE TABLE settled (symbol TEXT PRIMARY KEY, ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX fills_of ON fills (symbol, ts_ms);
+INSERT INTO settled SELECT DISTINCT fills.symbol, clock.ms FROM fills, clock;
+"""
+"""What the fifth version added: up to when a live market's funding is dealt with; accounts of before paid none."""
 
 # value and entry_value count ticks x lots, which may pass 64 bits: they are text
 _SCHEMA = """
@@ -104,8 +111,8 @@ class PaperStore:
             if version == 0:
                 self._create(identity, balances)
                 return
-            if version in {1, 2, 3}:
-                missing = " ".join((_SECOND, _THIRD, _FOURTH)[version - 1 :])
+            if version in {1, 2, 3, 4}:
+                missing = " ".join((_SECOND, _THIRD, _FOURTH, _FIFTH)[version - 1 :])
                 self._db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;")
                 version = VERSION
             held = dict(self._db.execute("SELECT name, value FROM identity"))
@@ -178,12 +185,30 @@ class PaperStore:
         """Return what was settled after a moment, oldest first: its time, symbol and steps of cash."""
         return self._rows("SELECT * FROM funding WHERE ts_ms > ? ORDER BY ts_ms, symbol", (after_ms,))
 
+    def symbols(self) -> list[str]:
+        """Return the symbols that the account has counted in, sorted."""
+        return [row[0] for row in self._rows("SELECT symbol FROM instruments ORDER BY symbol", ())]
+
+    def settled_ms(self, symbol: str) -> int:
+        """Return the last settlement of a live market that was dealt with; 0 before there is one."""
+        rows = self._rows("SELECT ms FROM settled WHERE symbol = ?", (symbol,))
+        return rows[0][0] if rows else 0
+
+    def moves(self, symbol: str, from_ms: int) -> list[tuple[int, int, bool]]:
+        """Return a symbol's fills at or after a moment: time, signed lots, whether a bar that closed then decided it.
+
+        A fill at an open takes and has no reason of its own; a guard's may be at an open too, and counts as inside.
+        """
+        query = "SELECT ts_ms, side, amount, maker OR reason != '' FROM fills WHERE symbol = ? AND ts_ms >= ?"
+        rows = self._rows(f"{query} ORDER BY fill_id", (symbol, from_ms))
+        return [(row[0], row[1] * int(Decimal(row[2]) / STEP), bool(row[3])) for row in rows]
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def _create(self, identity: dict[str, str], balances: dict[str, int]) -> None:
-        whole = f"{_SCHEMA} {_SECOND} {_THIRD} {_FOURTH}"
+        whole = f"{_SCHEMA} {_SECOND} {_THIRD} {_FOURTH} {_FIFTH}"
         self._db.executescript(f"BEGIN IMMEDIATE; {whole} PRAGMA user_version = {VERSION};")
         self._db.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
         self._db.executemany("INSERT INTO balances VALUES (?, ?)", balances.items())
@@ -206,6 +231,8 @@ class PaperStore:
             run(_PUT_FILL, [_texts(fill) for fill in changes.fills])
         if changes.funding:
             run("INSERT INTO funding VALUES (?, ?, ?)", changes.funding)
+        if changes.settled:
+            run("INSERT OR REPLACE INTO settled VALUES (?, ?)", changes.settled)
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[Any]:
         try:

@@ -265,7 +265,7 @@ class PaperVenue(PaperAccount):
             key = max(keys, key=matching.candle_order)  # the shortest bars know the latest close
             last = self._market.price(key, Moment(ms, CLOSED))
             if last is not None:
-                self._ledger.settle(symbol, rate, last.close, ms)
+                self._ledger.settle(symbol, self._ledger.position(symbol), rate, last.close, ms)
 
     def _tell_again(self, keys: frozenset[Key]) -> None:
         """Tell what was not asked past before a restart: its settlements and closed bars, or its one event."""
