@@ -17,16 +17,13 @@ from autotrader.venues.ccxt.client import CcxtClient
 from autotrader.venues.ccxt.quirks import TELLS_FUNDING
 from autotrader.venues.ccxt.spans import read_spans
 from autotrader.venues.ccxt.store import CcxtStore
-from autotrader.venues.protocol import AccountEvent, FundingPaid
+from autotrader.venues.protocol import RATE_LATE_MS, AccountEvent, FundingPaid
 
 FIRST_MS = 5_000
 """How long after a whole hour an exchange is asked first."""
 
 EVERY_MS = 20_000
 """How long after that again, as long as a settlement may still be on its way."""
-
-LATE_MS = 120_000
-"""How long after a whole hour its settlement is told at the latest."""
 
 OVERLAP_MS = 2 * HOUR_MS
 """How far back it is read again each time."""
@@ -71,7 +68,7 @@ class FundingReader:
         """Return how long until the exchange is to be asked; 0 where it is due."""
         now_ms = self._client.now_ms()
         hour_ms = now_ms - now_ms % HOUR_MS
-        if self._read_ms >= hour_ms + LATE_MS:
+        if self._read_ms >= hour_ms + RATE_LATE_MS:
             due_ms = hour_ms + HOUR_MS + FIRST_MS
         elif self._read_ms >= hour_ms:
             due_ms = self._read_ms + EVERY_MS
