@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from autotrader.execution.order_state import OrderState
 from autotrader.execution.orders import BUY, SELL, Reason
 from autotrader.execution.reconcile import Place, Steps
 from autotrader.runtime.balances import DOUBT_S, take_balances
+from autotrader.runtime.jobs import Jobs
 from autotrader.runtime.recovery import find_strangers, recover
 from autotrader.runtime.sender import MAX_AGE_S, MAX_WAITING
 
@@ -160,6 +162,17 @@ async def test_figures_that_do_not_agree_are_believed_at_the_second_look(remote)
     assert await take_balances(remote.loop, "paper")
     assert remote.account.cash == 9_500
     assert remote.events("money_moved") == ["-500 USDT without a fill of ours"]
+
+
+async def test_figures_that_do_not_agree_are_looked_at_again_soon(remote) -> None:
+    jobs = Jobs(SimpleNamespace(loop=remote.loop, seams=SimpleNamespace(clock=remote.clock)))
+    remote.venue.money["USDT"] -= 500
+    began_s = remote.clock.monotonic_s()
+    await jobs._balances()
+    assert remote.events("money_moved") == ["-500 USDT without a fill of ours"]
+    assert remote.clock.monotonic_s() == began_s + DOUBT_S
+    await jobs._balances()
+    assert remote.clock.monotonic_s() == began_s + DOUBT_S
 
 
 async def test_figures_that_agree_again_leave_no_doubt(remote) -> None:

@@ -68,6 +68,7 @@ class Protection:
         self._bought: dict[str, tuple[Decimal, Decimal]] = defaultdict(lambda: (ZERO, ZERO))
         self._held: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._filled_us: dict[str, int] = defaultdict(lambda: -(10**12))
+        self._reduced_us: dict[str, int] = defaultdict(lambda: -(10**12))
         self._excused_us: dict[str, int] = defaultdict(int)
 
     def on_fill(self, order: Placed, made: Made) -> None:
@@ -78,6 +79,8 @@ class Protection:
         in_base = made.fee_currency == self.exchange.coins[order.symbol].base
         self._filled_us[group] = self.exchange.universe.now_us
         self._held[group] += made.side * made.amount - (made.fee if in_base else ZERO)
+        if made.side < 0:
+            self._reduced_us[group] = self.exchange.universe.now_us
         if made.side > 0:
             amount, cost = self._bought[group]
             self._bought[group] = amount + made.amount, cost + made.amount * made.price
@@ -122,7 +125,10 @@ class Protection:
         ours = [one for one in open_ if group_of(one.client_id) == leg.group]
         leaving = any(one.price is None and one.stop is None for one in ours)
         fair = not alone and not client.busy(leg.group) and not self._excused(leg.group)
-        if leg.working("exit") and self.exchange.universe.now_us - self._filled_us[leg.group] < TOLD_S * 1e6:
+        since_us = self.exchange.universe.now_us - round(TOLD_S * 1e6)
+        if leg.working("exit") and self._filled_us[leg.group] > since_us:
+            fair = False
+        if leg.working("stop") and self._reduced_us[leg.group] > since_us:  # how much of it filled is not told yet
             fair = False
         left = min(self._held[leg.group], leg.position.amount)
         tradable = left * price >= MIN_COST * D("1.1")

@@ -89,9 +89,9 @@ class Trouble:
         rng, exchange = world.rng, world.exchange
         what, symbol = rng.choice(["pay", "buy", "sell", "rest", "dust"]), rng.choice(sorted(exchange.coins))
         coin = exchange.coins[symbol]
-        if not world.mean or exchange.down:
-            return
-        if what == "pay" or exchange.swap:  # there somebody else's orders would be of the same position
+        if not world.mean or exchange.down or (exchange.swap and what not in {"pay", "buy"}):
+            return  # on a swap somebody else's orders would be of the same position
+        if what == "pay" or exchange.swap:
             exchange.move("USDT", D(rng.randint(-300, 400)))
         elif what == "dust":
             exchange.move(coin.base, coin.lot * rng.randint(1, 9) / 10)

@@ -151,11 +151,13 @@ class World:
         write_folder(self.root, self.rng, self.exits, "swap" if self.swap else "spot")
 
     def _settle(self, market: Random) -> None:
-        """Let funding be settled at each whole hour."""
+        """Let funding be settled at each whole hour, while anything goes wrong."""
         ahead_us = HOUR_US - START_MS * 1000 % HOUR_US
         for hour in range(round(MOST_S / 3600) + 1):
             rate = D(market.randint(-30, 30)) / 10_000
-            self.universe.after((ahead_us + hour * HOUR_US) / 1e6, lambda rate=rate: self.exchange.settle(rate))
+            self.universe.after(
+                (ahead_us + hour * HOUR_US) / 1e6, lambda rate=rate: self.exchange.settle(rate) if self.mean else None
+            )
 
     # one run
 

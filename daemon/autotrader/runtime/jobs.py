@@ -9,7 +9,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from autotrader.config.exchanges import equity_currency
 from autotrader.core.errors import VenueError
-from autotrader.runtime.balances import take_balances
+from autotrader.runtime.balances import DOUBT_S, take_balances
 from autotrader.runtime.recovery import find_strangers
 from autotrader.runtime.sender import turns
 
@@ -57,16 +57,28 @@ class Jobs:
                 daemon.notifier.alive()
 
     async def _balances(self) -> None:
+        """Look at the figures of every exchange, and soon a second time where they do not agree with ours."""
+        doubtful = [name for name in list(self._daemon.loop.desk.venues) if not await self._agree(name)]
+        if doubtful:
+            await self._daemon.seams.clock.sleep(DOUBT_S)
+        for name in doubtful:
+            await self._agree(name)
+
+    async def _agree(self, name: str) -> bool:
+        """Take an exchange's figures; False where they are in doubt."""
         loop = self._daemon.loop
-        for name, venue in list(loop.desk.venues.items()):
-            asked, applied = turns(venue, loop.turn)
-            async with asked:
-                try:
-                    await take_balances(loop, name, turn=applied)
-                    if venue.remote:
-                        await find_strangers(loop, name, applied)
-                except VenueError as error:
-                    log.warning("an exchange's figures cannot be had", exchange=name, error=str(error))
+        if (venue := loop.desk.venues.get(name)) is None:
+            return True
+        asked, applied = turns(venue, loop.turn)
+        async with asked:
+            try:
+                agree = await take_balances(loop, name, turn=applied)
+                if venue.remote:
+                    await find_strangers(loop, name, applied)
+            except VenueError as error:
+                log.warning("an exchange's figures cannot be had", exchange=name, error=str(error))
+                return True
+        return agree
 
     async def _rates(self) -> None:
         daemon = self._daemon
