@@ -16,6 +16,8 @@ from autotrader.execution.orders import BUY, SELL, Reason
 from autotrader.execution.reconcile import Place, Steps
 from autotrader.runtime.balances import DOUBT_S, take_balances
 from autotrader.runtime.jobs import Jobs
+from autotrader.runtime.loop import MAX_EXIT_PAUSE_S
+from autotrader.runtime.protect import PROTECT_S
 from autotrader.runtime.recovery import find_strangers, recover
 from autotrader.runtime.sender import MAX_AGE_S, MAX_WAITING
 
@@ -152,6 +154,30 @@ async def test_an_exit_that_was_refused_is_tried_again_with_pauses_that_double(r
         remote.clock.advance(1)
     assert [count for _, count in tried] == [1, 2, 3, 3, 4, 4, 4, 4]
     assert leg.working("exit")
+
+
+async def test_an_exit_whose_stop_is_touched_waits_no_longer_than_the_deadline(remote) -> None:
+    """It was refused so often that its pause was a minute; and a day of refusals ends nothing."""
+    leg = remote.leg(entry_id=1, held="1")
+    remote.account.prices["BTC/USDT"] = D(100)
+    remote.venue.answers += [OrderRejected("busy")] * 2_000
+    async with remote.loop.turn:
+        remote.loop.trader.leave(leg, Reason.EXIT, remote.venue.now_ms)
+        await remote.loop.finish(remote.venue.now_ms, remote.account)
+    for _ in range(1_100):
+        await calm()
+        await remote.loop.tend("paper")
+        remote.clock.advance(MAX_EXIT_PAUSE_S)
+    async with remote.loop.turn:
+        remote.loop.trader.leave(leg, Reason.STOP_LOSS, remote.venue.now_ms)
+        await remote.loop.finish(remote.venue.now_ms, remote.account)
+    await remote.loop.tend("paper")
+    await calm()
+    before = remote.venue.asked.count("submit")
+    remote.clock.advance(PROTECT_S)
+    await remote.loop.tend("paper")
+    await calm()
+    assert remote.venue.asked.count("submit") == before + 1
 
 
 async def test_figures_that_do_not_agree_are_believed_at_the_second_look(remote) -> None:

@@ -87,7 +87,7 @@ class TradingLoop:
         self._due: dict[str, list[tuple[Strategy, Part, int]]] = {}
         self._closed: dict[str, list[Leg]] = {}
         self._arrived: dict[str, dict[Part, None]] = {}
-        self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}
+        self._exits: dict[tuple[str, str, str], tuple[int, float]] = {}  # tries that came to nothing, and the last one
         self._subscribed: dict[str, set[Series]] = {}
         self._moved = asyncio.Event()
         self.trial_moved = asyncio.Event()
@@ -266,7 +266,7 @@ class TradingLoop:
             if leg.position.amount or leg.orders or leg.left or leg.exit_reason or leg.owner.startswith(REMOVED)
         ]
         self._exits = {key: one for key, one in self._exits.items() if key in self.desk.legs}
-        due = [leg for leg in legs if self._exits.get(leg.key, (0, 0.0))[1] <= now_s and not self.sender.waits(leg)]
+        due = [leg for leg in legs if self._is_due(leg, now_s) and not self.sender.waits(leg)]
         trades = [(strategy, part) for strategy in self.strategies.values() for part in strategy.parts if part.trades]
         if not due and not trades:
             return
@@ -279,12 +279,17 @@ class TradingLoop:
                 stuck = bool(leg.exit_reason) and not leg.working("exit") and not leg.policy.slices
                 tries = self._exits.pop(leg.key, (0, 0.0))[0]
                 if stuck:
-                    longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
-                    self._exits[leg.key] = tries + 1, now_s + min(2.0**tries, longest_s)
+                    self._exits[leg.key] = tries + 1, now_s
                 if self.desk.legs.get(leg.key) is leg:
                     self._look_after(leg, self._now_ms(account))
             if self.desk.drafts or self._dirty:
                 await self.finish(account.market_ms, account)
+
+    def _is_due(self, leg: Leg, now_s: float) -> bool:
+        """Tell whether a leg may be looked after now: its exit is tried at once, then after pauses that double."""
+        tries, tried_s = self._exits.get(leg.key, (0, 0.0))
+        longest_s = PROTECT_S if leg.exit_reason in PROTECTIVE else MAX_EXIT_PAUSE_S
+        return not tries or now_s - tried_s >= min(2.0 ** min(tries - 1, 16), longest_s)
 
     def _now_ms(self, account: Account) -> int:
         """Return the time at a real exchange, which goes on while its market is silent."""
