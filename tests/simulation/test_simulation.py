@@ -25,8 +25,8 @@ TRIED = 60
 
 CAUGHT = {
     "blind_resend": "was sent 2 times",
-    "late_fill_forgotten": "sold foreign coins|is closed at the exchange and canceled in the journal",
-    "left_working": "sold foreign coins",
+    "late_fill_forgotten": "sold foreign coins|at the exchange and (canceled|0) in the journal",
+    "left_working": "sold foreign coins|no exit is under way",
     "no_gate": "max_order|max_position|max_exposure|max_open_positions",
     "coming_not_counted": "max_open_positions|max_position|max_exposure",
     "not_written_ahead": "sold foreign coins|max_position|orders are still asked for",
@@ -34,7 +34,7 @@ CAUGHT = {
     "cancel_believed": "sold foreign coins|bought .* wanted",
     "dead_at_once": "sold foreign coins|max_exposure|max_position|bought .* wanted|its stops cover",
     "cursor_too_far": "is closed at the exchange and open in the journal|orders are still asked for",
-    "locks_forgotten": "is paused, and",
+    "locks_forgotten": "is paused, and|killed, and",
     "minute_forgotten": "max_orders_per_minute",
     "replaced_too_soon": "sold foreign coins|bought .* wanted",
     "stop_left": "sold foreign coins|killed, and .* adds",
