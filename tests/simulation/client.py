@@ -10,6 +10,7 @@ from typing import Any
 
 from ccxt.base import errors
 
+from autotrader.runtime.protect import AGAIN_S
 from simulation.exchange import APART, Exchange, Made, Placed
 from simulation.network import Channel, Faults
 from simulation.virtual import Mortal, Universe
@@ -249,17 +250,21 @@ class Client:
         name = params["algoClOrdId" if "triggerPrice" in params else "clientOrderId"]
 
         def act() -> Any:
-            order = self._exchange.create(
-                symbol,
-                kind,
-                1 if side == "buy" else -1,
-                Decimal(repr(amount)) * self._exchange.size(symbol),
-                None if price is None else Decimal(repr(price)),
-                name,
-                None if stop is None else Decimal(repr(stop)),
-                apart="triggerPrice" in params,
-                reduces=bool(params.get("reduceOnly")),
-            )
+            try:
+                order = self._exchange.create(
+                    symbol,
+                    kind,
+                    1 if side == "buy" else -1,
+                    Decimal(repr(amount)) * self._exchange.size(symbol),
+                    None if price is None else Decimal(repr(price)),
+                    name,
+                    None if stop is None else Decimal(repr(stop)),
+                    apart="triggerPrice" in params,
+                    reduces=bool(params.get("reduceOnly")),
+                )
+            except errors.OrderImmediatelyFillable:
+                self._excuse(f"stop {group_of(name)}", AGAIN_S)
+                raise
             row = order.told[0 if self._faults.chance(0.3) else -1][1]
             return self._told(_shown(order, row, waiting=bool(order.apart)))
 

@@ -80,7 +80,10 @@ class Faults:
                 key for key in ("price", "amount", "filled", "cost", "timestamp", "bid") if row.get(key) is not None
             ]
         if numbers and self._rng.random() < 0.6:
-            row[self._rng.choice(numbers)] = self._rng.choice([float("nan"), -1.0, "many", [1]])
+            impossible: list[Any] = [float("nan"), "many", [1]]
+            if "code" not in row:  # what funding moved may well be below zero
+                impossible.insert(1, -1.0)
+            row[self._rng.choice(numbers)] = self._rng.choice(impossible)
             return wrong
         if isinstance(row, dict) and "id" in row and self._rng.random() < 0.5:
             del row["id"]

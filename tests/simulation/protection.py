@@ -3,7 +3,7 @@
 Counted are seconds of fair weather, added up: the daemon lives and has begun, the exchange is up and not left alone
 after errors, and nothing that was asked of it for this position is under way or was spoiled within EXCUSED_S. Within
 DEADLINE_S of them, from the moment at which a price at the stop was told, an exit must be at the exchange or on its
-way; within RESTS_S a stop must rest there where the exchange takes stops.
+way; within RESTS_S a stop must rest there where the exchange takes stops, but not for AGAIN_S after it refused one.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Protection:
         if not due or stopped >= self.exchange.coins[leg.symbol].down(left):
             self.rested += due
             case.bare_s = 0.0
-        elif fair:
+        elif fair and not self._excused(f"stop {leg.group}"):
             case.bare_s += 1.0
             if case.bare_s > RESTS_S:
                 self._wrong(f"{leg.owner} {leg.symbol} holds {left}, and its stops cover {stopped}")
