@@ -24,6 +24,8 @@ from autotrader.strategies.contract import (
     FILL,
     FILLED,
     REFUSED,
+    RESTING,
+    SENT,
     TIMER,
     WAKES,
     Feed,
@@ -201,7 +203,7 @@ def step(c: Constants, state: State, view: View, out: Out) -> State:
         state = _answered(c, state, view)
         if view.event == TIMER:
             state = _tried_again(c, state, view)
-    _want(c, state, view.tick[0], out)
+    _want(c, state, view, out)
     return state
 
 
@@ -320,26 +322,35 @@ def _answered(c: Constants, state: State, view: View) -> State:
 
 def _tried_again(c: Constants, state: State, view: View) -> State:
     """Silence what was refused, so that the look after this one orders it anew; close where a person closed it."""
-    silent, refused, again_ms = NO_CELLS, 0, view.now_ms + RETRY_MS
+    silent, refused, dormant, again_ms = NO_CELLS, 0, 0, view.now_ms + RETRY_MS
     for cell in range(c.levels):
         if view.order_state[cell] == REFUSED:
             silent = _with(silent, cell)
             refused += 1
-    if refused == c.levels and view.lots[0] == 0 and view.last_exit[0] == BY_COMMAND:
+        elif _has(state.sells, cell):
+            dormant += 1
+    if refused + dormant == c.levels and view.lots[0] == 0 and view.last_exit[0] == BY_COMMAND:
         return State(CLOSED, 0.0, 0.0, 0, 0, 0, 0, NO_CELLS, NO_CELLS)
     if refused > 0:
         again_ms = view.now_ms + 1
     return State(LAID, state.lowest, state.distance, state.lots, 0, state.left, again_ms, state.sells, silent)
 
 
-def _want(c: Constants, state: State, tick: float, out: Out) -> None:
-    """Write everything that a state wants."""
+def _want(c: Constants, state: State, view: View, out: Out) -> None:
+    """Write everything that a state wants. What is not owned is not sold, for on a swap that would be a short."""
     out.target[0], out.entry[0], out.wake_ms[0] = 0.0, state.left, state.again_ms
-    price = state.lowest
+    price, tick, promised = state.lowest, view.tick[0], 0
     for cell in range(c.levels):
         above = _up(c, state, price)
         rests = state.phase == LAID and not _has(state.silent, cell)
         sells = _has(state.sells, cell)
+        if sells and rests:
+            rests = promised < view.lots[0]
+            works = view.order_state[cell] == SENT or view.order_state[cell] == RESTING
+            if works:
+                promised += view.order_remaining[cell]
+            elif view.order_state[cell] != FILLED or view.event > BOOK:  # a sale that filled owes nothing more
+                promised += state.lots
         out.slot_leg[cell], out.slot_post_only[cell], out.slot_group[cell] = 0, 0, 0
         out.slot_side[cell] = (-1 if sells else 1) if rests else 0
         out.slot_ticks[cell] = _ticks(above if sells else price, tick) if rests else 0
