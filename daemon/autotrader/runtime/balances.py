@@ -13,7 +13,7 @@ from autotrader.market.instrument import STEP
 from autotrader.runtime.account import Account
 from autotrader.runtime.locks import Own, own_flag, plain_own
 from autotrader.runtime.sender import IN_TURN, Turn
-from autotrader.venues.protocol import Balance, FundingPaid, Venue, VenuePosition
+from autotrader.venues.protocol import RATE_LATE_MS, Balance, FundingPaid, Venue, VenuePosition
 
 if TYPE_CHECKING:
     from autotrader.runtime.loop import TradingLoop
@@ -28,7 +28,7 @@ ROUNDED = Decimal("1e-6")
 DOUBT_S = 5.0
 """How long figures that do not agree with ours must stand before they are believed."""
 
-SETTLING_MS = 150_000
+SETTLING_MS = RATE_LATE_MS + 30_000
 """How long after a whole hour the money of a swap may have moved by funding that is not told yet."""
 
 
@@ -87,9 +87,7 @@ def _take(loop: TradingLoop, venue: Venue, account: Account, told: _Figures) -> 
     moved = cash - account.cash if account.known and abs(cash - account.cash) > rounding else ZERO
     short = _short(venue, legs, told)
     unexplained = ZERO if account.budget is not None else moved
-    doubtful = venue.remote and _in_doubt(loop, account, unexplained, short)
-    if unexplained and venue.remote and venue.market == "swap" and venue.market_ms() % HOUR_MS < SETTLING_MS:
-        doubtful = True
+    doubtful = venue.remote and _in_doubt(loop, venue, unexplained, short)
     if not doubtful or not unexplained:
         if not account.known:
             with loop.journal.write():
@@ -121,15 +119,17 @@ def _tied(legs: Sequence[Leg], positions: Mapping[str, VenuePosition]) -> tuple[
     return tied, rounding
 
 
-def _in_doubt(loop: TradingLoop, account: Account, moved: Decimal, short: Mapping[str, str]) -> bool:
-    """Tell whether figures that do not agree with ours are seen for the first time."""
+def _in_doubt(loop: TradingLoop, venue: Venue, moved: Decimal, short: Mapping[str, str]) -> bool:
+    """Tell whether figures that do not agree with ours are seen for the first time, or money while a swap settles."""
+    account = loop.accounts[venue.name]
     if not moved and not short:
         account.doubt = None
         return False
     now_s, seen = loop.clock.monotonic_s(), (moved, tuple(sorted(short.items())))
     if account.doubt is None or account.doubt[0] != seen:
         account.doubt = seen, now_s
-    return now_s - account.doubt[1] < DOUBT_S
+    settles = venue.market == "swap" and venue.market_ms() % HOUR_MS < SETTLING_MS
+    return (bool(moved) and settles) or now_s - account.doubt[1] < DOUBT_S
 
 
 def book_funding(loop: TradingLoop, exchange: str, told: Sequence[FundingPaid]) -> None:

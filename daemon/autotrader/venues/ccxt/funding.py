@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from autotrader.core.clock import HOUR_MS
+from autotrader.core.clock import DAY_MS, HOUR_MS
 from autotrader.core.errors import VenueError, VenueUnavailable
 from autotrader.venues.ccxt.answers import ToldFunding, rows, told_funding
 from autotrader.venues.ccxt.client import CcxtClient
@@ -28,7 +28,7 @@ EVERY_MS = 20_000
 OVERLAP_MS = 2 * HOUR_MS
 """How far back it is read again each time."""
 
-WINDOW_MS = 7 * 24 * HOUR_MS
+WINDOW_MS = 7 * DAY_MS
 """The longest span of one question."""
 
 MAX_PAUSE_S = 60.0

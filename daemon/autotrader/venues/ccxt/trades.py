@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import UnknownOrder, VenueError, VenueUnavailable
 from autotrader.venues.ccxt.answers import ToldTrade, rows
 from autotrader.venues.ccxt.client import CcxtClient
@@ -23,7 +24,7 @@ OVERLAP_MS = 600_000
 AHEAD_MS = 5_000
 """How far past the exchange's time is asked: its clock and ours are never quite the same."""
 
-WINDOW_MS = 86_400_000
+WINDOW_MS = DAY_MS
 """The longest span of one question: Binance refuses more than a day."""
 
 
