@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from autotrader.runtime.balances import take_balances
 from autotrader.runtime.daemon import MAX_UNREADY_STARTS
 from autotrader.runtime.status import status
 from autotrader.venues.paper.venue import PaperVenue
-from support.books import disagreements
-from support.folders import rules, write
+from support.books import disagreements, fills
+from support.clock import VirtualClock
+from support.folders import folder, rules, write
 from support.harness import Fuse, Harness
 
 ALWAYS = {"enter_long": "close > 0", "exit_long": "close < 0", "exits": "{stop_loss: 40%}"}
@@ -346,3 +349,25 @@ async def test_an_exchange_that_is_down_at_the_start_does_not_add_up_to_exits_on
     one.fuse = Fuse()
     await one.start()
     assert one.daemon.loop.trader.exits_only == ""
+
+
+async def test_a_stop_at_any_moment_takes_in_what_the_market_did_before_it(tmp_path: Path) -> None:
+    class Slow(VirtualClock):
+        """Time passes between any two looks, so that everybody else has a turn after each event."""
+
+        def monotonic_s(self) -> float:
+            self._now_ms += 10
+            return super().monotonic_s()
+
+    busy = {"enter_long": "close > ema(close, 3)", "exit_long": "close < ema(close, 3)"}
+    one = Harness(folder(tmp_path, {"a": rules(**busy), "b": rules(**busy)}, speed="max", recorded=False), Slow())
+    chance, booked = random.Random(5), 0
+    for _ in range(20):
+        daemon = await one.start()
+        for _ in range(chance.randrange(100, 200)):
+            await asyncio.sleep(0)
+        await one.stop()
+        assert daemon.failure is None
+        assert disagreements(tmp_path / "var/autotrader.db", tmp_path / "var/paper-paper.db") == []
+        booked, before = fills(tmp_path / "var/autotrader.db"), booked
+        assert booked > before

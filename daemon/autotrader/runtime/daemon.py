@@ -30,6 +30,7 @@ from autotrader.runtime.control import ControlServer
 from autotrader.runtime.desk import Desk
 from autotrader.runtime.install import install, undone_on_failure
 from autotrader.runtime.jobs import Jobs
+from autotrader.runtime.leaving import STOP_TIMEOUT_S, halt, stand_down
 from autotrader.runtime.lock import FileLock
 from autotrader.runtime.locks import ACCOUNT_FLAG, breakers_from
 from autotrader.runtime.loop import TradingLoop
@@ -43,13 +44,12 @@ from autotrader.runtime.trial import TRIAL_FLAG, trial_from
 from autotrader.runtime.warm import Prepared, Window, catch_up, prepare
 from autotrader.store.journal import Generation, Journal
 from autotrader.strategies.contract import Kind
-from autotrader.venues.protocol import Timed, Venue
+from autotrader.venues.protocol import Venue
 
 MAX_BACKOFF_S = 60.0
 TEND_S = 1.0
 BREATH_S = 0.002
 """How long events that wait already are taken one after another before everybody else has a turn."""
-STOP_TIMEOUT_S = 10.0
 ATTENDED = ("exchange", "orders on", "answers of")
 """The tasks of one exchange, by the words before its name."""
 MAX_UNREADY_STARTS = 3
@@ -345,6 +345,8 @@ class Daemon:
                         await asyncio.sleep(0)
                         breath_s = clock.monotonic_s()
             except VenueUnavailable as error:
+                if self.stopping.is_set():
+                    return
                 log.warning("an exchange cannot be reached", exchange=name, error=str(error), again_in_s=wait_s)
                 wait_s = await self._recover(name, wait_s)
 
@@ -454,11 +456,14 @@ class Daemon:
         self.reload_soon("SIGHUP")
 
     async def stop(self) -> None:
-        """Stop in order: no new events, no new commands, venues closed, journal folded, locks released."""
+        """Stop in order: what happened is dealt with, no new commands, venues closed, journal folded, locks let go."""
         self.stopping.set()
         self.notifier.stopping()
         if self.jobs is not None:
             self.jobs.stop()
+        if self.failure is None:
+            tasks = {name: self._tasks.get(f"exchange {name}") for name in self.loop.desk.venues}
+            await halt((self.loop.desk.venues[name], task) for name, task in tasks.items() if task is not None)
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -477,14 +482,3 @@ class Daemon:
             self.journal.close()
         for lock in self._locks:
             lock.release()
-
-
-async def stand_down(venue: Venue) -> None:
-    """Have what is open at a venue stay there while nobody tends it, where the venue would end it by itself."""
-    if not isinstance(venue, Timed):
-        return
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await venue.stand_down()
-    except TimeoutError:
-        log.warning("an exchange does not answer, so what is open there is canceled soon", exchange=venue.name)

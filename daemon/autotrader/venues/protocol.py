@@ -80,6 +80,15 @@ class Timed(Protocol):
         ...
 
 
+@runtime_checkable
+class Simulated(Protocol):
+    """A venue where orders are met only while its events are asked for, so that it can be brought to a stand."""
+
+    def halt(self) -> None:
+        """Have nothing more happen; what did is still told, then `events` ends. `close` comes next."""
+        ...
+
+
 class Venue(Protocol):
     """One exchange account.
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from autotrader.config.ccxt_exchange import CANCEL_TIMERS
 from autotrader.core.clock import ManualClock, SystemClock
 from autotrader.core.errors import BrokenInvariant
-from autotrader.runtime.daemon import stand_down
+from autotrader.runtime.leaving import stand_down
 from autotrader.venues.ccxt.account import CcxtAccount
 from autotrader.venues.ccxt.client import CcxtClient, CcxtSettings
 from autotrader.venues.ccxt.make import make_exchange

@@ -303,6 +303,29 @@ async def test_closing_ends_the_events_and_whoever_waits_for_a_quote(live):
     assert (one.listener.errors, one.listed.opened, one.data.opened) == ([], 0, False)
 
 
+async def test_a_market_that_is_brought_to_a_stand_tells_what_it_did_already_and_no_more(live):
+    one = await live(QUOTES, listen=False)
+    await one.quote(99, 101)
+    reader = one.venue.events()
+    await anext(reader)
+    await submit(one)
+    await one.quote(99, 100, ms=1)
+    await one.quote(98, 99, ms=2)
+    assert isinstance(await anext(reader), FillHappened)
+    one.venue.halt()
+    assert [type(event) async for event in reader] == [FillsComplete, QuoteChanged]
+    assert await one.fills() == [("e", 1, 100.0, False, "")]
+
+
+async def test_a_reader_that_waits_for_a_market_is_let_go_when_it_is_brought_to_a_stand(live):
+    one = await live(QUOTES, listen=False)
+    asked = asyncio.ensure_future(anext(one.venue.events(), None))
+    await one.clock.settle()
+    assert not asked.done()
+    one.venue.halt()
+    assert await asked is None
+
+
 async def test_a_reader_that_leaves_is_told_the_same_event_again(live):
     one = await live(QUOTES, listen=False)
     await one.quote(99, 101)

@@ -12,7 +12,7 @@ import pytest
 
 from autotrader.core.clock import ManualClock
 from autotrader.core.errors import HistoryError, OrderRejected, UnknownOrder, VenueError, VenueUnavailable
-from autotrader.core.events import BarClosed, BarsComplete
+from autotrader.core.events import BarClosed, BarsComplete, FillsComplete
 from autotrader.execution.orders import Guard
 from autotrader.venues.paper.venue import MAX_BARS
 
@@ -43,6 +43,18 @@ async def test_fills_inside_a_bar_are_told_before_it_closes(market):
     assert [type(event) for event in told] == [market.fill, BarClosed, market.fill, BarClosed]
     assert told[2].fill.reason == "stop_loss"
     assert told[2].ts_ms == told[3].ts_ms
+
+
+async def test_a_market_that_is_brought_to_a_stand_tells_what_it_did_and_goes_on_after_a_restart(market):
+    trader = await market.make(rising(4))
+    await trader.bar()
+    await trader.venue.submit(market.request("e"))
+    assert isinstance(await trader.event(), market.fill)
+    trader.venue.halt()
+    assert [type(event) async for event in trader.venue.events()] == [market.fill, FillsComplete]  # the first, again
+    await trader.venue.close()
+    again = await market.make(rising(4))
+    assert (await again.bar()).ts_ms == market.T0 + 2 * market.MINUTE
 
 
 async def test_nothing_opens_before_the_reader_asks_past_the_close(market):

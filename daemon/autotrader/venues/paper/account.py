@@ -46,6 +46,7 @@ class PaperAccount(ABC):
         self._traded: dict[str, Traded] = {}
         self._wanted: frozenset[Key] = frozenset()
         self._pending: deque[VenueEvent] = deque()
+        self._halted = False
 
     @abstractmethod
     def market_ms(self) -> int:
@@ -142,15 +143,21 @@ class PaperAccount(ABC):
                 if self._pending and self._pending[0] is event:
                     self._pending.popleft()
                 continue
+            if self._halted:
+                return
             self._wake.clear()
             await self._advance()
+
+    def halt(self) -> None:
+        self._halted = True
+        self._wake.set()
 
     def _open_store(self, source: str, settings: AccountSettings) -> None:
         """Open the file and take the account over. Raises VenueError where it belongs to another market."""
         balances = {currency: units_of(amount) for currency, amount in settings.balances.items()}
         store = PaperStore(self._path)
         store.identify({"market": self.market, "source": source}, balances)
-        self._store = store
+        self._store, self._halted = store, False
         self._recover()
 
     def _close_store(self) -> None:
