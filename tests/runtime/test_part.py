@@ -12,11 +12,12 @@ import pytest
 from autotrader.config.strategy import SingleExchange
 from autotrader.core.events import QuoteChanged
 from autotrader.runtime.loop import TradingLoop
-from autotrader.strategies.contract import BY_COMMAND, QUOTE, TIMER, Feed, Leg, Out, View
+from autotrader.strategies.contract import BY_COMMAND, NO_ENTRY, QUOTE, TIMER, Feed, Leg, Out, View
 from support.feeds import START_MS, replayed
 from support.harness import Harness
 
 SEEN: list[float] = []
+VIEWS: list[View] = []
 
 
 class Params(SingleExchange):
@@ -58,6 +59,7 @@ def slots(_p: Params) -> int:
 
 def step(_c: Constants, state: State, view: View, out: Out) -> State:
     SEEN.append(view.features[0][0])
+    VIEWS[:] = [view]
     out.stirred_by[0] = 2
     if view.features[0][1] == 1.0:
         state = State(view.now_ms)
@@ -130,3 +132,21 @@ async def test_a_leg_sees_the_levels_that_were_told_last(dozing) -> None:
     assert part.bids == [((12.0, 1.0),)]
     part.show(0, QuoteChanged(0, "paper", "BTC/USDT", 7.0, 2.0, 8.0, 3.0))
     assert part.asks == [((8.0, 3.0),)]
+
+
+async def test_a_step_is_shown_every_field_of_a_view_in_its_place(dozing) -> None:
+    loop = await dozing()
+    await tell(loop, 10.0)
+    leg_of(loop).last_exit = BY_COMMAND
+    await tell(loop, 11.0)
+    (view,) = VIEWS
+    assert type(view) is View
+    assert view.now_ms == loop.accounts["paper"].market_ms
+    fields = view._asdict() | {"entry_price": [], "bids": [], "asks": []}
+    assert view.entry_price == [pytest.approx(float("nan"), nan_ok=True)]
+    assert fields == {
+        "event": QUOTE, "leg": 0, "now_ms": view.now_ms, "features": [[11.0, 0.0]], "bids": [], "asks": [],
+        "age_ms": [0], "lots": [0], "entry_price": [], "entry_id": [0], "entry_state": [NO_ENTRY],
+        "last_exit": [BY_COMMAND], "budget": (), "may_short": [0], "tick": [1.0], "lot": [1e-8], "order_state": (),
+        "order_filled": (), "order_remaining": (),
+    }  # fmt: skip

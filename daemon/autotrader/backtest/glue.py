@@ -9,16 +9,16 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Sequence
 from functools import cache
-from types import FunctionType
 from typing import Any, NamedTuple
 
 from autotrader.backtest import world as c
 from autotrader.backtest.ahead import entry_state, guard_kept, left_alone, quiet_of, together, trailed, undisturbed
 from autotrader.backtest.gate import share
-from autotrader.core import jit, memory
+from autotrader.core import memory
 from autotrader.core.eights import first_one
 from autotrader.core.errors import BrokenInvariant
 from autotrader.strategies.contract import BAR, Kind, Out, View
+from autotrader.strategies.reads import sees_money, wants_slots
 
 
 class Layout(NamedTuple):
@@ -82,31 +82,6 @@ def widths(kinds: Sequence[Kind]) -> Widths:
     )
 
 
-def sees_money(kind: Kind) -> bool:
-    """Tell whether a kind's step looks at its budget, which moves with everybody's positions."""
-    return _reads_budget(typing.cast("FunctionType", kind.step))
-
-
-@cache
-def _reads_budget(step: FunctionType) -> bool:
-    return "budget" in jit.reached(step)
-
-
-def may_be_calm(kind: Kind) -> bool:
-    """Tell whether a kind's step may say that it need not wake."""
-    return _says_calm(typing.cast("FunctionType", kind.step))
-
-
-@cache
-def _says_calm(step: FunctionType) -> bool:
-    return "calm_above" in jit.reached(step)
-
-
-@cache
-def _wants_slots(step: FunctionType) -> bool:
-    return "slot_side" in jit.reached(step)
-
-
 def _differ(kind: Kind) -> str:
     return " or ".join(f"state.{name} != before.{name}" for name, _, _, _ in layout(kind.State).fields)
 
@@ -136,7 +111,7 @@ def _step(kinds: Sequence[Kind], wide: Widths) -> Iterator[str]:
         yield "            shown = lanes(features, together(w, features, first, count), count, w[first, COLUMNS], 1)"
         yield f"        state = {_state(at, kind, wide)}"
         yield f"        state = step{at}({_constants(at, kind, wide)}, state, {_VIEW}, {_OUT})"
-        if _wants_slots(typing.cast("FunctionType", kind.step)):
+        if wants_slots(kind):
             yield f"        before = {_state(at, kind, wide)}"
             yield f"        w[part, MOVED] = 1 if {_differ(kind)} else 0"
         yield from (f"        {line}" for line in _kept(kind, wide))

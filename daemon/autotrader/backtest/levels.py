@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import typing
-from functools import cache
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -12,25 +9,15 @@ import numpy.typing as npt
 
 from autotrader.backtest import world as c
 from autotrader.backtest.plan import MAX_BARS, Key, Plan
-from autotrader.core import jit
 from autotrader.core.memory import real_at
 from autotrader.features.fold import Floats, Ints
 from autotrader.market.bars import BarSource
 from autotrader.market.book import NO_LEVEL
-from autotrader.strategies.contract import Kind, levels_of
+from autotrader.strategies.contract import levels_of
+from autotrader.strategies.reads import sees_levels
 
 CELLS = 2
 """Of a level: its price and its size."""
-
-
-@cache
-def _reads_levels(step: FunctionType) -> bool:
-    return bool({"bids", "asks"} & set(jit.reached(step)))
-
-
-def sees_levels(kind: Kind) -> bool:
-    """Tell whether a kind's step looks at bids or asks."""
-    return _reads_levels(typing.cast("FunctionType", kind.step))
 
 
 def lay_out(plan: Plan, w: Ints, first_column: int) -> tuple[Floats, Floats, list[Floats]]:

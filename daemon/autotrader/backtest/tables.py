@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autotrader.backtest import world as c
-from autotrader.backtest.glue import layout, may_be_calm, put, sees_money, widths
+from autotrader.backtest.glue import layout, put, widths
 from autotrader.backtest.plan import LegPlan, Plan, Stream
 from autotrader.config.strategy import StrategyParams
 from autotrader.core.units import timeframe_ms
@@ -23,6 +23,7 @@ from autotrader.market.instrument import STEP, steps
 from autotrader.risk.breakers import loss_bounds_of
 from autotrader.risk.limits import NONE, Bounds, Limits, bounds_of
 from autotrader.strategies.contract import BAR, FILL, TIMER, WAKES
+from autotrader.strategies.reads import may_be_calm, sees_money
 
 NO_GUARD = Guard()
 ORDERS_PER_MINUTE = Bounds._fields.index("orders_per_minute")

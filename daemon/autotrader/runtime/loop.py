@@ -59,6 +59,11 @@ MAX_EXIT_PAUSE_S = 60.0
 NO_LEG = -1
 """The leg that a timer concerns."""
 
+MARKET_EVENTS = (QuoteChanged, TradePrinted, BookChanged, BarClosed, BarsComplete)
+
+NO_BUDGET: tuple[float, ...] = ()
+"""What a step is told that does not look at it."""
+
 FEED_OF = {TradePrinted: "trades", QuoteChanged: "quotes", BookChanged: "book"}
 UNHEARD = Heard()
 """Of a stream that nobody hears of."""
@@ -130,7 +135,7 @@ class TradingLoop:
             account = self.accounts[exchange]
             account.market_ms = max(account.market_ms, event.ts_ms)
             self._moved.set()
-            if isinstance(event, QuoteChanged | TradePrinted | BookChanged | BarClosed | BarsComplete):
+            if isinstance(event, MARKET_EVENTS):  # a union would be made anew for each event
                 await self._on_market(account, event)
             else:
                 await self._on_account(account, event)
@@ -338,7 +343,9 @@ class TradingLoop:
         account.due_ms[event.symbol, feed] = now_ms
         if not self.trader.still:
             self.trader.equities.clear()
-        due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
+        due = []
+        if self.routes.timers:
+            due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
         timed = bool(due)
         for strategy, part, leg, wakes, per_price in heard.events:
             part.tell(leg, event, bar if per_price == traded.per_price else as_bar(event, per_price))
@@ -377,7 +384,8 @@ class TradingLoop:
         if strategy.error or self.strategies.get(strategy.name) is not strategy:
             return  # a reload came between the bar and the end of its moment
         try:
-            changed = part.step(event, leg, now_ms, [self.trader.budget(strategy, one) for one in part.legs])
+            budget = [self.trader.budget(strategy, one) for one in part.legs] if part.sees_money else NO_BUDGET
+            changed = part.step(event, leg, now_ms, budget)
         except Exception as error:  # noqa: BLE001 - one strategy's fault must not stop the others
             self._fail(strategy, f"{type(error).__name__}: {error}", now_ms)
             return
