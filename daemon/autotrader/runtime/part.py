@@ -88,6 +88,7 @@ class Part:
         self.seen: dict[tuple[int, SeriesKey], int] = {}
         self.asked = tuple(key for key in program.series if key.asked)
         self._order = {key: place for place, key in enumerate(program.series)}
+        self._streamed, self._own = [not key.asked for key in program.series], self._order[program.own]
         self._waiting: list[list[tuple[int, int, SeriesKey, Bar]]] = [[] for _ in self.declared]
         self._depths = [levels_of(one.feed) for one in self.declared]
         self._bids: list[tuple[Level, ...]] = [(NO_LEVEL,) * depth for depth in self._depths]
@@ -150,10 +151,10 @@ class Part:
                 continue
             if len(waiting) > 1:
                 waiting.sort()
-            for closed_ms, _, key, bar in waiting:
-                if not key.asked:
+            for closed_ms, place, key, bar in waiting:
+                if self._streamed[place]:
                     self._told_ms[leg] = closed_ms
-                if key == self.program.own:
+                if place == self._own:
                     self._price[leg] = bar.close
                 self.live[leg].update(key, bar)
             waiting.clear()
@@ -174,8 +175,9 @@ class Part:
 
     def is_all_calm(self) -> bool:
         """Tell whether it said so of every leg."""
-        for leg in range(len(self.declared)):  # noqa: SIM110 - a generator is several times slower
-            if not self.is_calm(leg):
+        below, above = self.out.calm_below, self.out.calm_above
+        for leg, price in enumerate(self._price):  # noqa: SIM110 - a generator is several times slower
+            if not below[leg] < price < above[leg]:
                 return False
         return True
 
