@@ -71,6 +71,21 @@ async def test_a_broken_file_leaves_everything_as_it_was_and_calls_no_exchange(h
     assert one.calls == calls
 
 
+async def test_a_look_that_finds_nothing_new_hides_an_error_that_is_gone_and_not_what_was_taken_over(harness) -> None:
+    one = await harness({"a": rules(symbols="BTC/USDT", **NEVER)})
+    reloader, told = one.daemon.reloader, []
+    for text in ({"capital": "9%"}, {"capital": "9%"}, {"kind": "none"}, {"capital": "9%"}):
+        write(one.root, {"strategies.d/a.yaml": rules(symbols="BTC/USDT", **(NEVER | text))})
+        outcome = await reloader.reload("test", "written")
+        told.append((outcome.status, reloader.last.status, reloader.last.generation))
+    assert told == [
+        ("applied", "applied", 2),
+        ("unchanged", "applied", 2),
+        ("rejected", "rejected", 2),
+        ("unchanged", "unchanged", 2),
+    ]
+
+
 async def test_one_removed_file_waits_thirty_seconds_and_is_then_closed(harness) -> None:
     one = await harness({"a": rules(symbols="BTC/USDT", **ALWAYS), "b": rules(symbols="ETH/USDT", **NEVER)})
     await one.bars(2)

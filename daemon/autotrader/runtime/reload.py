@@ -30,6 +30,7 @@ from autotrader.strategies.contract import Kind
 REMOVAL_GRACE_S = 30.0
 UNREADABLE = "unreadable"
 TIMER_SLACK_S = 0.05
+SAME = "nothing changed"
 
 INVALID_START = "the files were not valid at start-up; mend them and reload"
 
@@ -143,7 +144,7 @@ class Reloader:
         plan = self._plan(wanted, waiting)
         late = tuple(f"{name}: {reason}" for name, reason in sorted(waiting.items()))
         if not plan.changes:
-            return self._conclude(Outcome(True, "unchanged", self.generation, "nothing changed", waiting=late))
+            return self._conclude(Outcome(True, "unchanged", self.generation, SAME, waiting=late))
         plan.refused.extend(self._needed(wanted))
         if plan.refused:
             return self._reject("\n".join(plan.refused) + "\nput it back, or restart the daemon")
@@ -312,7 +313,10 @@ class Reloader:
         if outcome.ok and self.loop.trader.exits_only == INVALID_START:
             self.loop.trader.exits_only = ""
         changed = (outcome.status, outcome.message) != (self.last.status, self.last.message)
-        self.last = outcome._replace(at_ms=self.clock.now_ms())
+        outcome = outcome._replace(at_ms=self.clock.now_ms())
+        if outcome.message == SAME and self.last.status == "applied" and outcome.waiting == self.last.waiting:
+            return outcome  # a file that is written twice does not hide what came of it
+        self.last = outcome
         if outcome.status == "unchanged" or not changed:
             return self.last
         level = "info" if outcome.ok else "warning"
