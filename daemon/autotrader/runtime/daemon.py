@@ -462,8 +462,8 @@ class Daemon:
         if self.jobs is not None:
             self.jobs.stop()
         if self.failure is None:
-            tasks = {name: self._tasks.get(f"exchange {name}") for name in self.loop.desk.venues}
-            await halt((self.loop.desk.venues[name], task) for name, task in tasks.items() if task is not None)
+            venues, tasks = self.loop.desk.venues, self._tasks
+            await halt([(venues[name], tasks[one]) for name in venues if (one := f"exchange {name}") in tasks])
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -7,7 +7,6 @@ reloads take turns of their own, so nothing changes under a decision.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from decimal import Decimal
 
 import structlog
@@ -239,7 +238,7 @@ class TradingLoop:
                 await self.outside.bring(part, account.name, now_ms)
             part.settle(account.name)
         due = [one for one in self._due.pop(account.name, ()) if not one[1].is_spared(one[2])]
-        due += [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
+        due += self._timed(account.name, now_ms)
         due.sort(key=lambda one: (one[0].name, one[1].number, one[2]))
         for strategy, part, leg in due:
             if leg == NO_LEG or not part.is_all_calm():
@@ -319,11 +318,13 @@ class TradingLoop:
             else:
                 self._subscribed[exchange] = wanted
 
-    def _timed(self, exchange: str, now_ms: int) -> Iterator[tuple[Strategy, Part]]:
-        """Yield the parts whose wake-up time has come, and take it from them."""
-        for strategy, part in self.routes.timers:
-            if part.declared[0].exchange == exchange and part.wake(now_ms):
-                yield strategy, part
+    def _timed(self, exchange: str, now_ms: int) -> list[tuple[Strategy, Part, int]]:
+        """Return the parts whose wake-up time has come, each with no leg that it concerns, and take it from them."""
+        return [
+            (strategy, part, NO_LEG)
+            for strategy, part in self.routes.timers
+            if part.declared[0].exchange == exchange and part.wake(now_ms)
+        ]
 
     async def _on_tick(self, account: Account, event: TradePrinted | QuoteChanged | BookChanged) -> None:
         """Take a trade, a quote or a book to the legs that read it: a moment of its own, complete as it comes."""
@@ -343,9 +344,7 @@ class TradingLoop:
         account.due_ms[event.symbol, feed] = now_ms
         if not self.trader.still:
             self.trader.equities.clear()
-        due = []
-        if self.routes.timers:
-            due = [(strategy, part, NO_LEG) for strategy, part in self._timed(account.name, now_ms)]
+        due = self._timed(account.name, now_ms)
         timed = bool(due)
         for strategy, part, leg, wakes, per_price in heard.events:
             part.tell(leg, event, bar if per_price == traded.per_price else as_bar(event, per_price))

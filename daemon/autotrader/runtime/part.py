@@ -175,9 +175,8 @@ class Part:
 
     def is_all_calm(self) -> bool:
         """Tell whether it said so of every leg."""
-        below, above = self.out.calm_below, self.out.calm_above
-        for leg, price in enumerate(self._price):  # noqa: SIM110 - a generator is several times slower
-            if not below[leg] < price < above[leg]:
+        for leg in range(len(self.declared)):  # noqa: SIM110 - a generator is several times slower
+            if not self.is_calm(leg):
                 return False
         return True
 
@@ -254,8 +253,10 @@ class Part:
 
     def due(self, leg: int, closed_ms: int) -> bool:
         """Say whether a step is due with a bar of a leg's own: every other leg's bar of that close is there, too."""
-        if closed_ms <= self.ts_ms or len(self.declared) == 1:
-            return closed_ms > self.ts_ms
+        if closed_ms <= self.ts_ms:
+            return False
+        if len(self.declared) == 1:
+            return True
         self._arrived[leg] = closed_ms
         return all(self._arrived.get(other) == closed_ms for other in range(len(self.declared)))
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from autotrader.core.clock import DAY_MS
 from autotrader.core.errors import VenueError
 from autotrader.venues.ccxt.answers import CURE, ZERO, ToldOrder, ToldTrade, mapping, maybe, rows, told_trade
 from autotrader.venues.ccxt.client import CcxtClient
@@ -32,7 +33,7 @@ def dated(row: Mapping[str, Any], place: str, exchange: str) -> Mapping[str, Any
     if moment.tzinfo is None:
         raise VenueError(f"{place}: '{key}' is {written!r}, without its offset; {CURE}")
     since = moment.astimezone(UTC) - datetime.fromtimestamp(0, UTC)
-    return {**row, "timestamp": since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000}
+    return {**row, "timestamp": since.days * DAY_MS + since.seconds * 1_000 + since.microseconds // 1_000}
 
 
 def read_trade(value: object, place: str, client: CcxtClient) -> ToldTrade:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
+from autotrader.core.clock import HOUR_MS
 from autotrader.venues.emulator.account import ZERO, Account, Holding
 from autotrader.venues.emulator.book import Book, crosses
 from autotrader.venues.emulator.market import Market, Traded
@@ -20,7 +21,7 @@ MAX_ORDERS = 20_000
 MAX_TRADES = 50_000
 """Live orders a symbol, and the orders and trades that are remembered; the oldest dead ones are forgotten."""
 
-CATCH_UP_MS = 3_600_000
+CATCH_UP_MS = HOUR_MS
 """The market's trades that a restart missed meet resting orders, if they are not older than this."""
 
 

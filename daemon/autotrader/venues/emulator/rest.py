@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from autotrader.core.clock import DAY_MS, HOUR_MS
 from autotrader.core.errors import AutotraderError
 from autotrader.core.units import timeframe_ms
 from autotrader.venues.emulator import wire
@@ -14,7 +15,6 @@ from autotrader.venues.emulator.market import Traded
 from autotrader.venues.emulator.orders import Order, Refusal
 from autotrader.venues.emulator.tape import Kline
 
-DAY_MS = 86_400_000
 TIMEFRAMES = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w")
 
 
@@ -133,7 +133,7 @@ class Answers:
         seen, market = self._exchange.seen_ms, self._exchange.market
         begin, end = whole(params, "startTime", 0), min(whole(params, "endTime", seen), seen)
         if begin:
-            found = market.prints(one, begin - 1, min(end, begin + 3_600_000))[:limit]
+            found = market.prints(one, begin - 1, min(end, begin + HOUR_MS))[:limit]
         elif params.get("fromId"):
             first = whole(params, "fromId", 0)
             found = [made for made in market.recent(one, limit, end) if made.id >= first]
